@@ -1,0 +1,1 @@
+"""coordq: a Redis-backed work queue and coordination plane for fleets of agents."""

@@ -1,0 +1,1 @@
+"""The hall: one object with four doors, sync and async."""

@@ -1,0 +1,264 @@
+"""The async engine: the same calls, on one event loop.
+
+Besides the pool for single calls there are dedicated lines: a connection of one's own for a blocking
+command, or for calls that must stay in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar
+
+import redis
+import redis.asyncio as aredis
+
+from coordq.engine import fake, schema
+from coordq.engine.address import Address, parse
+from coordq.engine.call import Argument, Call
+from coordq.engine.reconnect import persist_async
+from coordq.engine.topology import Plain, Topology, topology
+from coordq.engine.trouble import LostError, NoScriptError, translate
+from coordq.engine.wire import REPLY_TIMEOUT_S, Packer, connection_options, pack
+
+T = TypeVar("T")
+_KINDS: dict[str, type[Any]] = {
+    "tcp": aredis.Connection,
+    "ssl": aredis.SSLConnection,
+    "unix": aredis.UnixDomainSocketConnection,
+}
+
+
+class AsyncLink(Protocol):
+    """One connection: requests go in as bytes, replies come out in order."""
+
+    async def send(self, packed: bytes) -> None:
+        """Hand a request to the kernel."""
+
+    async def receive(self, timeout_s: float | None = None) -> Any:
+        """The reply to the oldest request that has none."""
+
+    async def close(self) -> None:
+        """Hang up."""
+
+
+class AsyncSocketLink:
+    """An AsyncLink over redis-py's connection classes."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, kind: str, options: dict[str, Any]) -> None:
+        self._connection = _KINDS[kind](**options)
+
+    async def open(self) -> AsyncSocketLink:
+        """Connect and authenticate."""
+        await self._connection.connect()
+        return self
+
+    async def send(self, packed: bytes) -> None:
+        """Hand a request to the kernel."""
+        await self._connection.send_packed_command(packed, check_health=False)
+
+    async def receive(self, timeout_s: float | None = None) -> Any:
+        """The reply to the oldest request that has none."""
+        return await self._connection.read_response(timeout=timeout_s)
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._connection.disconnect(nowait=True)
+
+
+class AsyncEngine:
+    """A namespace on a Redis, for one event loop. Made by `open_async_engine`."""
+
+    def __init__(self, address: Address, *, patience_s: float | None, name: str) -> None:
+        self.address = address
+        self.namespace = address.namespace
+        self.shards = 1
+        self.patience_s = patience_s
+        self._name = name
+        self._packer = Packer(address.namespace)
+        self._topology: Topology | None = None
+        self._idle: dict[int, deque[AsyncLink]] = {}
+        self._closed = False
+
+    async def run(self, call: Call[T]) -> T:
+        """Run one call. Raises Unreachable, RedisFull, ReadOnly, ForeignData, ScriptMisuse."""
+        line = self._borrow(call.shard)
+        try:
+            return await line.run(call)
+        finally:
+            self._give_back(line)
+
+    async def run_many(self, calls: Iterable[Call[T]]) -> list[T]:
+        """Run calls of any shards at once; the results are in order."""
+        return list(await asyncio.gather(*(self.run(call) for call in calls)))
+
+    async def execute(self, shard: int, *command: Argument, timeout_s: float = 0.0) -> Any:
+        """Run a plain command on the shard's server and return its raw reply.
+
+        timeout_s: how long a blocking command may block, on top of the usual reply timeout.
+        """
+        line = self._borrow(shard)
+        try:
+            return await line.execute(*command, timeout_s=timeout_s)
+        finally:
+            self._give_back(line)
+
+    async def dedicated(self, shard: int) -> Line:
+        """A connection of one's own to the server of `shard`. Close it after use."""
+        return Line(self, shard, None)
+
+    def _borrow(self, shard: int) -> Line:
+        idle = self._idle.setdefault(shard, deque())
+        return Line(self, shard, idle.pop() if idle else None)
+
+    def _give_back(self, line: Line) -> None:
+        if line.link is not None:
+            self._idle[line.shard].append(line.link)
+            line.link = None
+
+    async def forget_idle(self, shard: int) -> None:
+        """Hang up the idle links of a shard: they lead to a server that has gone."""
+        idle = self._idle.get(shard, deque())
+        while idle:
+            await idle.pop().close()
+
+    async def connect(self, shard: int, *, again: bool) -> AsyncLink:
+        """A new link to the server of `shard`. Raises LostError."""
+        if self.address.kind == "fake":
+            return fake.AsyncFakeLink(self.address.path)
+        try:
+            if self._topology is None:
+                self._topology = await asyncio.to_thread(topology, self.address)
+            if isinstance(self._topology, Plain):
+                endpoint = self._topology.locate(shard)
+            else:
+                endpoint = await asyncio.to_thread(self._topology.locate, shard, again=again)
+            options = connection_options(dict(endpoint.options), self._name, REPLY_TIMEOUT_S)
+            return await AsyncSocketLink(endpoint.kind, options).open()
+        except (redis.RedisError, OSError) as error:
+            raise translate(error, "connect") from error
+
+    @property
+    def packer(self) -> Packer:
+        """What packs this namespace's calls."""
+        return self._packer
+
+    async def greet(self) -> None:
+        """Check that the server will do, and agree on the layout of the namespace."""
+        schema.check(await self.execute(0, "INFO"), self.address)
+        self.shards = await self.run(schema.hello(self.address))
+
+    async def close(self) -> None:
+        """Hang up. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        for shard in list(self._idle):
+            await self.forget_idle(shard)
+        if self._topology is not None:
+            await asyncio.to_thread(self._topology.close)
+
+    async def __aenter__(self) -> AsyncEngine:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Line:
+    """One connection to one shard, replaced when it breaks. Not for concurrent use."""
+
+    __slots__ = ("_engine", "link", "shard")
+
+    def __init__(self, engine: AsyncEngine, shard: int, link: AsyncLink | None) -> None:
+        self._engine = engine
+        self.shard = shard
+        self.link = link
+
+    async def run(self, call: Call[T]) -> T:
+        """Run one call; the same errors as AsyncEngine.run."""
+        packed = self._engine.packer.pack(call)
+        try:
+            reply = await self._exchange(call, packed)
+        except LostError as lost:
+            await self._engine.forget_idle(self.shard)
+            moved = lost.moved
+            reply = await persist_async(
+                lambda: self._exchange(call, packed, again=moved),
+                where=self._engine.address.shown,
+                patience_s=self._engine.patience_s,
+            )
+        return call.read(reply)
+
+    async def execute(self, *command: Argument, timeout_s: float = 0.0) -> Any:
+        """Run a plain command; timeout_s as in AsyncEngine.execute."""
+        packed = pack(command)
+        name = str(command[0])
+        try:
+            return await self._round(packed, name, timeout_s)
+        except LostError:
+            await self._engine.forget_idle(self.shard)
+            return await persist_async(
+                lambda: self._round(packed, name, timeout_s, again=True),
+                where=self._engine.address.shown,
+                patience_s=self._engine.patience_s,
+            )
+
+    async def block(self, *command: Argument, timeout_s: float) -> Any:
+        """Run a blocking command, its time-out appended; None when it timed out."""
+        return await self.execute(*command, f"{timeout_s:.3f}", timeout_s=timeout_s)
+
+    async def _exchange(self, call: Call[Any], packed: bytes, *, again: bool = False) -> Any:
+        try:
+            return await self._round(packed, call.script, again=again)
+        except NoScriptError:
+            return await self._round(self._engine.packer.pack_whole(call), call.script)
+
+    async def _round(
+        self, packed: bytes, what: str, block_s: float = 0.0, *, again: bool = False
+    ) -> Any:
+        link = self.link
+        if link is None:
+            link = await self._engine.connect(self.shard, again=again)
+        self.link = None
+        try:
+            await link.send(packed)
+            reply = await link.receive(block_s + REPLY_TIMEOUT_S)
+        except (redis.RedisError, OSError) as error:
+            meaning = translate(error, what)
+            if isinstance(meaning, LostError):
+                await link.close()
+            else:
+                self.link = link
+            raise meaning from error
+        except BaseException:
+            await link.close()
+            raise
+        self.link = link
+        return reply
+
+    async def close(self) -> None:
+        """Hang up."""
+        link, self.link = self.link, None
+        if link is not None:
+            await link.close()
+
+
+async def open_async_engine(
+    url: str | None = None,
+    *,
+    namespace: str | None = None,
+    patience_s: float | None = 10.0,
+    name: str = "coordq",
+) -> AsyncEngine:
+    """Open a namespace for the running event loop; arguments and errors as in `open_engine`."""
+    engine = AsyncEngine(parse(url, namespace=namespace), patience_s=patience_s, name=name)
+    try:
+        await engine.greet()
+    except BaseException:
+        await engine.close()
+        raise
+    return engine

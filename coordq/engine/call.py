@@ -1,0 +1,29 @@
+"""One operation as a value: which script, on which shard, with what, and how to read the answer.
+
+The rooms above return Calls and never talk to Redis. The sync engine runs them on one kind of
+connection, the async engine on another, a pipeline runs many: so the clients cannot drift apart, and
+an operation can be tested without a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+Argument = str | bytes | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A script call that is safe to repeat: every script is idempotent."""
+
+    script: str
+    """Its name, such as "work/claim"."""
+    shard: int
+    args: tuple[Argument, ...]
+    """ARGV; KEYS[1] is always the shard's root."""
+    read: Callable[[Any], T]
+    """From Redis's reply, bytes and lists of bytes, to what the caller gets."""

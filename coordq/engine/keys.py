@@ -1,0 +1,143 @@
+"""Every Redis key, one function each, with its type.
+
+All keys of a shard start with its root, `cq:{<namespace>.<shard>}:`. The braces are a hash tag: a
+shard lives in one Redis Cluster slot, so one script may touch all of it. `lua/lib` derives the same
+names from KEYS[1], the root; `tests/house` holds the two lists against each other.
+"""
+
+from __future__ import annotations
+
+
+def root(namespace: str, shard: int) -> str:
+    """The prefix of every key of a shard."""
+    return f"cq:{{{namespace}.{shard}}}:"
+
+
+def task(root: str, task_id: str) -> str:
+    """A task's record: STRING, see lua/lib/record.lua."""
+    return f"{root}t:{task_id}"
+
+
+def payload(root: str, task_id: str) -> str:
+    """Arguments larger than 2 KiB: STRING, JSON."""
+    return f"{root}p:{task_id}"
+
+
+def line(root: str, queue: str, line: str) -> str:
+    """Ready tasks of one priority and route: LIST."""
+    return f"{root}line:{queue}:{line}"
+
+
+def heads(root: str, queue: str) -> str:
+    """Which lines of a queue hold tasks, ranked by their first: ZSET."""
+    return f"{root}heads:{queue}"
+
+
+def queue(root: str, queue: str) -> str:
+    """A queue's settings and counters: HASH."""
+    return f"{root}queue:{queue}"
+
+
+def queues(root: str) -> str:
+    """Names of all queues ever used: SET."""
+    return f"{root}queues"
+
+
+def routes(root: str) -> str:
+    """Routes with requirements ever used: SET."""
+    return f"{root}routes"
+
+
+def due(root: str) -> str:
+    """What must happen at a moment: ZSET, score in milliseconds."""
+    return f"{root}due"
+
+
+def lease(root: str) -> str:
+    """Claims: ZSET, member `id|fence`, score = when the lease ends, in milliseconds."""
+    return f"{root}lease"
+
+
+def fence(root: str) -> str:
+    """The last fence given out: STRING."""
+    return f"{root}fence"
+
+
+def cancels(root: str) -> str:
+    """Running tasks that shall be cancelled: SET of ids."""
+    return f"{root}cancels"
+
+
+def dead(root: str) -> str:
+    """Dead letters: ZSET, score = when, in milliseconds."""
+    return f"{root}dead"
+
+
+def done(root: str) -> str:
+    """Recently succeeded or cancelled tasks, newest first: LIST, capped."""
+    return f"{root}done"
+
+
+def events(root: str) -> str:
+    """What happened: STREAM, capped."""
+    return f"{root}events"
+
+
+def unique(root: str, digest: str) -> str:
+    """Who holds a unique key: STRING, a task id."""
+    return f"{root}unique:{digest}"
+
+
+def marker(root: str, queue: str, route: str) -> str:
+    """What idle workers block on: ZSET."""
+    return f"{root}marker:{queue}:{route}"
+
+
+def space(root: str, queue: str) -> str:
+    """What producers of a full queue block on: LIST, expires."""
+    return f"{root}space:{queue}"
+
+
+def claimant(root: str, name: str) -> str:
+    """What a claimant was granted last: STRING, expires."""
+    return f"{root}claimant:{name}"
+
+
+def workers(root: str) -> str:
+    """Workers and when each last beat: ZSET, score in milliseconds."""
+    return f"{root}workers"
+
+
+def worker(root: str, name: str) -> str:
+    """What a worker says of itself: STRING, JSON, expires."""
+    return f"{root}worker:{name}"
+
+
+def inbox(root: str, name: str) -> str:
+    """Control messages for a worker: LIST of JSON, expires."""
+    return f"{root}inbox:{name}"
+
+
+def mailbox(root: str, name: str) -> str:
+    """Ended tasks that a client waits for: LIST, expires."""
+    return f"{root}mailbox:{name}"
+
+
+def log(root: str, task_id: str) -> str:
+    """What a task said while it ran: LIST, capped, expires."""
+    return f"{root}log:{task_id}"
+
+
+def progress(root: str, task_id: str) -> str:
+    """How far a task is: STRING, JSON, expires."""
+    return f"{root}progress:{task_id}"
+
+
+def grace(root: str) -> str:
+    """Nobody reaps while this exists: STRING, expires."""
+    return f"{root}grace"
+
+
+def meta(root: str) -> str:
+    """How the namespace is laid out: HASH, shard 0 only."""
+    return f"{root}meta"

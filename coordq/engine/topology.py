@@ -1,0 +1,190 @@
+"""Where a shard lives right now.
+
+A shard is one Redis Cluster slot, so all coordq must know of a cluster is one node per shard. The
+answer is kept until a connection breaks or a node says MOVED; then it is asked for again. All of it is
+blocking code: the async engine calls it in a thread, and only when something has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+import redis
+from redis.connection import parse_url
+from redis.crc import key_slot
+from redis.sentinel import MasterNotFoundError, Sentinel
+
+from coordq.engine import keys
+from coordq.engine.address import Address
+
+CONNECT_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server, as redis-py connections take it."""
+
+    kind: str
+    """tcp, ssl or unix: which class of connection."""
+    options: Mapping[str, Any]
+
+
+class Topology(Protocol):
+    """Finds the server of a shard."""
+
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:
+        """The endpoint of `shard`; with `again`, as it is now, not as it was known."""
+
+    def close(self) -> None:
+        """Let go of what was held to keep the server there."""
+
+
+class Plain:
+    """One server that never moves."""
+
+    def __init__(self, address: Address) -> None:
+        options = parse_url(address.url)
+        given = options.pop("connection_class", None)
+        kind = {
+            redis.UnixDomainSocketConnection: "unix",
+            redis.SSLConnection: "ssl",
+        }.get(given, "tcp")  # type: ignore[arg-type]
+        self._endpoint = Endpoint(kind, options)
+
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:  # noqa: ARG002
+        """The server."""
+        return self._endpoint
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Embedded:
+    """The private server of this machine; started again when it has died."""
+
+    def __init__(self, address: Address) -> None:
+        from coordq.engine import embedded  # noqa: PLC0415 - only wanted on one machine
+
+        path = Path(address.path).expanduser() if address.path else None
+        self._ensure = embedded.ensure
+        self._attachment = embedded.attach(path)
+
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:  # noqa: ARG002
+        """The server's socket."""
+        if again:
+            self._ensure(self._attachment)
+        return Endpoint("unix", {"path": str(self._attachment.socket)})
+
+    def close(self) -> None:
+        """Let the server stop, if nobody else uses it."""
+        self._attachment.close()
+
+
+class Sentinels:
+    """The master of a service, as its sentinels say."""
+
+    def __init__(self, address: Address) -> None:
+        self._service = address.service
+        self._options = dict(address.options)
+        self._kind = "ssl" if self._options.pop("ssl", False) else "tcp"
+        self._sentinel = Sentinel(
+            list(address.hosts),
+            socket_timeout=CONNECT_TIMEOUT_S,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+        )
+        self._known: Endpoint | None = None
+        self._lock = Lock()
+
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:  # noqa: ARG002
+        """The master."""
+        with self._lock:
+            if self._known is None or again:
+                try:
+                    host, port = self._sentinel.discover_master(self._service)
+                except MasterNotFoundError as error:
+                    raise redis.ConnectionError(str(error)) from error
+                self._known = Endpoint(self._kind, {**self._options, "host": host, "port": port})
+            return self._known
+
+    def close(self) -> None:
+        """Close the connections to the sentinels."""
+        for client in self._sentinel.sentinels:
+            client.close()
+
+
+class Cluster:
+    """The primary that serves a shard's slot, as the nodes of the cluster say."""
+
+    def __init__(self, address: Address) -> None:
+        self._namespace = address.namespace
+        self._options = dict(address.options)
+        self._kind = "ssl" if self._options.pop("ssl", False) else "tcp"
+        self._nodes: list[tuple[str, int]] = list(address.hosts)
+        self._slots: list[tuple[int, int, tuple[str, int]]] = []
+        self._lock = Lock()
+
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:
+        """The primary of the shard's slot."""
+        slot = key_slot(keys.root(self._namespace, shard).encode())
+        with self._lock:
+            if again or not self._slots:
+                self._refresh()
+            for first, last, (host, port) in self._slots:
+                if first <= slot <= last:
+                    return Endpoint(self._kind, {**self._options, "host": host, "port": port})
+        raise redis.ConnectionError(f"no node of the cluster serves slot {slot}")
+
+    def _refresh(self) -> None:
+        failures: list[str] = []
+        for host, port in dict.fromkeys(self._nodes):
+            client = redis.Redis(
+                host=host,
+                port=port,
+                protocol=2,
+                socket_timeout=CONNECT_TIMEOUT_S,
+                socket_connect_timeout=CONNECT_TIMEOUT_S,
+                **({**self._options, "ssl": True} if self._kind == "ssl" else self._options),
+            )
+            try:
+                self._slots = _read_slots(_raw(client)("CLUSTER SLOTS"), host)
+            except redis.RedisError as error:
+                failures.append(f"{host}:{port}: {error}")
+            else:
+                known = [node for _, _, node in self._slots]
+                self._nodes = list(dict.fromkeys([*known, *self._nodes]))
+                return
+            finally:
+                client.close()
+        raise redis.ConnectionError("; ".join(failures))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _raw(client: redis.Redis) -> Callable[[str], Any]:
+    client.response_callbacks.clear()
+    return client.execute_command
+
+
+def _read_slots(reply: Any, asked: str) -> list[tuple[int, int, tuple[str, int]]]:
+    """Rows of CLUSTER SLOTS; a node that does not know its own name is the one that was asked."""
+    slots = []
+    for first, last, primary, *_ in reply:
+        host = primary[0].decode() if isinstance(primary[0], bytes) else primary[0]
+        slots.append((int(first), int(last), (host or asked, int(primary[1]))))
+    return slots
+
+
+def topology(address: Address) -> Topology:
+    """The topology of an address. Raises EmbeddedFailed when its server cannot be started."""
+    kinds: dict[str, Callable[[Address], Topology]] = {
+        "plain": Plain,
+        "embedded": Embedded,
+        "sentinel": Sentinels,
+        "cluster": Cluster,
+    }
+    return kinds[address.kind](address)

@@ -1,0 +1,97 @@
+"""What Redis's errors mean to coordq: try again, look elsewhere, or say no."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import redis
+from redis import exceptions
+
+from coordq.errors import (
+    AccessDenied,
+    CoordqError,
+    ForeignData,
+    ReadOnly,
+    RedisFull,
+    ScriptMisuse,
+)
+
+MOVED: Final = ("MOVED", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED")
+"""The server is not the right one any more: find the right one, then try again."""
+WAIT: Final = ("LOADING", "BUSY ", "TRYAGAIN")
+"""The server is the right one, but not now: try again."""
+
+
+class LostError(Exception):
+    """Internal: the call may or may not have had its effect; it can be repeated."""
+
+    def __init__(self, reason: str, *, moved: bool = True, refusal: CoordqError | None = None) -> None:
+        super().__init__(reason)
+        self.moved = moved
+        """Whether the shard may live elsewhere now."""
+        self.refusal = refusal
+        """What to raise when patience runs out, if there is something better than Unreachable."""
+
+
+class NoScriptError(Exception):
+    """Internal: the server has forgotten the script."""
+
+
+def _code(error: Exception) -> str:
+    """The message with its error code in front, which redis-py takes off for some classes."""
+    text = str(error)
+    by_class = {
+        exceptions.NoScriptError: "NOSCRIPT ",
+        exceptions.ReadOnlyError: "READONLY ",
+        exceptions.BusyLoadingError: "LOADING ",
+        exceptions.OutOfMemoryError: "OOM ",
+        exceptions.MovedError: "MOVED ",
+        exceptions.AskError: "ASK ",
+        exceptions.TryAgainError: "TRYAGAIN ",
+        exceptions.ClusterDownError: "CLUSTERDOWN ",
+        exceptions.MasterDownError: "MASTERDOWN ",
+    }
+    for kind, code in by_class.items():
+        if isinstance(error, kind) and not text.startswith(code.strip()):
+            return code + text
+    return text
+
+
+def translate(error: Exception, script: str) -> Exception:
+    """What to raise instead of redis-py's `error`, for a call of `script`."""
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
+        return AccessDenied(f"Redis does not let us in: {error}. Check user and password.")
+    if isinstance(error, exceptions.NoPermissionError):
+        return AccessDenied(
+            f"Redis does not allow {script}: {error}. Grant +@all ~cq:* to this user."
+        )
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+        if isinstance(error, exceptions.BusyLoadingError):
+            return LostError(str(error), moved=False)
+        return LostError(str(error) or type(error).__name__)
+    return _translate_reply(_code(error), script)
+
+
+def _translate_reply(text: str, script: str) -> Exception:
+    if text.startswith("NOSCRIPT"):
+        return NoScriptError()
+    if "OOM command not allowed" in text or text.startswith("OOM"):
+        return RedisFull(
+            "Redis is at maxmemory and takes no new work; running work goes on. "
+            "Raise maxmemory, or let workers drain."
+        )
+    if text.startswith(("READONLY", "NOREPLICAS", "MISCONF")) or "READONLY" in text[:200]:
+        refusal = ReadOnly(f"Redis takes no writes: {text}")
+        return LostError(text, moved=True, refusal=refusal)
+    if text.startswith(MOVED):
+        return LostError(text)
+    if text.startswith(("ASK", *WAIT)):
+        return LostError(text, moved=False)
+    if "WRONGTYPE" in text:
+        return ForeignData(
+            f"A key that {script} needs holds something coordq did not write: {text}. "
+            "Use another namespace, or move that key away."
+        )
+    if text.startswith("NOPERM"):
+        return AccessDenied(f"Redis does not allow {script}: {text}. Grant +@all ~cq:*.")
+    return ScriptMisuse(f"{script} failed inside Redis: {text}", script=script)

@@ -1,0 +1,70 @@
+"""Requests as bytes, and where connections come from.
+
+redis-py's command layer costs as much as the whole round trip to a local Redis. coordq sends one
+command, EVALSHA, so it packs that itself (hiredis, in C) and uses redis-py for what is hard: sockets,
+TLS, authentication, timeouts, and the reply parser.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hiredis import pack_command
+
+from coordq.engine import keys, scripts
+from coordq.engine.call import Argument, Call
+from coordq.errors import InvalidArguments
+
+CONNECT_TIMEOUT_S: Final = 3.0
+REPLY_TIMEOUT_S: Final = 10.0
+"""Longer than any script takes; a connection silent for so long is taken for dead."""
+
+
+class Packer:
+    """Packs calls for one namespace."""
+
+    __slots__ = ("_heads", "namespace")
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self._heads: dict[tuple[str, int], tuple[Any, ...]] = {}
+
+    def _head(self, script: str, shard: int) -> tuple[Any, ...]:
+        head = self._heads.get((script, shard))
+        if head is None:
+            loaded = scripts.load(script)
+            root = keys.root(self.namespace, shard)
+            head = self._heads[script, shard] = ("EVALSHA", loaded.sha, 1, root)
+        return head
+
+    def pack(self, call: Call[Any]) -> bytes:
+        """`call` as an EVALSHA. Raises InvalidArguments for text that is not Unicode."""
+        try:
+            return pack_command(self._head(call.script, call.shard) + call.args)  # type: ignore[no-any-return]
+        except UnicodeEncodeError as error:
+            raise InvalidArguments(
+                f"{call.script}: text holds half a surrogate pair, which is not Unicode: {error}."
+            ) from error
+
+    def pack_whole(self, call: Call[Any]) -> bytes:
+        """`call` as an EVAL, for a server that does not know the script."""
+        loaded = scripts.load(call.script)
+        loaded.check(len(call.args))
+        head = ("EVAL", loaded.source, 1, keys.root(self.namespace, call.shard))
+        return pack_command(head + call.args)  # type: ignore[no-any-return]
+
+
+def pack(command: tuple[Argument, ...]) -> bytes:
+    """Any other command."""
+    return pack_command(command)  # type: ignore[no-any-return]
+
+
+def connection_options(options: dict[str, Any], name: str, reply_timeout_s: float) -> dict[str, Any]:
+    """Keyword arguments for a redis-py connection: ours, overruled by the URL's."""
+    return {
+        "protocol": 2,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": reply_timeout_s,
+        "client_name": name,
+        **options,
+    }

@@ -1,0 +1,238 @@
+"""Every error coordq raises: one tree, one stable `code` each, one exit code each.
+
+The message says what happened, to what, and what to do about it. Attributes carry the facts,
+so a program never has to parse a message. `code` is part of the interface: it does not change
+when the words do. `exit_code` is what the command line ends with.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class CoordqError(Exception):
+    """The root of the tree. Never raised itself."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.facts)
+
+
+def _rebuild(kind: type[CoordqError], message: str, facts: dict[str, Any]) -> CoordqError:
+    return kind(message, **facts)
+
+
+class InvalidInput(CoordqError, ValueError):
+    """What was given cannot be used. Nothing was changed."""
+
+    code = "invalid-input"
+    exit_code = 2
+
+
+class InvalidURL(InvalidInput):
+    """A Redis address that cannot be understood."""
+
+    code = "invalid-url"
+
+
+class InvalidSetting(InvalidInput):
+    """An environment variable or flag with a value that cannot be used."""
+
+    code = "invalid-setting"
+
+
+class InvalidName(InvalidInput):
+    """A task, queue, agent, role, capability, worker or namespace name outside its pattern."""
+
+    code = "invalid-name"
+
+
+class InvalidArguments(InvalidInput):
+    """Arguments that are not JSON, or do not fit the handler's signature."""
+
+    code = "invalid-arguments"
+
+
+class InvalidOption(InvalidInput):
+    """An option that does not exist, or has a value outside its range."""
+
+    code = "invalid-option"
+
+
+class InvalidTime(InvalidOption):
+    """A delay, moment or time limit that is negative, absurd or without a time zone."""
+
+    code = "invalid-time"
+
+
+class PayloadTooLarge(InvalidInput):
+    """Arguments or a result over the size limit (1 MiB by default)."""
+
+    code = "payload-too-large"
+
+
+class InvalidAgent(InvalidInput):
+    """An agent or task definition that cannot work, found when it is defined or loaded."""
+
+    code = "invalid-agent"
+
+
+class NotFound(CoordqError, LookupError):
+    """Something was asked for by a name or id that nothing has."""
+
+    code = "not-found"
+    exit_code = 3
+
+
+class TaskNotFound(NotFound):
+    """No task has this id: it never existed, or its retention ran out."""
+
+    code = "task-not-found"
+
+
+class QueueNotFound(NotFound):
+    """No queue of this name was ever used."""
+
+    code = "queue-not-found"
+
+
+class WorkerNotFound(NotFound):
+    """No live worker has this name."""
+
+    code = "worker-not-found"
+
+
+class Unreachable(CoordqError, ConnectionError):
+    """Redis did not answer within the time we were willing to wait."""
+
+    code = "unreachable"
+    exit_code = 4
+
+
+class EmbeddedFailed(Unreachable):
+    """The embedded Redis could not be started, or died at once."""
+
+    code = "embedded-failed"
+
+
+class UnsafeServer(CoordqError):
+    """The server answers, but work kept in it would not be safe."""
+
+    code = "unsafe-server"
+    exit_code = 5
+
+
+class ServerTooOld(UnsafeServer):
+    """A Redis older than 6.2."""
+
+    code = "server-too-old"
+
+
+class ServerEvicts(UnsafeServer):
+    """A Redis that deletes keys when full (maxmemory-policy is not noeviction)."""
+
+    code = "server-evicts"
+
+
+class SchemaMismatch(UnsafeServer):
+    """The namespace was written by a version whose keys this one does not understand."""
+
+    code = "schema-mismatch"
+
+
+class Refused(CoordqError):
+    """coordq understood and said no, for now. Nothing was changed."""
+
+    code = "refused"
+    exit_code = 5
+
+
+class RedisFull(Refused):
+    """Redis reached maxmemory. Running work goes on; new work is not taken."""
+
+    code = "redis-full"
+
+
+class ReadOnly(Refused):
+    """This side of a partition, or this server, takes no writes."""
+
+    code = "read-only"
+
+
+class QueueFull(Refused):
+    """The queue is at its high mark. `retry_after` is a hint in seconds."""
+
+    code = "queue-full"
+
+
+class DuplicateTask(Refused):
+    """A live task already holds this unique key."""
+
+    code = "duplicate-task"
+
+
+class Conflict(Refused):
+    """The task is not in the state or version that the caller saw. Facts: state, version."""
+
+    code = "conflict"
+
+
+class StaleClaim(Refused):
+    """The claim lapsed or was given to someone else; its fence is no longer honoured."""
+
+    code = "stale-claim"
+
+
+class ForeignData(CoordqError):
+    """A key of ours holds something that coordq did not write."""
+
+    code = "foreign-data"
+
+
+class ScriptMissing(CoordqError):
+    """A Lua script is not in the package. The installation is broken."""
+
+    code = "script-missing"
+
+
+class ScriptMisuse(CoordqError):
+    """A script was called with arguments its header does not allow, or failed inside."""
+
+    code = "script-misuse"
+
+
+class WaitTimeout(CoordqError, TimeoutError):
+    """The result did not arrive in time. The task goes on."""
+
+    code = "wait-timeout"
+
+
+class TaskFailed(CoordqError):
+    """The task whose result was asked for is a dead letter. Facts: id, reason, error."""
+
+    code = "task-failed"
+
+
+class TaskCancelled(CoordqError):
+    """The task whose result was asked for was cancelled."""
+
+    code = "task-cancelled"
+
+
+class AccessDenied(CoordqError):
+    """Redis does not let this user in, or not do this."""
+
+    code = "access-denied"
+    exit_code = 4

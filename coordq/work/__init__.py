@@ -1,0 +1,1 @@
+"""Work: tasks, claims, retries, dead letters. Pure operations that return a `Call`."""

@@ -1,0 +1,88 @@
+"""I am alive, and this is what I hold: heartbeats, and giving claims back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coordq.engine.call import Call
+from coordq.work.claim import LEASE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a worker says with each beat."""
+
+    worker: str
+    members: tuple[str, ...] = ()
+    """The claims it holds, `id|fence`, at most 1,000."""
+    info: bytes = b""
+    """JSON about the worker; empty when it is as it was."""
+    lease_ms: int = LEASE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """What Redis answers to a beat."""
+
+    known: bool
+    """False: Redis has forgotten the worker's info, send it with the next beat."""
+    lapsed: bool
+    """Some claim of the shard has lapsed: call `reap`."""
+    lost: tuple[str, ...]
+    """Members no longer held: stop their work, its outcome would be refused."""
+    cancelled: tuple[str, ...]
+    """Members whose tasks shall be cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a reaping took back."""
+
+    amount: int
+    grace_ms: int
+    """> 0: nobody reaps for so long, because Redis was away."""
+
+
+def beat(shard: int, pulse: Pulse) -> Call[Beaten]:
+    """One heartbeat; extends every lease that is still held."""
+
+    def read(reply: Any) -> Beaten:
+        known, lapsed, lost, cancelled = reply
+        return Beaten(
+            known == 1,
+            lapsed > 0,
+            tuple(member.decode() for member in lost),
+            tuple(member.decode() for member in cancelled),
+        )
+
+    args = (pulse.worker, pulse.lease_ms, pulse.info, *pulse.members)
+    return Call("work/beat", shard, args, read)
+
+
+def leave(shard: int, worker: str) -> Call[bool]:
+    """The worker has ended in good order; true when it was known."""
+    return Call("work/leave", shard, (worker,), lambda reply: reply == 1)
+
+
+def reap(shard: int, *, limit: int = 100) -> Call[Reaped]:
+    """Take back claims whose lease has run out."""
+    return Call("work/reap", shard, (limit,), lambda reply: Reaped(int(reply[0]), int(reply[1])))
+
+
+def release(
+    shard: int, members: Sequence[str], *, claimants: Sequence[str] = (), reason: str = "shutdown"
+) -> Call[tuple[str, ...]]:
+    """Give claims back at once; the reply says which were still held.
+
+    claimants: whatever these were granted last goes back too, received or not.
+    reason: "shutdown" costs nothing, "crash" costs a strike.
+    """
+    args = (reason, " ".join(claimants), *members)
+    return Call(
+        "work/release",
+        shard,
+        args,
+        lambda reply: tuple(member.decode() for member in reply),
+    )

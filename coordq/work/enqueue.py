@@ -1,0 +1,111 @@
+"""Put tasks where they belong: one, or up to 500 in a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from coordq.engine.call import Argument, Call
+from coordq.errors import DuplicateTask, QueueFull, Unreachable
+from coordq.ids import shard_of
+from coordq.work.options import Template
+
+BULK_MAX: Final = 500
+RETRY_AFTER_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A task to be enqueued."""
+
+    id: str
+    template: Template
+    args: bytes
+    """A JSON object, from `payload.dump_args`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an order."""
+
+    id: str
+    """The task's id; that of the first task when a unique key was held."""
+    created: bool = True
+    no_room: bool = False
+    """The queue is full and the order asked to wait: nothing happened yet."""
+    shed: bool = False
+    """The queue was full of more urgent work: the task is a dead letter."""
+
+
+def enqueue(order: Order) -> Call[Receipt]:
+    """Enqueue one. The reply raises QueueFull, DuplicateTask."""
+    template = order.template
+
+    def read(reply: Any) -> Receipt:
+        if reply[1] == b"+":
+            return Receipt(order.id)
+        return _read_all(reply, [order])[0]
+
+    args = (template.on_full, *template.head, 1, order.id, order.args)
+    return Call("work/enqueue", shard_of(order.id), args, read)
+
+
+def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]]:
+    """Enqueue up to 500 orders of one shard in one call.
+
+    on_full "refuse" is all or nothing; "wait" takes as many as fit and marks the rest `no_room`.
+    The reply raises QueueFull, DuplicateTask (after enqueueing the others).
+    """
+    args: list[Argument] = [on_full]
+    for template, group in groupby(orders, key=lambda order: order.template):
+        members = list(group)
+        args += template.head
+        args.append(len(members))
+        for order in members:
+            args += (order.id, order.args)
+    return Call(
+        "work/enqueue", shard_of(orders[0].id), tuple(args), lambda reply: _read_all(reply, orders)
+    )
+
+
+def _read_all(reply: Any, orders: Sequence[Order]) -> list[Receipt]:
+    if reply[0] == b"full":
+        raise queue_full(reply)
+    return [_receipt(order, answer) for order, answer in zip(orders, reply[1:], strict=True)]
+
+
+def queue_full(reply: Any) -> QueueFull:
+    """The error for a refusal by work/enqueue."""
+    name, depth, high = reply[1].decode(), int(reply[2]), int(reply[3])
+    size, max_bytes = int(reply[4]), int(reply[5])
+    limit = f"{depth} of {high} tasks" if high else f"{size:,} of {max_bytes:,} bytes"
+    return QueueFull(
+        f"Queue {name!r} is full: {limit} are waiting. Try again in about {RETRY_AFTER_S:g} s, add "
+        "workers, or raise the mark with `coordq queue limit`.",
+        queue=name,
+        depth=depth,
+        high=high,
+        bytes=size,
+        retry_after=RETRY_AFTER_S,
+    )
+
+
+def _receipt(order: Order, answer: bytes) -> Receipt:
+    if answer == b"+":
+        return Receipt(order.id)
+    if answer == b"-":
+        return Receipt(order.id, created=False, no_room=True)
+    if answer == b"!":
+        return Receipt(order.id, shed=True)
+    if answer[:1] != b"=":
+        raise Unreachable(f"work/enqueue answered {answer!r}, which this version does not know.")
+    holder = answer[1:].decode()
+    if order.template.reject:
+        raise DuplicateTask(
+            f"Task {holder} already holds this unique key for {order.template.spec.name!r}. "
+            'Wait for it, or enqueue with on_duplicate="return" to get its handle.',
+            id=holder,
+        )
+    return Receipt(holder, created=False)

@@ -1,0 +1,85 @@
+"""What happened: events of the shards' capped streams, read back into one line of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from coordq.engine.call import Call
+
+EVENTS = (
+    "ready",
+    "scheduled",
+    "running",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "cancelling",
+    "retrying",
+    "snoozed",
+    "released",
+    "crashed",
+    "lapsed",
+    "requeued",
+    "refused",
+    "stalled",
+)
+"""Every kind there is. `refused`: a finish by an old fence changed nothing; its detail is that fence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened."""
+
+    at: str
+    """Where it stands in the stream: `<ms>-<number>`; several events may share it."""
+    shard: int
+    subject: str
+    """A task id; for `stalled` a worker."""
+    kind: str
+    version: int
+    fence: int
+    queue: str
+    name: str
+    detail: str
+    """ready, scheduled: nothing. running: the worker. failed: the reason. retrying: the delay in ms.
+    crashed, lapsed, released: old fence and worker."""
+
+    @property
+    def ms(self) -> int:
+        """When, in milliseconds since 1970, by Redis's clock."""
+        return int(self.at.partition("-")[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "at": self.at,
+            "ms": self.ms,
+            "shard": self.shard,
+            "id": self.subject,
+            "event": self.kind,
+            "version": self.version,
+            "fence": self.fence,
+            "queue": self.queue,
+            "name": self.name,
+            "detail": self.detail,
+        }
+
+
+def read_entry(shard: int, entry: Any) -> Iterator[Event]:
+    """The events of one stream entry, in order."""
+    at, flat = entry[0].decode(), entry[1]
+    for number in range(0, len(flat), 2):
+        kind, version, fence, queue, name, detail = (
+            flat[number + 1].decode(errors="replace").split(" ", 5)
+        )
+        yield Event(
+            at, shard, flat[number].decode(), kind, int(version), int(fence), queue, name, detail
+        )
+
+
+def note(shard: int, subject: str, kind: str, detail: str = "") -> Call[str]:
+    """Put an event on the stream that no transition writes."""
+    text = f"{kind} 0 0 - - {detail}"
+    return Call("work/note", shard, (subject, text), lambda reply: reply.decode())

@@ -1,0 +1,273 @@
+"""What may be asked for when a task is enqueued, and how bad wishes are refused."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from coordq.errors import InvalidOption, InvalidTime
+from coordq.ids import is_id
+from coordq.names import check_name
+from coordq.work.spec import MAX_ATTEMPTS, PRIORITIES, RESULT_TTL_S, Spec, write_spec
+
+if TYPE_CHECKING:
+    from coordq.work.backoff import Backoff
+
+LONGEST_S: Final = 10 * 366 * 86400.0
+"""Ten years: whatever is further away is a mistake in the unit."""
+ATTEMPTS_MAX: Final = 10_000
+HEADERS_MAX: Final = 4096
+ON_FULL: Final = ("wait", "refuse", "shed", "force")
+ON_DUPLICATE: Final = ("return", "reject")
+
+Seconds = float | int | timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a task is to be run. Times are seconds or timedeltas."""
+
+    queue: str = "default"
+    priority: str = "normal"
+    """critical, high, normal or low. Lower ones age: they are overtaken for a while, not for ever."""
+    delay: Seconds = 0
+    """Not before so long from now."""
+    at: datetime | float | None = None
+    """Not before this moment: an aware datetime, or seconds since 1970. Not with `delay`."""
+    unique: str | None = None
+    """No second task with this key: while the first lives, or for `unique_for`."""
+    unique_for: Seconds = 0
+    on_duplicate: str = "return"
+    """return (the first task's handle) or reject (DuplicateTask)."""
+    max_attempts: int = MAX_ATTEMPTS
+    backoff: Backoff | None = None
+    timeout: Seconds = 0
+    """Of one run; 0 = none."""
+    expires: Seconds = 0
+    """Queue timeout: a dead letter if no worker started it within this time; 0 = never."""
+    total_timeout: Seconds = 0
+    """From enqueue to the end, all attempts together; 0 = none."""
+    result_ttl: Seconds = RESULT_TTL_S
+    """How long the record outlives success or cancel."""
+    role: str = ""
+    capabilities: tuple[str, ...] = ()
+    """Only agents with this role and all these capabilities may take it."""
+    on_full: str = "wait"
+    """At the queue's high mark: wait, refuse (QueueFull), shed (the least urgent), or force."""
+    wait: Seconds = 30
+    """How long `on_full="wait"` waits before QueueFull."""
+    id: str | None = None
+    """The task's id, from coordq.new_id(): enqueueing the same id twice has one effect."""
+    headers: Mapping[str, str] | None = None
+    """Short strings that travel with the task, such as a trace context."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def merge(self, **changes: Any) -> Options:
+        """A copy with `changes`. Raises InvalidOption, InvalidTime, InvalidName."""
+        if not changes:
+            return self
+        _refuse_unknown(changes)
+        return replace(self, **changes)
+
+
+NAMES: Final = tuple(field.name for field in fields(Options))
+
+
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in NAMES:
+            close = difflib.get_close_matches(name, NAMES, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(NAMES)}."
+            raise InvalidOption(f"There is no option {name!r}: {hint}", option=name)
+
+
+def seconds(option: str, value: object, *, zero: bool = True) -> float:
+    """`value` in seconds. Raises InvalidTime when it is no sensible length of time."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidTime(
+            f"{option}={value!r}: give seconds or a timedelta, not {type(value).__name__}.",
+            option=option,
+        )
+    if math.isnan(value) or value < 0 or (value == 0 and not zero):
+        raise InvalidTime(f"{option}={value!r}: a time must not be negative.", option=option)
+    if value > LONGEST_S:
+        raise InvalidTime(
+            f"{option}={value!r} is more than ten years: the unit is seconds.", option=option
+        )
+    return float(value)
+
+
+def _check(options: Options) -> None:
+    check_name("queue", options.queue)
+    if options.priority not in PRIORITIES:
+        raise InvalidOption(
+            f"priority={options.priority!r}: use one of {', '.join(PRIORITIES)}.", option="priority"
+        )
+    _check_choice("on_full", options.on_full, ON_FULL)
+    _check_choice("on_duplicate", options.on_duplicate, ON_DUPLICATE)
+    _check_times(options)
+    _check_routing(options)
+    attempts = options.max_attempts
+    if (
+        isinstance(attempts, bool)
+        or not isinstance(attempts, int)
+        or not 1 <= attempts <= ATTEMPTS_MAX
+    ):
+        raise InvalidOption(
+            f"max_attempts={attempts!r}: use a whole number from 1 to {ATTEMPTS_MAX}.",
+            option="max_attempts",
+        )
+    if options.backoff is not None and not hasattr(options.backoff, "encode"):
+        raise InvalidOption(
+            f"backoff={options.backoff!r}: give a coordq.Backoff.", option="backoff"
+        )
+    if options.id is not None and not (isinstance(options.id, str) and is_id(options.id)):
+        raise InvalidOption(f"id={options.id!r}: make ids with coordq.new_id().", option="id")
+    _check_headers(options.headers)
+
+
+def _check_choice(option: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InvalidOption(f"{option}={value!r}: use one of {', '.join(allowed)}.", option=option)
+
+
+def _check_times(options: Options) -> None:
+    for name in (
+        "delay",
+        "unique_for",
+        "timeout",
+        "expires",
+        "total_timeout",
+        "result_ttl",
+        "wait",
+    ):
+        seconds(name, getattr(options, name))
+    if options.at is not None:
+        moment_ms(options.at)
+        if options.delay:
+            raise InvalidOption("delay and at say the same thing twice: give one.", option="at")
+    if options.unique_for and options.unique is None:
+        raise InvalidOption("unique_for needs unique.", option="unique_for")
+    key = options.unique
+    if key is not None and (not isinstance(key, str) or not key):
+        raise InvalidOption(f"unique={key!r}: give text that is not empty.", option="unique")
+
+
+def _check_routing(options: Options) -> None:
+    if options.role:
+        check_name("role", options.role)
+    capabilities = options.capabilities
+    if isinstance(capabilities, str) or not isinstance(
+        capabilities, tuple | list | set | frozenset
+    ):
+        raise InvalidOption(
+            f"capabilities={capabilities!r}: give a collection of names.", option="capabilities"
+        )
+    for capability in capabilities:
+        check_name("capability", capability)
+
+
+def _check_headers(headers: object) -> None:
+    if headers is None:
+        return
+    if not isinstance(headers, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, str) for key, value in headers.items()
+    ):
+        raise InvalidOption("headers: give a mapping of text to text.", option="headers")
+    if sum(len(key) + len(value) for key, value in headers.items()) > HEADERS_MAX:
+        raise InvalidOption(f"headers hold over {HEADERS_MAX} characters.", option="headers")
+
+
+def moment_ms(at: object) -> int:
+    """Milliseconds since 1970. Raises InvalidTime for a naive datetime or a number in the wrong unit."""
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            raise InvalidTime(
+                f"at={at!r} has no time zone: use datetime.now(timezone.utc) or astimezone().",
+                option="at",
+            )
+        at = at.timestamp()
+    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at <= 2**33:
+        raise InvalidTime(f"at={at!r}: give an aware datetime or seconds since 1970.", option="at")
+    return int(at * 1000)
+
+
+def unique_digest(name: str, key: str) -> str:
+    """What stands for a unique key in Redis: 22 characters, scoped to the task name."""
+    text = f"{name}\0{key}".encode(errors="surrogatepass")
+    return hashlib.blake2b(text, digest_size=11).hexdigest()
+
+
+DEFAULTS: Final = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What all tasks with the same name and options share, ready to send."""
+
+    spec: Spec
+    text: str
+    """The record's spec line."""
+    delay: str
+    on_full: str
+    wait_s: float
+    reject: bool
+    """Whether a duplicate is refused rather than returned."""
+
+    @property
+    def head(self) -> tuple[str | int, ...]:
+        """The group header that work/enqueue takes, without the amount."""
+        spec = self.spec
+        return (
+            self.text,
+            spec.queue,
+            spec.line,
+            self.delay,
+            spec.expires_ms,
+            spec.total_ms,
+            spec.unique,
+            spec.unique_ms,
+        )
+
+
+def template(name: str, options: Options) -> Template:
+    """The template for tasks called `name`. Raises InvalidName."""
+    check_name("task", name)
+    spec = Spec(
+        queue=options.queue,
+        name=name,
+        priority=options.priority,
+        role=options.role,
+        capabilities=tuple(sorted(set(options.capabilities))),
+        max_attempts=options.max_attempts,
+        result_ttl=math.ceil(seconds("result_ttl", options.result_ttl)),
+        expires_ms=_ms(options.expires),
+        total_ms=_ms(options.total_timeout),
+        timeout_ms=_ms(options.timeout),
+        backoff=options.backoff,
+        unique=unique_digest(name, options.unique) if options.unique is not None else "",
+        unique_ms=_ms(options.unique_for),
+        headers=dict(options.headers or {}),
+    )
+    delay = f"@{moment_ms(options.at)}" if options.at is not None else str(_ms(options.delay))
+    return Template(
+        spec=spec,
+        text=write_spec(spec),
+        delay=delay,
+        on_full=options.on_full,
+        wait_s=seconds("wait", options.wait),
+        reject=options.on_duplicate == "reject",
+    )
+
+
+def _ms(value: Seconds) -> int:
+    return math.ceil(seconds("time", value) * 1000)

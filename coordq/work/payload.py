@@ -1,0 +1,80 @@
+"""Arguments as JSON: refused when they are not, or too large."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from coordq.errors import InvalidArguments, PayloadTooLarge
+
+PAYLOAD_MAX: Final = 1024 * 1024
+"""Bytes of JSON that one task's arguments, or its result, may take."""
+DEPTH_MAX: Final = 100
+
+_encode = json.JSONEncoder(
+    separators=(",", ":"), allow_nan=False, ensure_ascii=False, check_circular=False
+).encode
+_FLAT: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def dump_args(name: str, args: Any) -> bytes:
+    """`args`, a mapping of parameter names to values, as compact JSON.
+
+    Raises InvalidArguments, PayloadTooLarge.
+    """
+    if type(args) is not dict:
+        args = _as_dict(name, args)
+    for key, value in args.items():
+        if type(key) is not str:
+            raise _refused(name, f"the parameter name {key!r} is not text")
+        if type(value) not in _FLAT:
+            _check(name, key, value, 1)
+    try:
+        text = _encode(args).encode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _refused(name, _reason(error)) from error
+    if len(text) > PAYLOAD_MAX:
+        raise PayloadTooLarge(
+            f"The arguments of task {name!r} take {len(text):,} bytes as JSON; {PAYLOAD_MAX:,} are "
+            "allowed. Store the data elsewhere and pass where it is.",
+            size=len(text),
+        )
+    return text
+
+
+def _as_dict(name: str, args: Any) -> dict[str, Any]:
+    if args is None:
+        return {}
+    if isinstance(args, dict):
+        return dict(args)
+    raise _refused(name, f"they are {type(args).__name__}, not a mapping of names to values")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "text holds half a surrogate pair, which is not Unicode"
+    if "Out of range float" in str(error):
+        return "NaN and infinity are not JSON"
+    return str(error)
+
+
+def _check(name: str, path: str, value: Any, depth: int) -> None:
+    """Raise InvalidArguments for what json would silently bend, or choke on."""
+    if depth > DEPTH_MAX:
+        raise _refused(name, f"{path[:60]} is nested more than {DEPTH_MAX} levels deep")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise _refused(name, f"{path} has the key {key!r}, which is not text")
+            if type(inner) not in _FLAT:
+                _check(name, f"{path}.{key}", inner, depth + 1)
+    elif isinstance(value, list | tuple):
+        for at, inner in enumerate(value):
+            if type(inner) not in _FLAT:
+                _check(name, f"{path}[{at}]", inner, depth + 1)
+    elif not isinstance(value, str | int | float):
+        raise _refused(name, f"{path} is {type(value).__name__}, which is not JSON")
+
+
+def _refused(name: str, why: str) -> InvalidArguments:
+    return InvalidArguments(f"The arguments of task {name!r} cannot be sent: {why}.", task=name)

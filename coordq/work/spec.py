@@ -1,0 +1,120 @@
+"""The spec line of a record: what was asked for when the task was enqueued; it never changes.
+
+`<queue> <name>` and then one `<letter>=<value>` for each option that is not the default:
+
+    p priority 0-3        r role+capability+...     m attempts       t result TTL, s
+    x queue timeout, ms   d total timeout, ms       y run timeout, ms
+    b backoff             u unique digest           U unique period, ms
+    h headers, percent-encoded JSON
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from coordq.work.backoff import Backoff
+
+PRIORITIES: Final = ("critical", "high", "normal", "low")
+NORMAL: Final = PRIORITIES.index("normal")
+MAX_ATTEMPTS: Final = 3
+RESULT_TTL_S: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A spec line, read."""
+
+    queue: str
+    name: str
+    priority: str = "normal"
+    role: str = ""
+    capabilities: tuple[str, ...] = ()
+    max_attempts: int = MAX_ATTEMPTS
+    result_ttl: int = RESULT_TTL_S
+    """Seconds."""
+    expires_ms: int = 0
+    total_ms: int = 0
+    timeout_ms: int = 0
+    """Of one run; 0 = none."""
+    backoff: Backoff | None = None
+    """None: the task's own, else the default."""
+    unique: str = ""
+    unique_ms: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def route(self) -> str:
+        """Who may take the task: its name, and its requirement if it has one."""
+        return route(self.name, self.role, self.capabilities)
+
+    @property
+    def line(self) -> str:
+        """Where the task stands in its queue when ready."""
+        return f"{PRIORITIES.index(self.priority)}{self.route}"
+
+
+def requirement(role: str, capabilities: tuple[str, ...]) -> str:
+    """`role+capability+...`, or "" when there is none."""
+    return "+".join((role, *sorted(capabilities))) if role or capabilities else ""
+
+
+def route(name: str, role: str = "", capabilities: tuple[str, ...] = ()) -> str:
+    """`name`, or `name@role+capability+...`."""
+    wanted = requirement(role, capabilities)
+    return f"{name}@{wanted}" if wanted else name
+
+
+def write_spec(spec: Spec) -> str:
+    """The line for `spec`."""
+    options = {
+        "p": "" if spec.priority == "normal" else str(PRIORITIES.index(spec.priority)),
+        "r": requirement(spec.role, spec.capabilities),
+        "m": "" if spec.max_attempts == MAX_ATTEMPTS else str(spec.max_attempts),
+        "t": "" if spec.result_ttl == RESULT_TTL_S else str(spec.result_ttl),
+        "x": str(spec.expires_ms or ""),
+        "d": str(spec.total_ms or ""),
+        "y": str(spec.timeout_ms or ""),
+        "b": spec.backoff.encode() if spec.backoff else "",
+        "u": spec.unique,
+        "U": str(spec.unique_ms or ""),
+        "h": quote(json.dumps(spec.headers, separators=(",", ":"))) if spec.headers else "",
+    }
+    tail = "".join(f" {letter}={value}" for letter, value in options.items() if value)
+    return f"{spec.queue} {spec.name}{tail}"
+
+
+@lru_cache(maxsize=4096)
+def read_spec(line: bytes) -> Spec:
+    """The spec that `line` holds. Raises ValueError when coordq did not write it."""
+    queue, name, *tail = line.decode().split(" ")
+    options = dict(text.split("=", 1) for text in tail)
+    role, *capabilities = options.get("r", "").split("+")
+    return Spec(
+        queue=queue,
+        name=name,
+        priority=PRIORITIES[int(options.get("p", NORMAL))],
+        role=role,
+        capabilities=tuple(capabilities),
+        max_attempts=int(options.get("m", MAX_ATTEMPTS)),
+        result_ttl=int(options.get("t", RESULT_TTL_S)),
+        expires_ms=int(options.get("x", 0)),
+        total_ms=int(options.get("d", 0)),
+        timeout_ms=int(options.get("y", 0)),
+        backoff=_backoff(options.get("b")),
+        unique=options.get("u", ""),
+        unique_ms=int(options.get("U", 0)),
+        headers=json.loads(unquote(options["h"])) if "h" in options else {},
+    )
+
+
+def _backoff(token: str | None) -> Backoff | None:
+    if not token:
+        return None
+    from coordq.work.backoff import Backoff  # noqa: PLC0415 - most tasks have none of their own
+
+    return Backoff.decode(token)

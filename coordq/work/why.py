@@ -1,0 +1,169 @@
+"""Why is this task not running? One sentence, for every cause there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from coordq.work.claim import serves
+from coordq.work.look import Glance
+from coordq.work.queue import Queue, WorkerView
+from coordq.work.task import State, Task
+
+
+def why(glance: Glance, workers: Sequence[WorkerView]) -> str:
+    """The sentence. `workers`: all that are alive."""
+    task = glance.task
+    match task.state:
+        case State.READY:
+            return _ready(task, glance.queue, workers)
+        case State.SCHEDULED:
+            return _scheduled(task)
+        case State.RUNNING:
+            return _running(task)
+        case State.WAITING:
+            return "It waits for other tasks to end."
+        case State.SUSPENDED:
+            return "It is suspended until what it waits for arrives; it holds no slot meanwhile."
+        case State.SUCCEEDED:
+            return f"It has run: it succeeded at attempt {task.attempt}."
+        case State.FAILED:
+            return _failed(task)
+        case State.CANCELLED:
+            return f"It was cancelled: {_message(task)}."
+
+
+def span(ms: int) -> str:
+    """A length of time as people say it."""
+    if ms < 1000:
+        return f"{ms} ms"
+    if ms < 60_000:
+        return f"{ms / 1000:.1f} s"
+    return str(timedelta(seconds=ms // 1000))
+
+
+def _message(task: Task) -> str:
+    return str((task.error or {}).get("message", "no reason was recorded"))
+
+
+def _failed(task: Task) -> str:
+    error = task.error or {}
+    reason = error.get("reason", "error")
+    what = f"{error.get('type', 'error')}: {error.get('message', '')}"
+    return (
+        f"It is a dead letter ({reason}) after {task.attempt} of {task.max_attempts} attempts and "
+        f"{task.strikes} strikes: {what}. Revive it with `coordq dead revive {task.id}`."
+    )
+
+
+def _scheduled(task: Task) -> str:
+    due = task.due_in_ms
+    when = "now, at the next claim" if due is None or due <= 0 else f"in {span(due)}"
+    if task.attempt and task.error:
+        return (
+            f"Attempt {task.attempt} of {task.max_attempts} failed "
+            f"({task.error.get('type')}: {task.error.get('message')}); it is tried again {when}."
+        )
+    return f"It is scheduled: it becomes ready {when}."
+
+
+def _running(task: Task) -> str:
+    asked = " It was asked to stop." if task.cancel_requested else ""
+    left = task.lease_left_ms
+    if left is None:
+        return (
+            f"It is marked as running on {task.worker}, but no lease is held: it is given back as "
+            "soon as any worker or supervisor reaps."
+        )
+    if left <= 0:
+        return (
+            f"The lease of {task.worker} lapsed {span(-left)} ago: it goes back to its queue as soon "
+            "as a live worker or supervisor reaps."
+        )
+    return f"It is running on {task.worker}, attempt {task.attempt}; lease: {span(left)} left.{asked}"
+
+
+def _ready(task: Task, queue: Queue, workers: Sequence[WorkerView]) -> str:
+    if queue.paused:
+        return f"Queue {task.queue!r} is paused. Resume it with `coordq queue resume {task.queue}`."
+    if not workers:
+        return "No worker is alive. Start one with `coordq worker`."
+    hosting = [worker for worker in workers if task.queue in _queues(worker)]
+    if not hosting:
+        return f"No live worker serves queue {task.queue!r}: {_listed(workers, 'serve', _queues)}."
+    knowing = [worker for worker in hosting if task.name in _names(worker)]
+    if not knowing:
+        return (
+            f"No live worker on queue {task.queue!r} knows a task named {task.name!r}: they know "
+            f"{_some(sorted({name for worker in hosting for name in _names(worker)}))}."
+        )
+    able = [worker for worker in knowing if _able(worker, task)]
+    if not able:
+        return f"No live agent that knows {task.name!r} {_lacking(task)}."
+    return _in_line(task, queue, able)
+
+
+def _in_line(task: Task, queue: Queue, able: Sequence[WorkerView]) -> str:
+    accepting = [worker for worker in able if worker.info.get("state", "running") == "running"]
+    if not accepting:
+        return f"The {len(able)} workers that can do it are draining: they take nothing new."
+    slots = sum(int(worker.info.get("slots", 0)) for worker in accepting)
+    busy = sum(int(worker.info.get("running", 0)) for worker in accepting)
+    place = (
+        f"{task.position} tasks stand before it in its line"
+        if task.position is not None
+        else "it is far back in its line"
+    )
+    if task.position == 0:
+        place = "it is the next in its line"
+    load = f"{busy} of {slots} slots of the {len(accepting)} workers that can do it are busy"
+    return f"It waits its turn: {place}, {queue.ready} are ready in {task.queue!r}, and {load}."
+
+
+def _lacking(task: Task) -> str:
+    parts = []
+    if task.spec.role:
+        parts.append(f"has the role {task.spec.role!r}")
+    if task.spec.capabilities:
+        parts.append(f"has all of the capabilities {', '.join(task.spec.capabilities)}")
+    return " and ".join(parts)
+
+
+def _agents(worker: WorkerView) -> list[dict[str, object]]:
+    agents = worker.info.get("agents", [])
+    return agents if isinstance(agents, list) else []
+
+
+def _queues(worker: WorkerView) -> list[str]:
+    return [str(name) for name in worker.info.get("queues", [])]
+
+
+def _names(worker: WorkerView) -> set[str]:
+    return {str(name) for agent in _agents(worker) for name in _list(agent, "tasks")}
+
+
+def _list(agent: dict[str, object], key: str) -> list[object]:
+    value = agent.get(key, [])
+    return value if isinstance(value, list) else []
+
+
+def _able(worker: WorkerView, task: Task) -> bool:
+    return any(
+        serves(
+            task.spec.route,
+            {str(name) for name in _list(agent, "tasks")},
+            str(agent.get("role", "")),
+            {str(item) for item in _list(agent, "capabilities")},
+        )
+        for agent in _agents(worker)
+    )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:8]) or "none"
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _listed(workers: Sequence[WorkerView], verb: str, what: object) -> str:
+    names = sorted({name for worker in workers for name in what(worker)})  # type: ignore[operator]
+    return f"the {len(workers)} alive {verb} {_some(names)}"

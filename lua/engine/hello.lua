@@ -1,0 +1,15 @@
+--[[
+engine/hello: agree on how a namespace is laid out; the first to come decides.
+
+KEYS[1]  root      prefix of every key of shard 0
+
+ARGV[1]  schema    version of the key space that the caller writes
+ARGV[2]  shards    how many shards the caller wants, 0 for "whatever there is" (1 when new)
+
+Returns  {schema, shards}  as they are, whoever decided
+]]
+local key = KEYS[1] .. 'meta'
+local shards = tonumber(ARGV[2])
+redis.call('HSETNX', key, 'schema', ARGV[1])
+redis.call('HSETNX', key, 'shards', shards > 0 and shards or 1)
+return redis.call('HMGET', key, 'schema', 'shards')

@@ -1,0 +1,29 @@
+--[[
+lib/giveback: a claim ends without an outcome; the task stands at the head of its line again.
+
+No attempt is spent: the handler did not fail. When the worker died at it, that is a strike, and
+STRIKES_MAX strikes make a dead letter ("poison"): a task that kills workers must not kill them all.
+The record's fence becomes 0, so that a finish by the old fence is stale, never a duplicate.
+]]
+local STRIKES_MAX = 3
+
+-- task: read from its record, state r, its lease entry already removed. what: the event's name.
+local function give_back(task, what, strike)
+  count(task.queue, 'running', -1)
+  task.attempt = math.max(0, task.attempt - 1)
+  if strike then task.strikes = task.strikes + 1 end
+  local fence, worker = task.fence, task.worker
+  task.fence = '0'
+  if string.find(task.flags, 'x', 1, true) then
+    settle(task, 'c', reason_json('cancelled', 'cancelled while it ran on ' .. worker), 'cancelled')
+  elseif string.find(task.flags, 'k', 1, true) then
+    settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
+  elseif task.strikes >= STRIKES_MAX then
+    settle(task, 'f', reason_json('poison', 'its worker died ' .. STRIKES_MAX .. ' times at it'), 'poison')
+  else
+    task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'
+    redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+    make_ready(task, true)
+    event(task.id, what, task, fence .. ' ' .. worker)
+  end
+end

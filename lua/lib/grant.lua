@@ -1,0 +1,142 @@
+--[[
+lib/grant: the best ready tasks go to one claimant, each with a lease and a fence.
+
+A fence is max(last + 1, now in microseconds): it grows even when a failover rolled the counter back.
+STRING claimant:<name> remembers the last grant under the caller's nonce, so that a caller whose reply
+was lost asks again and gets the same tasks, not others.
+]]
+local SCAN_MAX = 1000
+
+local function next_fence(amount)
+  local last = tonumber(redis.call('GET', KEYS[1] .. 'fence') or '0')
+  local first = math.max(last + 1, now_us)
+  redis.call('SET', KEYS[1] .. 'fence', string.format('%.0f', first + amount - 1))
+  return first
+end
+
+local function with_args(task, text)
+  if string.sub(task.text, task.body, task.body) ~= '@' then return text end
+  local args = redis.call('GET', KEYS[1] .. 'p:' .. task.id) or '{}'
+  return string.sub(text, 1, #text - (#task.text - task.body) - 1) .. args
+end
+
+-- Gives `tasks` (records read, state q, id set) to the claimant; returns {id, record, ...}.
+local function grant(tasks, claimant, nonce, lease_ms)
+  if #tasks == 0 then return {} end
+  local worker = string.match(claimant, '^[^:]+')
+  local first = next_fence(#tasks)
+  local sets, leases, reply, members = {}, {}, {}, {}
+  local expiry = string.format('%.0f', now + lease_ms)
+  for i, task in ipairs(tasks) do
+    count(task.queue, 'ready', -1)
+    count(task.queue, 'bytes', -weight(task))
+    count(task.queue, 'running', 1)
+    task.state, task.version, task.attempt = 'r', task.version + 1, task.attempt + 1
+    task.fence, task.since, task.worker = string.format('%.0f', first + i - 1), now, worker
+    local text = write_record(task)
+    sets[2 * i - 1], sets[2 * i] = KEYS[1] .. 't:' .. task.id, text
+    members[i] = task.id .. '|' .. task.fence
+    leases[2 * i - 1], leases[2 * i] = expiry, members[i]
+    reply[2 * i - 1], reply[2 * i] = task.id, with_args(task, text)
+    event(task.id, 'running', task, worker)
+  end
+  redis.call('MSET', unpack(sets))
+  redis.call('ZADD', KEYS[1] .. 'lease', unpack(leases))
+  redis.call('SET', KEYS[1] .. 'claimant:' .. claimant, nonce .. ' ' .. table.concat(members, ' '),
+    'PX', lease_ms * 2)
+  return reply
+end
+
+-- What the claimant was given under this nonce before, as far as it still holds it; or nil.
+local function granted_before(claimant, nonce)
+  local last = redis.call('GET', KEYS[1] .. 'claimant:' .. claimant)
+  if not last or string.match(last, '^[^ ]+') ~= nonce then return nil end
+  local reply = {}
+  for member in string.gmatch(string.sub(last, #nonce + 2), '[^ ]+') do
+    local id = string.sub(member, 1, 22)
+    local text = redis.call('GET', KEYS[1] .. 't:' .. id)
+    if text and redis.call('ZSCORE', KEYS[1] .. 'lease', member) then
+      local task = read_record(text)
+      task.id = id
+      reply[#reply + 1] = id
+      reply[#reply + 1] = with_args(task, text)
+    end
+  end
+  return reply
+end
+
+-- An entry whose record is not ours: out of the way, with the reason, and on with the work.
+local function set_aside(id, queue, line)
+  if redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 0 then return end
+  redis.call('ZADD', KEYS[1] .. 'dead', now, id)
+  count(queue, 'ready', -1)
+  count(queue, 'failed', 1)
+  event(id, 'failed', { version = 0, fence = 0, queue = queue, name = string.sub(line, 2) }, 'foreign-data')
+end
+
+local function take_from(queue, line, amount, tasks)
+  local key = KEYS[1] .. 'line:' .. queue .. ':' .. line
+  local entries = redis.call('LPOP', key, amount)
+  if not entries then
+    redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
+    return 0
+  end
+  local head = #entries == amount and redis.call('LINDEX', key, 0)
+  if head then
+    redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, queue_of(queue).strict), line)
+  else
+    redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
+  end
+  local keys, seen = {}, {}
+  for i, entry in ipairs(entries) do keys[i] = KEYS[1] .. 't:' .. string.sub(entry, 1, 22) end
+  for i, text in ipairs(redis.call('MGET', unpack(keys))) do
+    local id = string.sub(entries[i], 1, 22)
+    local task = text and read_record(text)
+    if not task then
+      set_aside(id, queue, line)
+    elseif task.state == 'q' and not seen[id] then
+      task.id, seen[id] = id, true
+      tasks[#tasks + 1] = task
+    end
+  end
+  return #entries
+end
+
+-- The best lines of a queue that the caller may take from: first the best one, how many there are.
+local function best_line(queue, served)
+  local best, others = nil, 0
+  for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. queue, 0, -1)) do
+    if string.find(served, ' ' .. string.sub(line, 2) .. ' ', 1, true) then
+      if best then others = others + 1 else best = line end
+    end
+  end
+  return best, others
+end
+
+-- A mark for each queue that still has something for a caller like this one: the mark that woke the
+-- caller may have been for a task it had no room for.
+local function pass_on(queues, served)
+  for name in string.gmatch(queues, '[^ ]+') do
+    local queue = queue_of(name)
+    local line = queue.ready > 0 and queue.paused == 0 and best_line(name, served)
+    if line then mark(name, line, 1) end
+  end
+end
+
+-- queues: in the caller's order of preference. served: ' route route ... '. Returns tasks, more.
+local function choose(queues, served, want)
+  local tasks, scanned = {}, 0
+  for name in string.gmatch(queues, '[^ ]+') do
+    local queue = queue_of(name)
+    while #tasks < want and scanned < SCAN_MAX and queue.ready > 0 and queue.paused == 0 do
+      local line, others = best_line(name, served)
+      if not line then break end
+      local amount = others > 0 and math.min(want - #tasks, 8) or want - #tasks
+      local found = take_from(name, line, amount, tasks)
+      scanned = scanned + math.max(1, found)
+      if others == 0 and found < amount then break end
+    end
+  end
+  local full = #tasks >= want or scanned >= SCAN_MAX
+  return tasks, full and 1 or 0
+end

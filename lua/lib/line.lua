@@ -1,0 +1,57 @@
+--[[
+lib/line: where ready tasks stand.
+
+A queue has one LIST per priority and route: line:<queue>:<priority><route>. Its entry is the task
+id, or id and the moment it became ready (9 characters of base32hex) when that was not its birth.
+The ZSET heads:<queue> ranks the lines by their first entry, so a claim finds the best task without
+looking at the others. Rank, unless the queue is strict, is the moment minus a head start: a low task
+is overtaken for a while, never for ever. A line may hold entries whose task has moved on (cancelled,
+claimed by id): the state in the record decides, the entry is only a hint.
+
+marker:<queue>:<route> is what idle workers block on; a burst leaves up to eight marks, one a worker.
+]]
+local HEAD_START_MS = { ['0'] = 3600000, ['1'] = 600000, ['2'] = 0, ['3'] = -600000 }
+local MARKS_MAX = 8
+local DIGITS = '0123456789abcdefghijklmnopqrstuv'
+
+local function stamp(ms)
+  local text = ''
+  for _ = 1, 9 do
+    local digit = ms % 32
+    text = string.sub(DIGITS, digit + 1, digit + 1) .. text
+    ms = (ms - digit) / 32
+  end
+  return text
+end
+
+local function rank(entry, line, strict)
+  local moment = tonumber(#entry > 22 and string.sub(entry, 23, 31) or string.sub(entry, 1, 9), 32) or 0
+  local priority = string.sub(line, 1, 1)
+  if strict == 1 then return string.format('%.0f', tonumber(priority) * 35184372088832 + moment) end
+  return string.format('%.0f', moment - (HEAD_START_MS[priority] or 0))
+end
+
+local function mark(queue, line, entries)
+  local marks = {}
+  for i = 1, math.min(entries, MARKS_MAX) do
+    marks[2 * i - 1], marks[2 * i] = '0', i
+  end
+  redis.call('ZADD', KEYS[1] .. 'marker:' .. queue .. ':' .. string.sub(line, 2), unpack(marks))
+end
+
+local function stand_in_line(queue, line, entries, at_head)
+  local key = KEYS[1] .. 'line:' .. queue .. ':' .. line
+  local length = redis.call(at_head and 'LPUSH' or 'RPUSH', key, unpack(entries))
+  if at_head or length == #entries then
+    local head = at_head and entries[#entries] or entries[1]
+    redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, queue_of(queue).strict), line)
+  end
+  mark(queue, line, #entries)
+end
+
+-- One task becomes ready again, now.
+local function make_ready(task, at_head)
+  stand_in_line(task.queue, line_of(task), { task.id .. stamp(now) }, at_head)
+  count(task.queue, 'ready', 1)
+  count(task.queue, 'bytes', weight(task))
+end

@@ -1,0 +1,72 @@
+--[[
+lib/promote: what is due becomes ready; what waited too long ends.
+
+ZSET due: <id> is a delayed or retried task, x<id> the end of its queue timeout, y<id> the end of its
+total timeout; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's
+forwarder does the same when nobody claims. Returns the next moment something is due, or nil.
+]]
+local PROMOTE_MAX = 100
+
+local function promote_one(task)
+  task.state, task.version, task.since = 'q', task.version + 1, now
+  redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+  count(task.queue, 'scheduled', -1)
+  count(task.queue, 'bytes', -weight(task))
+  make_ready(task)
+  event(task.id, 'ready', task)
+end
+
+local function leave_backlog(task)
+  count(task.queue, task.state == 'q' and 'ready' or 'scheduled', -1)
+  count(task.queue, 'bytes', -weight(task))
+  redis.call('ZREM', KEYS[1] .. 'due', task.id)
+end
+
+local function expire(task)
+  if (task.state ~= 'q' and task.state ~= 'd') or task.attempt > 0 then return end
+  leave_backlog(task)
+  settle(task, 'f', reason_json('expired', 'no worker started it within its queue timeout'), 'expired')
+end
+
+local function cancel_running(task, reason)
+  local member = task.id .. '|' .. task.fence
+  redis.call('SADD', KEYS[1] .. 'cancels', task.id)
+  local worker = string.match(task.worker, '^[^/]+')
+  local key = KEYS[1] .. 'inbox:' .. worker
+  redis.call('RPUSH', key, cjson.encode({ ['do'] = 'cancel', member = member, reason = reason }))
+  redis.call('PEXPIRE', key, 60000)
+end
+
+local function overrun(task)
+  if task.state == 'q' or task.state == 'd' then
+    leave_backlog(task)
+    settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
+  elseif task.state == 'r' then
+    task.flags = (task.flags == '-' and '' or task.flags) .. 'k'
+    redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+    cancel_running(task, 'deadline')
+  end
+end
+
+local function promote()
+  local next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
+  if not next_due[2] or tonumber(next_due[2]) > now then return tonumber(next_due[2]) end
+  local members = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE_MAX)
+  redis.call('ZREM', KEYS[1] .. 'due', unpack(members))
+  local keys = {}
+  for i, member in ipairs(members) do keys[i] = KEYS[1] .. 't:' .. string.sub(member, -22) end
+  for i, text in ipairs(redis.call('MGET', unpack(keys))) do
+    local task = text and read_record(text)
+    local kind = #members[i] > 22 and string.sub(members[i], 1, 1) or ''
+    -- two members may name one task: the record is read again once it may have changed
+    if task and kind ~= '' then task = read_record(redis.call('GET', keys[i]) or '') end
+    if task then
+      task.id = string.sub(members[i], -22)
+      if kind == 'x' then expire(task)
+      elseif kind == 'y' then overrun(task)
+      elseif task.state == 'd' then promote_one(task) end
+    end
+  end
+  next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
+  return tonumber(next_due[2])
+end

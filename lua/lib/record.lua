@@ -1,0 +1,56 @@
+--[[
+lib/record: a task's record, from text and back.
+
+A record is one string of three or four lines:
+
+  life     <state><version> <fence> <attempt> <strikes> <since_ms> <worker> <mailbox> <flags>
+           trailing fields may be missing; state is w waiting, d scheduled, q ready, r running,
+           p suspended, s succeeded, f failed, c cancelled; '-' means none
+  spec     <queue> <name>[ <k>=<value>]...   never changes
+  args     a JSON object, or '@' when it is kept apart at p:<id>
+  outcome  JSON: the result, or the last error; missing until there is one
+
+One string instead of a hash, because MGET and MSET read and write a whole batch in two commands,
+and because it costs half the memory. Flags: x cancel requested, k total timeout passed.
+]]
+local function read_record(text)
+  local state, version, fence, attempt, strikes, since, worker, mailbox, flags, cut, queue, name,
+    options, body = string.match(text,
+    '^(%l)(%d+) ?(%d*) ?(%d*) ?(%d*) ?(%d*) ?([^ \n]*) ?([^ \n]*) ?([^ \n]*)()\n([^ \n]+) ([^ \n]+)([^\n]*)\n()')
+  if not state then return nil end
+  return {
+    text = text, cut = cut, body = body, state = state, version = tonumber(version),
+    fence = fence ~= '' and fence or '0', attempt = tonumber(attempt) or 0,
+    strikes = tonumber(strikes) or 0, since = since ~= '' and since or '0',
+    worker = worker ~= '' and worker or '-', mailbox = mailbox ~= '' and mailbox or '-',
+    flags = flags ~= '' and flags or '-', queue = queue, name = name, options = options,
+  }
+end
+
+local function args_end(task)
+  local newline = string.find(task.text, '\n', task.body, true)
+  return newline and newline - 1 or #task.text
+end
+
+-- The record with its life line rewritten; with `outcome`, also with a new last line.
+local function write_record(task, outcome)
+  local life = task.state .. task.version .. ' ' .. task.fence .. ' ' .. task.attempt .. ' '
+    .. task.strikes .. ' ' .. task.since .. ' ' .. task.worker .. ' ' .. task.mailbox .. ' '
+    .. task.flags
+  if outcome and outcome ~= '' then
+    return life .. string.sub(task.text, task.cut, args_end(task)) .. '\n' .. outcome
+  end
+  return life .. string.sub(task.text, task.cut)
+end
+
+local function option(task, letter)
+  if task.options == '' then return nil end
+  return string.match(task.options, ' ' .. letter .. '=([^ ]+)')
+end
+
+-- Which line of its queue a ready task stands in: its priority, then who may take it.
+local function line_of(task)
+  if task.options == '' then return '2' .. task.name end
+  local requirement = option(task, 'r')
+  return (option(task, 'p') or '2') .. task.name .. (requirement and '@' .. requirement or '')
+end

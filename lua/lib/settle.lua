@@ -1,0 +1,79 @@
+--[[
+lib/settle: what a task leaves behind when it ends.
+
+Succeeded and cancelled records live on for their result TTL (option t, seconds, 600 by default, and
+never under 5, so that a finish repeated after a lost reply is still recognised); dead letters stay until revived, purged or pushed out by DEAD_MAX younger ones. A unique key is
+freed if it is still this task's. Whoever waits for the task finds its record in their mailbox.
+]]
+local DEAD_MAX = 10000
+local DONE_MAX = 10000
+local MAILBOX_TTL_MS = 60000
+local finished = {}
+
+local function tell_waiters(task, text)
+  for mailbox in string.gmatch(task.mailbox, '[^,]+') do
+    local key = KEYS[1] .. 'mailbox:' .. mailbox
+    redis.call('RPUSH', key, task.id .. '\n' .. text)
+    redis.call('PEXPIRE', key, MAILBOX_TTL_MS)
+  end
+end
+
+local function clear_options(task)
+  local unique = option(task, 'u')
+  if unique and not option(task, 'U') then
+    local key = KEYS[1] .. 'unique:' .. unique
+    if redis.call('GET', key) == task.id then redis.call('DEL', key) end
+  end
+  if option(task, 'x') then redis.call('ZREM', KEYS[1] .. 'due', 'x' .. task.id) end
+  if option(task, 'd') then redis.call('ZREM', KEYS[1] .. 'due', 'y' .. task.id) end
+  if string.find(task.flags, 'x', 1, true) then
+    redis.call('SREM', KEYS[1] .. 'cancels', task.id)
+  end
+end
+
+local function bury(task, text)
+  redis.call('SET', KEYS[1] .. 't:' .. task.id, text)
+  redis.call('ZADD', KEYS[1] .. 'dead', now, task.id)
+  local excess = redis.call('ZCARD', KEYS[1] .. 'dead') - DEAD_MAX
+  if excess <= 0 then return end
+  local oldest = redis.call('ZPOPMIN', KEYS[1] .. 'dead', math.min(excess, 100))
+  for i = 1, #oldest, 2 do
+    redis.call('UNLINK', KEYS[1] .. 't:' .. oldest[i], KEYS[1] .. 'p:' .. oldest[i])
+  end
+end
+
+local function retain(task, text)
+  local ttl_s = math.max(5, tonumber(option(task, 't') or '600'))
+  redis.call('SET', KEYS[1] .. 't:' .. task.id, text, 'EX', ttl_s)
+  if string.sub(task.text, task.body, task.body) == '@' then
+    redis.call('EXPIRE', KEYS[1] .. 'p:' .. task.id, ttl_s)
+  end
+  finished[#finished + 1] = task.id
+end
+
+-- state: s, f or c. outcome: JSON for the record's last line. The caller has taken the task out
+-- of where it stood (lease, line, due) and raised nothing else.
+local function settle(task, state, outcome, detail)
+  task.state, task.version, task.since = state, task.version + 1, now
+  local text = write_record(task, outcome)
+  if task.options ~= '' or task.flags ~= '-' then clear_options(task) end
+  if state == 'f' then bury(task, text) else retain(task, text) end
+  if task.mailbox ~= '-' then tell_waiters(task, text) end
+  local what = state == 's' and 'succeeded' or state == 'f' and 'failed' or 'cancelled'
+  count(task.queue, what, 1)
+  event(task.id, what, task, detail)
+end
+
+local function write_finished()
+  local size = #finished
+  if size == 0 then return end
+  for first = 1, size, 2000 do
+    redis.call('LPUSH', KEYS[1] .. 'done', unpack(finished, first, math.min(first + 1999, size)))
+  end
+  redis.call('LTRIM', KEYS[1] .. 'done', 0, DONE_MAX - 1)
+  finished = {}
+end
+
+local function reason_json(reason, message)
+  return cjson.encode({ type = reason, message = message, reason = reason })
+end

@@ -1,0 +1,57 @@
+--[[
+work/beat: one worker says that it lives, and keeps the claims it holds.
+
+KEYS[1]  root      prefix of every key of the shard
+
+ARGV[1]  worker    its name
+ARGV[2]  lease_ms  from now on
+ARGV[3]  info      JSON about the worker, or "" when it is as it was
+ARGV[4...]         members "id|fence" that it holds, at most 1000
+
+Returns  {known, lapsed, {lost member, ...}, {cancelled member, ...}}
+         known     0 when Redis has forgotten the worker's info: send it with the next beat
+         lapsed    1 when some claim of the shard has lapsed: call work/reap
+
+A worker that was silent for longer than half a lease while everybody else was too has lived through an
+outage of Redis, not of the fleet: nobody reaps for one lease, so that all can beat first.
+]]
+--- @include lib/clock
+local lease_ms = tonumber(ARGV[2])
+local info_key = KEYS[1] .. 'worker:' .. ARGV[1]
+
+-- not deny-oom, so first: a beat must succeed when Redis is full
+local known = redis.call('PEXPIRE', info_key, lease_ms * 3)
+if ARGV[3] ~= '' then
+  redis.call('SET', info_key, ARGV[3], 'PX', lease_ms * 3)
+  known = 1
+end
+local last = redis.call('ZRANGE', KEYS[1] .. 'workers', -1, -1, 'WITHSCORES')
+redis.call('ZADD', KEYS[1] .. 'workers', now, ARGV[1])
+if last[2] and now - tonumber(last[2]) > lease_ms / 2 then
+  redis.call('SET', KEYS[1] .. 'grace', '1', 'PX', lease_ms)
+end
+
+local lost, cancelled, held, scores = {}, {}, {}, {}
+if #ARGV > 3 then
+  local expiry = string.format('%.0f', now + lease_ms)
+  for i, score in ipairs(redis.call('ZMSCORE', KEYS[1] .. 'lease', unpack(ARGV, 4))) do
+    local member = ARGV[i + 3]
+    if score then
+      held[#held + 1] = member
+      scores[#scores + 1] = expiry
+      scores[#scores + 1] = member
+    else
+      lost[#lost + 1] = member
+    end
+  end
+end
+if #held > 0 then
+  redis.call('ZADD', KEYS[1] .. 'lease', 'XX', unpack(scores))
+  local ids = {}
+  for i, member in ipairs(held) do ids[i] = string.sub(member, 1, 22) end
+  for i, hit in ipairs(redis.call('SMISMEMBER', KEYS[1] .. 'cancels', unpack(ids))) do
+    if hit == 1 then cancelled[#cancelled + 1] = held[i] end
+  end
+end
+local oldest = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'lease', '-inf', now, 'LIMIT', 0, 1)
+return { known, #oldest, lost, cancelled }

@@ -1,0 +1,45 @@
+--[[
+work/cancel: a task shall not run, or not go on.
+
+KEYS[1]  root      prefix of every key of the shard
+
+ARGV[1]  id        the task
+ARGV[2]  reason    why, for its record
+
+Returns  {"cancelled"}          it was not running: it has ended
+         {"requested", worker}  it runs: its worker was told, and is reminded with every beat
+         {"ended", state}       it had ended already: nothing was changed
+         {"missing"}
+]]
+--- @include lib/clock
+--- @include lib/record
+--- @include lib/event
+--- @include lib/queue
+--- @include lib/line
+--- @include lib/settle
+--- @include lib/promote
+local id = ARGV[1]
+-- not deny-oom, so first: a full Redis must be able to shrink
+redis.call('PERSIST', KEYS[1] .. 'lease')
+local text = redis.call('GET', KEYS[1] .. 't:' .. id)
+if not text then return { 'missing' } end
+local task = read_record(text)
+if not task then return { 'foreign' } end
+task.id = id
+if string.find('sfc', task.state, 1, true) then return { 'ended', task.state } end
+if task.state == 'r' then
+  if not string.find(task.flags, 'x', 1, true) then
+    task.flags = (task.flags == '-' and '' or task.flags) .. 'x'
+    redis.call('SET', KEYS[1] .. 't:' .. id, write_record(task))
+    event(id, 'cancelling', task, ARGV[2])
+    write_events()
+  end
+  cancel_running(task, ARGV[2])
+  return { 'requested', task.worker }
+end
+leave_backlog(task)
+settle(task, 'c', reason_json('cancelled', ARGV[2]), ARGV[2])
+write_queues()
+write_finished()
+write_events()
+return { 'cancelled' }

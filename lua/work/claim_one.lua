@@ -1,0 +1,37 @@
+--[[
+work/claim_one: one browsed task, if it is still as it was seen.
+
+KEYS[1]  root      prefix of every key of the shard
+
+ARGV[1]  claimant  as in work/claim
+ARGV[2]  nonce     as in work/claim
+ARGV[3]  lease_ms  as in work/claim
+ARGV[4]  id        the task
+ARGV[5]  version   as it was seen; -1 for any
+
+Returns  {"ok", id, record}
+         {"conflict", state, version, worker}  it has moved on
+         {"missing"}
+]]
+--- @include lib/clock
+--- @include lib/record
+--- @include lib/event
+--- @include lib/queue
+--- @include lib/line
+--- @include lib/settle
+--- @include lib/grant
+local before = granted_before(ARGV[1], ARGV[2])
+if before and before[1] then return { 'ok', before[1], before[2] } end
+local text = redis.call('GET', KEYS[1] .. 't:' .. ARGV[4])
+if not text then return { 'missing' } end
+local task = read_record(text)
+if not task then return { 'foreign' } end
+local version = tonumber(ARGV[5])
+if task.state ~= 'q' or version >= 0 and version ~= task.version then
+  return { 'conflict', task.state, task.version, task.worker }
+end
+task.id = ARGV[4]
+local reply = grant({ task }, ARGV[1], ARGV[2], tonumber(ARGV[3]))
+write_queues()
+write_events()
+return { 'ok', reply[1], reply[2] }

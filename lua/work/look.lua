@@ -1,0 +1,47 @@
+--[[
+work/look: everything there is to know about one task.
+
+KEYS[1]  root      prefix of every key of the shard
+
+ARGV[1]  id        the task
+
+Returns  {record, args, progress, lease_left_ms, due_in_ms, position, queue_fields, expires_in_ms,
+          total_left_ms, now_ms}
+         each may be false; position is how many entries stand before it in its line, -1 when it is
+         further back than 10,000; lease_left_ms, due_in_ms ... are false when there is none
+         {} when there is no such task
+]]
+--- @include lib/clock
+--- @include lib/record
+local id = ARGV[1]
+local text = redis.call('GET', KEYS[1] .. 't:' .. id)
+if not text then return {} end
+local task = read_record(text)
+if not task then return { text } end
+
+local function left(key, member)
+  local score = redis.call('ZSCORE', KEYS[1] .. key, member)
+  return score and math.floor(tonumber(score) - now)
+end
+
+local position = false
+if task.state == 'q' then
+  local key = KEYS[1] .. 'line:' .. task.queue .. ':' .. line_of(task)
+  position = -1
+  local entries = redis.call('LRANGE', key, 0, 999)
+  for i, entry in ipairs(entries) do
+    if string.sub(entry, 1, 22) == id then position = i - 1 break end
+  end
+end
+return {
+  text,
+  redis.call('GET', KEYS[1] .. 'p:' .. id),
+  redis.call('GET', KEYS[1] .. 'progress:' .. id),
+  task.state == 'r' and left('lease', id .. '|' .. task.fence),
+  task.state == 'd' and left('due', id),
+  position,
+  redis.call('HGETALL', KEYS[1] .. 'queue:' .. task.queue),
+  left('due', 'x' .. id),
+  left('due', 'y' .. id),
+  now,
+}

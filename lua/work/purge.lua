@@ -1,0 +1,56 @@
+--[[
+work/purge: cancel the waiting tasks of a queue, a batch a call.
+
+KEYS[1]  root      prefix of every key of the shard
+
+ARGV[1]  queue     its name
+ARGV[2]  limit     how many at most, 1 to 1000
+
+Returns  {cancelled, left}  left: 1 when the call should be repeated
+
+Ready and scheduled tasks become cancelled; running ones go on.
+]]
+--- @include lib/clock
+--- @include lib/record
+--- @include lib/event
+--- @include lib/queue
+--- @include lib/line
+--- @include lib/settle
+--- @include lib/promote
+local name, limit, cancelled = ARGV[1], tonumber(ARGV[2]), 0
+redis.call('PERSIST', KEYS[1] .. 'lease')
+
+local function cancel(id, state)
+  local task = read_record(redis.call('GET', KEYS[1] .. 't:' .. id) or '')
+  if not task or task.state ~= state or task.queue ~= name then return end
+  task.id = id
+  leave_backlog(task)
+  settle(task, 'c', reason_json('cancelled', 'its queue was purged'), 'purged')
+  cancelled = cancelled + 1
+end
+
+for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
+  local key = KEYS[1] .. 'line:' .. name .. ':' .. line
+  while cancelled < limit do
+    local entry = redis.call('LPOP', key)
+    if not entry then
+      redis.call('ZREM', KEYS[1] .. 'heads:' .. name, line)
+      break
+    end
+    cancel(string.sub(entry, 1, 22), 'q')
+  end
+end
+local at = 0
+while cancelled < limit and queue_of(name).scheduled > 0 do
+  local ids = redis.call('ZRANGE', KEYS[1] .. 'due', at, at + 199)
+  if #ids == 0 then break end
+  local before = cancelled
+  for _, id in ipairs(ids) do
+    if #id == 22 and cancelled < limit then cancel(id, 'd') end
+  end
+  at = at + #ids - (cancelled - before)
+end
+write_queues()
+write_finished()
+write_events()
+return { cancelled, cancelled >= limit and 1 or 0 }

@@ -1,0 +1,51 @@
+--[[
+work/requeue: tasks that ended, or wait for a later try, are ready again now.
+
+KEYS[1]  root      prefix of every key of the shard
+
+ARGV[1]  from      states that may be requeued, such as "fc" or "d"
+ARGV[2...]         ids, at most 500
+
+Returns  {answer, ...}  per id: "ok", "missing", or the letter of the state that does not allow it
+
+A requeued task starts over: attempts and strikes are 0. Its version grows, and its old fences are refused.
+]]
+--- @include lib/clock
+--- @include lib/record
+--- @include lib/event
+--- @include lib/queue
+--- @include lib/line
+--- @include lib/settle
+local function start_over(task)
+  if task.state == 'd' then
+    redis.call('ZREM', KEYS[1] .. 'due', task.id)
+    count(task.queue, 'scheduled', -1)
+    count(task.queue, 'bytes', -weight(task))
+  else
+    redis.call('ZREM', KEYS[1] .. 'dead', task.id)
+    redis.call('PERSIST', KEYS[1] .. 'p:' .. task.id)
+  end
+  task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'
+  task.attempt, task.strikes, task.fence, task.flags, task.mailbox = 0, 0, '0', '-', '-'
+  redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+  make_ready(task)
+  event(task.id, 'requeued', task)
+end
+
+local answers = {}
+for i = 2, #ARGV do
+  local text = redis.call('GET', KEYS[1] .. 't:' .. ARGV[i])
+  local task = text and read_record(text)
+  if not task then
+    answers[i - 1] = text and 'foreign' or 'missing'
+  elseif not string.find(ARGV[1], task.state, 1, true) then
+    answers[i - 1] = task.state
+  else
+    task.id = ARGV[i]
+    start_over(task)
+    answers[i - 1] = 'ok'
+  end
+end
+write_queues()
+write_events()
+return answers
