@@ -1,0 +1,227 @@
+"""What a handler knows about the run it is in: an optional first parameter named `ctx`.
+
+A context is made for one run and thrown away with it. It works the same from the event loop and
+from a thread: `progress` and `log` only hand a value to a reporter that never blocks, and
+`cancelled` is a flag to be asked, because a thread cannot be stopped from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from coordq import clock
+from coordq.errors import CoordqError, InvalidInput
+
+LINE_MAX: Final = 8_192
+MESSAGE_MAX: Final = 500
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+class SpecLike(Protocol):
+    """What a context and the executor read of a task's options, as claimed."""
+
+    @property
+    def max_attempts(self) -> int: ...
+
+
+class ClaimLike(Protocol):
+    """What is read of a claim: the right to run one task once."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def fence(self) -> int: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def spec(self) -> Any: ...
+    @property
+    def args(self) -> bytes: ...
+    @property
+    def member(self) -> str: ...
+
+
+class Reporter(Protocol):
+    """Takes progress and log lines off a handler's hands. Called from any thread; never blocks."""
+
+    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None: ...
+
+    def log(self, claim: Any, line: str, /) -> None: ...
+
+
+class Silent:
+    """A reporter that forgets everything: for handlers called outside a worker."""
+
+    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None:
+        """Forget how far the task is."""
+
+    def log(self, claim: Any, line: str, /) -> None:
+        """Forget the line."""
+
+
+def no_client(_asynchronous: bool, /) -> Any:  # noqa: FBT001 - the whole of the question
+    """The provider of a context that was given none: says so."""
+    raise CoordqError("ctx.client is not available here: this run was started without a client.")
+
+
+# Asked with True by an async handler, with False by a sync one.
+ClientProvider = Callable[[bool], Any]
+
+
+class Context:
+    """One run of one task, seen from inside.
+
+    `deadline` is the moment this run is stopped, in seconds of `time.monotonic()`, or None when
+    it has no time limit.
+    """
+
+    __slots__ = (
+        "_asynchronous",
+        "_cancelled",
+        "_claim",
+        "_client",
+        "_over",
+        "_provider",
+        "_reporter",
+        "agent",
+        "deadline",
+    )
+
+    def __init__(
+        self,
+        claim: ClaimLike,
+        *,
+        agent: str = "",
+        reporter: Reporter | None = None,
+        provider: ClientProvider = no_client,
+        deadline: float | None = None,
+        asynchronous: bool = True,
+    ) -> None:
+        self.agent = agent
+        self.deadline = deadline
+        self._claim = claim
+        self._reporter = reporter
+        self._provider = provider
+        self._asynchronous = asynchronous
+        self._client: Any = None
+        self._cancelled = False
+        self._over = False
+
+    @property
+    def task_id(self) -> str:
+        """The task's id. The same in every attempt."""
+        return self._claim.id
+
+    @property
+    def fence(self) -> int:
+        """A number that is larger in every later run of this task.
+
+        Send it along with writes to outside systems: one that refuses a smaller number than it
+        has seen cannot be harmed by a worker that woke up too late.
+        """
+        return self._claim.fence
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key for outside systems that refuse to do the same thing twice.
+
+        It names the task, not the attempt: a second attempt sends the same key, so what the
+        first one achieved is recognised. Add your own suffix when one run does several things.
+        """
+        return f"coordq:{self._claim.id}"
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, counted from 1."""
+        return self._claim.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        """After how many failed attempts the task becomes a dead letter."""
+        return int(self._claim.spec.max_attempts)
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self._claim.name
+
+    @property
+    def queue(self) -> str:
+        """The queue the task was taken from."""
+        return self._claim.queue
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the producer sent along outside the arguments, such as a trace context."""
+        return getattr(self._claim.spec, "headers", None) or _NO_HEADERS
+
+    @property
+    def client(self) -> Any:
+        """A client of the worker's own namespace: async in an async handler, sync in a sync one.
+
+        Made on first use and shared by all runs of the process; do not close it.
+        """
+        if self._client is None:
+            self._client = self._provider(self._asynchronous)
+        return self._client
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this run has been told to stop: cancelled, out of time, or claim lost.
+
+        An async handler is interrupted at its next `await`; a sync one has to ask.
+        """
+        return self._cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raise asyncio.CancelledError when this run has been told to stop."""
+        if self._cancelled:
+            from asyncio import CancelledError
+
+            raise CancelledError
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, 0.0 when it has passed, None when there is none."""
+        if self.deadline is None:
+            return None
+        return max(0.0, self.deadline - clock.monotonic())
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Show how far the task is: `done` of `total`, in any unit. Cheap; the last one wins.
+
+        Raises InvalidInput when `done` or `total` is not a finite number.
+        """
+        _check_number("done", done)
+        if total is not None:
+            _check_number("total", total)
+        if self._reporter is not None and not self._over:
+            self._reporter.progress(self._claim, done, total, str(message)[:MESSAGE_MAX])
+
+    def log(self, text: object) -> None:
+        """Add a line to the task's own log, which is bounded. Cheap; at most 8,192 characters."""
+        if self._reporter is not None and not self._over:
+            self._reporter.log(self._claim, str(text)[:LINE_MAX])
+
+    def stop(self) -> None:
+        """Tell the handler to stop. For the executor."""
+        self._cancelled = True
+
+    def close(self) -> None:
+        """Turn later reports into nothing: the run is over. For the executor."""
+        self._over = True
+
+    def __repr__(self) -> str:
+        claim = self._claim
+        return f"<Context {claim.name} {claim.id} attempt={claim.attempt} fence={claim.fence}>"
+
+
+def _check_number(name: str, value: object) -> None:
+    """Raise InvalidInput unless `value` is a finite number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124
+        raise InvalidInput(f"progress {name}={value!r} is not a finite number.", parameter=name)
