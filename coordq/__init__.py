@@ -1,1 +1,67 @@
-"""coordq: a Redis-backed work queue and coordination plane for fleets of agents."""
+"""coordq: a Redis-backed work queue and coordination plane for fleets of agents.
+
+The names below are all there is to import; each is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coordq.client.client import Client as Client
+    from coordq.client.client import connect as connect
+    from coordq.client.client_async import AsyncClient as AsyncClient
+    from coordq.client.client_async import connect_async as connect_async
+    from coordq.client.work import TaskHandle as TaskHandle
+    from coordq.client.work_async import AsyncTaskHandle as AsyncTaskHandle
+    from coordq.errors import CoordqError as CoordqError
+    from coordq.ids import new_id as new_id
+    from coordq.work.agent import Agent as Agent
+    from coordq.work.backoff import Backoff as Backoff
+    from coordq.work.context import Context as Context
+    from coordq.work.depends import Depends as Depends
+    from coordq.work.middleware import Middleware as Middleware
+    from coordq.work.options import Options as Options
+    from coordq.work.signals import Reject as Reject
+    from coordq.work.signals import Retry as Retry
+    from coordq.work.signals import Snooze as Snooze
+    from coordq.work.task import State as State
+    from coordq.work.task import Task as Task
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Agent": "coordq.work.agent",
+    "AsyncClient": "coordq.client.client_async",
+    "AsyncTaskHandle": "coordq.client.work_async",
+    "Backoff": "coordq.work.backoff",
+    "Client": "coordq.client.client",
+    "Context": "coordq.work.context",
+    "CoordqError": "coordq.errors",
+    "Depends": "coordq.work.depends",
+    "Middleware": "coordq.work.middleware",
+    "Options": "coordq.work.options",
+    "Reject": "coordq.work.signals",
+    "Retry": "coordq.work.signals",
+    "Snooze": "coordq.work.signals",
+    "State": "coordq.work.task",
+    "Task": "coordq.work.task",
+    "TaskHandle": "coordq.client.work",
+    "connect": "coordq.client.client",
+    "connect_async": "coordq.client.client_async",
+    "new_id": "coordq.ids",
+}
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the table is the list
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'coordq' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

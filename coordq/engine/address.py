@@ -59,9 +59,7 @@ class Address:
         if parts.password is None:
             return self.url
         user = parts.username or ""
-        return urlunsplit(
-            parts._replace(netloc=f"{user}:***@" + parts.netloc.rpartition("@")[2])
-        )
+        return urlunsplit(parts._replace(netloc=f"{user}:***@" + parts.netloc.rpartition("@")[2]))
 
 
 def parse(url: str | None = None, *, namespace: str | None = None) -> Address:

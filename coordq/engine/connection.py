@@ -137,9 +137,7 @@ class Engine:
             whole = self._packer.pack_whole(call)
             return self._round(self._take(call.shard), call.shard, whole, call.script)
 
-    def _round(
-        self, link: Link, shard: int, packed: bytes, what: str, block_s: float = 0.0
-    ) -> Any:
+    def _round(self, link: Link, shard: int, packed: bytes, what: str, block_s: float = 0.0) -> Any:
         try:
             link.send(packed)
             reply = link.receive(block_s + REPLY_TIMEOUT_S if block_s else None)
@@ -264,5 +262,3 @@ def open_engine(
         engine.close()
         raise
     return engine
-
-

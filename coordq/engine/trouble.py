@@ -25,7 +25,9 @@ WAIT: Final = ("LOADING", "BUSY ", "TRYAGAIN")
 class LostError(Exception):
     """Internal: the call may or may not have had its effect; it can be repeated."""
 
-    def __init__(self, reason: str, *, moved: bool = True, refusal: CoordqError | None = None) -> None:
+    def __init__(
+        self, reason: str, *, moved: bool = True, refusal: CoordqError | None = None
+    ) -> None:
         super().__init__(reason)
         self.moved = moved
         """Whether the shard may live elsewhere now."""

@@ -59,7 +59,9 @@ def pack(command: tuple[Argument, ...]) -> bytes:
     return pack_command(command)  # type: ignore[no-any-return]
 
 
-def connection_options(options: dict[str, Any], name: str, reply_timeout_s: float) -> dict[str, Any]:
+def connection_options(
+    options: dict[str, Any], name: str, reply_timeout_s: float
+) -> dict[str, Any]:
     """Keyword arguments for a redis-py connection: ours, overruled by the URL's."""
     return {
         "protocol": 2,

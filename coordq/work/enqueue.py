@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from coordq.engine.call import Argument, Call
-from coordq.errors import DuplicateTask, QueueFull, Unreachable
+from coordq.errors import DuplicateTask, QueueFull, ScriptMisuse
 from coordq.ids import shard_of
 from coordq.work.options import Template
 
@@ -24,6 +24,8 @@ class Order:
     template: Template
     args: bytes
     """A JSON object, from `payload.dump_args`."""
+    mailbox: str = ""
+    """Who shall hear of its end, see `look.watch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +41,41 @@ class Receipt:
     """The queue was full of more urgent work: the task is a dead letter."""
 
 
-def enqueue(order: Order) -> Call[Receipt]:
-    """Enqueue one. The reply raises QueueFull, DuplicateTask."""
+def enqueue(order: Order, *, on_full: str | None = None) -> Call[Receipt]:
+    """Enqueue one. The reply raises QueueFull when the order asked for that."""
     template = order.template
+    args = (
+        on_full or template.on_full,
+        *template.head,
+        order.mailbox,
+        1,
+        order.id,
+        order.args,
+    )
 
     def read(reply: Any) -> Receipt:
         if reply[1] == b"+":
             return Receipt(order.id)
         return _read_all(reply, [order])[0]
 
-    args = (template.on_full, *template.head, 1, order.id, order.args)
     return Call("work/enqueue", shard_of(order.id), args, read)
+
+
+def _group(order: Order) -> tuple[Template, str]:
+    return order.template, order.mailbox
 
 
 def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]]:
     """Enqueue up to 500 orders of one shard in one call.
 
-    on_full "refuse" is all or nothing; "wait" takes as many as fit and marks the rest `no_room`.
-    The reply raises QueueFull, DuplicateTask (after enqueueing the others).
+    on_full "refuse" is all or nothing, and the reply raises QueueFull; "wait" takes as many as fit
+    and marks the rest `no_room`.
     """
     args: list[Argument] = [on_full]
-    for template, group in groupby(orders, key=lambda order: order.template):
+    for (template, mailbox), group in groupby(orders, key=_group):
         members = list(group)
         args += template.head
-        args.append(len(members))
+        args += (mailbox, len(members))
         for order in members:
             args += (order.id, order.args)
     return Call(
@@ -73,7 +86,10 @@ def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]
 def _read_all(reply: Any, orders: Sequence[Order]) -> list[Receipt]:
     if reply[0] == b"full":
         raise queue_full(reply)
-    return [_receipt(order, answer) for order, answer in zip(orders, reply[1:], strict=True)]
+    return [
+        Receipt(order.id) if answer == b"+" else _receipt(order, answer)
+        for order, answer in zip(orders, reply[1:], strict=True)
+    ]
 
 
 def queue_full(reply: Any) -> QueueFull:
@@ -93,19 +109,21 @@ def queue_full(reply: Any) -> QueueFull:
 
 
 def _receipt(order: Order, answer: bytes) -> Receipt:
-    if answer == b"+":
-        return Receipt(order.id)
     if answer == b"-":
         return Receipt(order.id, created=False, no_room=True)
     if answer == b"!":
         return Receipt(order.id, shed=True)
     if answer[:1] != b"=":
-        raise Unreachable(f"work/enqueue answered {answer!r}, which this version does not know.")
-    holder = answer[1:].decode()
-    if order.template.reject:
-        raise DuplicateTask(
-            f"Task {holder} already holds this unique key for {order.template.spec.name!r}. "
-            'Wait for it, or enqueue with on_duplicate="return" to get its handle.',
-            id=holder,
-        )
-    return Receipt(holder, created=False)
+        raise ScriptMisuse(f"work/enqueue answered {answer!r}, which this version does not know.")
+    return Receipt(answer[1:].decode(), created=False)
+
+
+def check_duplicate(order: Order, receipt: Receipt) -> None:
+    """Raise DuplicateTask when the order wanted that and its unique key was held."""
+    if receipt.created or receipt.no_room or not order.template.reject:
+        return
+    raise DuplicateTask(
+        f"Task {receipt.id} already holds this unique key for {order.template.spec.name!r}. "
+        'Wait for it, or enqueue with on_duplicate="return" to get its handle.',
+        id=receipt.id,
+    )

@@ -116,7 +116,9 @@ def read_queue(name: str, flat: list[bytes], oldest_ms: int) -> Queue:
     )
 
 
-def configure(shard: int, name: str, *, shards: int = 1, **settings: int | bool | None) -> Call[Queue]:
+def configure(
+    shard: int, name: str, *, shards: int = 1, **settings: int | bool | None
+) -> Call[Queue]:
     """Set paused, strict, high, low, max_bytes (None: leave as it is) for one shard of a queue.
 
     Marks are divided by `shards`. The reply is this shard's part of the queue.
@@ -151,9 +153,7 @@ def _checked(settings: dict[str, int | bool | None]) -> dict[str, int]:
 def purge(shard: int, name: str, *, limit: int = 500) -> Call[tuple[int, bool]]:
     """Cancel waiting tasks of a queue: how many, and whether to call again."""
     check_name("queue", name)
-    return Call(
-        "work/purge", shard, (name, limit), lambda reply: (int(reply[0]), reply[1] == 1)
-    )
+    return Call("work/purge", shard, (name, limit), lambda reply: (int(reply[0]), reply[1] == 1))
 
 
 def overview(shard: int) -> Call[Overview]:

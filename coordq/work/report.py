@@ -27,6 +27,4 @@ def report(
     """Progress and up to 200 log lines for a claim; false when the claim is no longer held."""
     text = json.dumps(progress, separators=(",", ":")) if progress is not None else ""
     clipped = [clip(line).encode(errors="replace") for line in lines]
-    return Call(
-        "work/report", shard_of(member), (member, text, *clipped), lambda reply: reply == 1
-    )
+    return Call("work/report", shard_of(member), (member, text, *clipped), lambda reply: reply == 1)

@@ -80,7 +80,9 @@ def _running(task: Task) -> str:
             f"The lease of {task.worker} lapsed {span(-left)} ago: it goes back to its queue as soon "
             "as a live worker or supervisor reaps."
         )
-    return f"It is running on {task.worker}, attempt {task.attempt}; lease: {span(left)} left.{asked}"
+    return (
+        f"It is running on {task.worker}, attempt {task.attempt}; lease: {span(left)} left.{asked}"
+    )
 
 
 def _ready(task: Task, queue: Queue, workers: Sequence[WorkerView]) -> str:

@@ -13,6 +13,7 @@ ARGV[2...]         groups of tasks that differ only in id and arguments, each:
          total_ms    total timeout, 0 = none
          unique      "" or the digest of the unique key (groups of one task only)
          unique_ms   0 = unique while the task lives, else for so long
+         mailbox     "" or who shall hear of the end, see work/watch
          amount      how many tasks follow, each: id, args (a JSON object)
 
 Returns  {"ok", s1, s2, ...}     one status per task in order: "+" accepted (also when it was accepted
@@ -42,7 +43,8 @@ local function read_groups()
     local group = {
       spec = ARGV[at], queue = ARGV[at + 1], line = ARGV[at + 2], delay_ms = delay_of(ARGV[at + 3]),
       expires_ms = tonumber(ARGV[at + 4]), total_ms = tonumber(ARGV[at + 5]), unique = ARGV[at + 6],
-      unique_ms = tonumber(ARGV[at + 7]), amount = tonumber(ARGV[at + 8]), first = at + 9,
+      unique_ms = tonumber(ARGV[at + 7]), mailbox = ARGV[at + 8], amount = tonumber(ARGV[at + 9]),
+      first = at + 10,
     }
     for i = 0, group.amount - 1 do ids[#ids + 1] = KEYS[1] .. 't:' .. ARGV[group.first + 2 * i] end
     groups[#groups + 1] = group
@@ -143,7 +145,8 @@ local function put(group, i, id, args)
   end
   local state = group.delay_ms > 0 and 'd' or 'q'
   records[#records + 1] = KEYS[1] .. 't:' .. id
-  records[#records + 1] = state .. '1\n' .. group.spec .. '\n' .. body
+  local life = group.mailbox == '' and '1\n' or '1 0 0 0 0 - ' .. group.mailbox .. '\n'
+  records[#records + 1] = state .. life .. group.spec .. '\n' .. body
   count(group.queue, state == 'q' and 'ready' or 'scheduled', 1)
   count(group.queue, 'bytes', size_of(group, i))
   count(group.queue, 'enqueued', 1)

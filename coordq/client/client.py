@@ -1,0 +1,44 @@
+"""connect(): one object with a door for each room. Today there is one door, `work`."""
+
+from __future__ import annotations
+
+from coordq.client.work import Work
+from coordq.engine.connection import Engine, open_engine
+
+
+class Client:
+    """A namespace, for code that blocks: scripts, Django, Flask. Thread-safe; usable after fork."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.work = Work(engine)
+
+    @property
+    def namespace(self) -> str:
+        """Which tenant of the Redis this is."""
+        return self.engine.namespace
+
+    def close(self) -> None:
+        """Hang up. An embedded server stops when its last client has."""
+        self.engine.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def connect(
+    url: str | None = None, *, namespace: str | None = None, patience: float | None = 10.0
+) -> Client:
+    """Connect to a Redis: the argument, COORDQ_URL, or the embedded server of this machine.
+
+    url: embedded://[path], redis://, rediss://, unix://, redis+sentinel://h1,h2/name,
+        redis+cluster://h1,h2 or fake://.
+    namespace: which tenant of the Redis; also `?ns=` in the URL or COORDQ_NAMESPACE; "default".
+    patience: seconds that a call outlives a lost connection before it raises Unreachable.
+
+    Raises InvalidURL, Unreachable, AccessDenied, ServerTooOld, ServerEvicts, SchemaMismatch.
+    """
+    return Client(open_engine(url, namespace=namespace, patience_s=patience))

@@ -1,0 +1,68 @@
+"""connect_async(): the client for event loops."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from coordq.client.work_async import AsyncWork
+from coordq.engine.aio import AsyncEngine, open_async_engine
+
+
+class AsyncClient:
+    """A namespace, for one event loop: FastAPI and friends."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.work = AsyncWork(engine)
+
+    @property
+    def namespace(self) -> str:
+        """Which tenant of the Redis this is."""
+        return self.engine.namespace
+
+    async def close(self) -> None:
+        """Send what is on its way and hang up."""
+        await self.work.close()
+        await self.engine.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Connecting:
+    """A connection in the making: await it, or use it with `async with`."""
+
+    def __init__(self, url: str | None, namespace: str | None, patience: float | None) -> None:
+        self._url, self._namespace, self._patience = url, namespace, patience
+        self._client: AsyncClient | None = None
+
+    async def _open(self) -> AsyncClient:
+        engine = await open_async_engine(
+            self._url, namespace=self._namespace, patience_s=self._patience
+        )
+        return AsyncClient(engine)
+
+    def __await__(self) -> Generator[Any, None, AsyncClient]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncClient:
+        self._client = await self._open()
+        return self._client
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+def connect_async(
+    url: str | None = None, *, namespace: str | None = None, patience: float | None = 10.0
+) -> Connecting:
+    """`connect` for event loops: `client = await connect_async()` or `async with connect_async()`.
+
+    Arguments and errors are those of `coordq.connect`.
+    """
+    return Connecting(url, namespace, patience)

@@ -1,0 +1,80 @@
+"""From what a caller says to an order that can be sent: options checked, arguments encoded, id drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Any
+from zlib import crc32
+
+from coordq.errors import InvalidArguments, InvalidOption
+from coordq.ids import new_id, shard_of
+from coordq.work.enqueue import Order
+from coordq.work.options import DEFAULTS, Template, template
+from coordq.work.payload import dump_args
+
+_CACHE_MAX = 1024
+Item = (
+    tuple[str, Mapping[str, Any] | None] | tuple[str, Mapping[str, Any] | None, Mapping[str, Any]]
+)
+
+
+class Draft:
+    """Makes orders for one namespace. Thread-safe."""
+
+    def __init__(self, shards: int) -> None:
+        self.shards = shards
+        self._turn = count()
+        self._plain: dict[str, Template] = {}
+        self._known: dict[Any, Template] = {}
+
+    def order(self, name: str, args: Any, options: dict[str, Any], *, mailbox: str = "") -> Order:
+        """An order for one task. Raises the InvalidInput errors."""
+        if not options:
+            found = self._plain.get(name)
+            if found is None:
+                found = self._plain[name] = template(name, DEFAULTS)
+            if self.shards == 1:
+                return Order(new_id(0), found, dump_args(name, args), mailbox)
+        else:
+            found = self._template(name, options)
+        task_id = options.get("id") or new_id(self._shard(found))
+        if shard_of(task_id) >= self.shards:
+            raise InvalidOption(
+                f"id={task_id!r} is of shard {shard_of(task_id)}; there are {self.shards}.",
+                option="id",
+            )
+        return Order(task_id, found, dump_args(name, args), mailbox)
+
+    def orders(self, items: Iterable[Item], options: dict[str, Any]) -> list[Order]:
+        """Orders for `(name, args)` or `(name, args, own options)` items."""
+        made = []
+        for item in items:
+            if not isinstance(item, tuple) or len(item) not in {2, 3}:
+                raise InvalidArguments(
+                    f"enqueue_many takes (name, args) or (name, args, options), not {item!r:.80}."
+                )
+            own = {**options, **item[2]} if len(item) == 3 else options  # noqa: PLR2004 - see above
+            made.append(self.order(item[0], item[1], own))
+        return made
+
+    def _template(self, name: str, options: dict[str, Any]) -> Template:
+        try:
+            key = (name, *options.items())
+            found = self._known.get(key)
+        except TypeError:  # an option that is no key, such as a mapping
+            return template(name, DEFAULTS.merge(**options))
+        if found is None:
+            found = template(name, DEFAULTS.merge(**options))
+            if len(self._known) >= _CACHE_MAX:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _shard(self, found: Template) -> int:
+        """Equal unique keys meet on one shard; all else takes turns."""
+        if self.shards == 1:
+            return 0
+        if found.spec.unique:
+            return crc32(found.spec.unique.encode()) % self.shards
+        return next(self._turn) % self.shards

@@ -1,0 +1,241 @@
+"""Operations of more than one step, written once for both clients.
+
+A plan is a generator: it yields a Call or a Command, is sent the answer, and returns its result. The
+sync client drives it with a sync engine, the async one with an async engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from coordq.clock import monotonic
+from coordq.engine import keys
+from coordq.engine.call import Argument, Call
+from coordq.errors import Conflict, QueueNotFound, TaskNotFound
+from coordq.ids import shard_of
+from coordq.work import enqueue as ordering
+from coordq.work import look, morgue
+from coordq.work import queue as queues
+from coordq.work.enqueue import Order, Receipt
+from coordq.work.queue import Overview, Queue
+from coordq.work.task import State, Task
+from coordq.work.why import why as explain
+
+T = TypeVar("T")
+BLOCK_S: Final = 2.0
+"""Blocking reads are hints and last no longer; then the truth is looked at again."""
+PAGE: Final = 500
+LISTED: Final = (
+    State.RUNNING,
+    State.READY,
+    State.SCHEDULED,
+    State.FAILED,
+    State.SUCCEEDED,
+    State.CANCELLED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A plain Redis command."""
+
+    shard: int
+    words: tuple[Argument, ...]
+    timeout_s: float = 0.0
+    """How long it may block."""
+
+
+Plan = Generator[Call[Any] | Command, Any, T]
+
+
+def chunks(items: Sequence[T], size: int = PAGE) -> Iterator[Sequence[T]]:
+    """`items`, `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def by_shard(ids: Sequence[str]) -> list[list[str]]:
+    """Ids in groups of one shard, at most 500 each, as the scripts want them."""
+    groups: dict[int, list[str]] = {}
+    for task_id in ids:
+        groups.setdefault(shard_of(look.check_id(task_id)), []).append(task_id)
+    return [list(chunk) for group in groups.values() for chunk in chunks(group)]
+
+
+# -- enqueue -----------------------------------------------------------------------------------
+
+
+def wait_for_room(namespace: str, order: Order) -> Plan[Receipt]:
+    """Enqueue an order whose queue was full, as soon as there is room. Raises QueueFull in the end."""
+    deadline = monotonic() + order.template.wait_s
+    shard = shard_of(order.id)
+    space = keys.space(keys.root(namespace, shard), order.template.spec.queue)
+    while True:
+        left = deadline - monotonic()
+        if left <= 0:
+            receipt: Receipt = yield ordering.enqueue(order, on_full="refuse")
+            return receipt
+        block = min(left, BLOCK_S)
+        yield Command(shard, ("BLPOP", space, f"{block:.3f}"), timeout_s=block)
+        receipt = yield ordering.enqueue(order)
+        if not receipt.no_room:
+            return receipt
+
+
+def enqueue(namespace: str, order: Order) -> Plan[Receipt]:
+    """Enqueue one order, waiting for room if it says so. Raises QueueFull, DuplicateTask."""
+    receipt: Receipt = yield ordering.enqueue(order)
+    if receipt.no_room:
+        receipt = yield from wait_for_room(namespace, order)
+    ordering.check_duplicate(order, receipt)
+    return receipt
+
+
+def enqueue_rest(
+    namespace: str, orders: Sequence[Order], receipts: Sequence[Receipt]
+) -> Plan[list[Receipt]]:
+    """Wait for room for those of a bulk that found none, in order."""
+    settled = []
+    for order, receipt in zip(orders, receipts, strict=True):
+        done = (yield from wait_for_room(namespace, order)) if receipt.no_room else receipt
+        ordering.check_duplicate(order, done)
+        settled.append(done)
+    return settled
+
+
+def refuse(order: Order) -> Plan[Receipt]:
+    """The exact refusal for an order that found no room. Raises QueueFull, unless room has come."""
+    receipt: Receipt = yield ordering.enqueue(order, on_full="refuse")
+    ordering.check_duplicate(order, receipt)
+    return receipt
+
+
+# -- looking -----------------------------------------------------------------------------------
+
+
+def get(task_id: str) -> Plan[Task]:
+    """One task."""
+    glance: look.Glance = yield look.glance(task_id)
+    return glance.task
+
+
+def overview(shards: int) -> Plan[Overview]:
+    """The namespace at a glance."""
+    parts = []
+    for shard in range(shards):
+        part: Overview = yield queues.overview(shard)
+        parts.append(part)
+    return queues.merge(parts)
+
+
+def why(shards: int, task_id: str) -> Plan[str]:
+    """Why a task is not running."""
+    glance: look.Glance = yield look.glance(task_id)
+    seen = yield from overview(shards)
+    return explain(glance, seen.workers)
+
+
+def queue(shards: int, name: str) -> Plan[Queue]:
+    """One queue. Raises QueueNotFound."""
+    seen = yield from overview(shards)
+    for found in seen.queues:
+        if found.name == name:
+            return found
+    names = ", ".join(found.name for found in seen.queues) or "none yet"
+    raise QueueNotFound(f"There is no queue {name!r}; there are: {names}.", queue=name)
+
+
+def ls(shards: int, *, state: State | None, queue: str, name: str, limit: int) -> Plan[list[Task]]:
+    """Tasks that fit, state by state, at most `limit`."""
+    found: list[Task] = []
+    for wanted in LISTED if state is None else (state,):
+        for shard in range(shards):
+            offset = 0
+            while len(found) < limit:
+                page: look.Page = yield look.page(
+                    shard, wanted, queue=queue, offset=offset, limit=min(PAGE, max(50, limit))
+                )
+                found += [task for task in page.tasks if not name or task.name == name]
+                offset += page.looked_at
+                if page.looked_at == 0:
+                    break
+    return found[:limit]
+
+
+def logs(namespace: str, task_id: str) -> Plan[list[str]]:
+    """What a task has said."""
+    shard = shard_of(look.check_id(task_id))
+    key = keys.log(keys.root(namespace, shard), task_id)
+    lines: list[bytes] = yield Command(shard, ("LRANGE", key, 0, -1))
+    return [line.decode(errors="replace") for line in lines]
+
+
+# -- changing ----------------------------------------------------------------------------------
+
+
+def retry(task_id: str) -> Plan[Task]:
+    """Make a failed, cancelled or scheduled task ready. Raises TaskNotFound, Conflict."""
+    look.check_id(task_id)
+    (answer,) = yield morgue.requeue([task_id])
+    if answer in {"missing", "foreign"}:
+        raise TaskNotFound(f"There is no task {task_id} that could be retried.", id=task_id)
+    if answer != "ok":
+        raise Conflict(
+            f"Task {task_id} is {answer}: only failed, cancelled and scheduled tasks can be retried.",
+            id=task_id,
+            state=answer,
+        )
+    return (yield from get(task_id))
+
+
+def requeue_all(ids: Sequence[str], states: frozenset[State]) -> Plan[int]:
+    """Requeue those of `ids` that are in `states`; how many were."""
+    done = 0
+    for group in by_shard(ids):
+        answers: list[str] = yield morgue.requeue(group, states=states)
+        done += answers.count("ok")
+    return done
+
+
+def dead_ids(
+    shards: int, *, queue: str, name: str, older_than_ms: int, limit: int
+) -> Plan[list[str]]:
+    """Ids of dead letters that fit; the age counts from when they were buried."""
+    tasks = yield from ls(shards, state=State.FAILED, queue=queue, name=name, limit=limit)
+    if not older_than_ms or not tasks:
+        return [task.id for task in tasks]
+    clock: list[bytes] = yield Command(0, ("TIME",))
+    horizon = int(clock[0]) * 1000 - older_than_ms
+    return [task.id for task in tasks if task.since_ms <= horizon]
+
+
+def forget_all(ids: Sequence[str]) -> Plan[int]:
+    """Delete ended tasks; how many were."""
+    done = 0
+    for group in by_shard(ids):
+        deleted: int = yield morgue.forget(group)
+        done += deleted
+    return done
+
+
+def configure(shards: int, name: str, settings: dict[str, int | bool | None]) -> Plan[Queue]:
+    """Change a queue's settings on every shard."""
+    parts: list[Queue] = []
+    for shard in range(shards):
+        part: Queue = yield queues.configure(shard, name, shards=shards, **settings)
+        parts.append(part)
+    return queues.merge_queues(parts)
+
+
+def purge(shards: int, name: str) -> Plan[int]:
+    """Cancel all waiting tasks of a queue; how many there were."""
+    yield from queue(shards, name)
+    total = 0
+    for shard in range(shards):
+        more = True
+        while more:
+            cancelled, more = yield queues.purge(shard, name)
+            total += cancelled
+    return total

@@ -1,0 +1,346 @@
+"""The work door of the sync client."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from coordq.client import plans
+from coordq.client.draft import Draft, Item
+from coordq.client.plans import BLOCK_S, Command, Plan, chunks
+from coordq.client.result import result_of, too_late
+from coordq.clock import monotonic
+from coordq.engine import keys
+from coordq.engine.call import Call
+from coordq.engine.connection import Engine
+from coordq.ids import shard_of
+from coordq.work import cancel, claim, look
+from coordq.work import enqueue as ordering
+from coordq.work.cancel import Cancellation
+from coordq.work.claim import Claim
+from coordq.work.enqueue import BULK_MAX, Order, Receipt
+from coordq.work.events import Event, read_entry
+from coordq.work.options import seconds
+from coordq.work.queue import Overview, Queue, WorkerView
+from coordq.work.task import State, Task
+
+R = TypeVar("R")
+
+
+class TaskHandle(Generic[R]):
+    """A task that was enqueued."""
+
+    __slots__ = ("_work", "created", "id")
+
+    def __init__(self, work: Work, receipt: Receipt) -> None:
+        self._work = work
+        self.id = receipt.id
+        self.created = receipt.created
+        """False when a unique key was held: the handle is the holder's."""
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for the result, `timeout` seconds (None: for ever).
+
+        Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound.
+        """
+        return self._work.result(self.id, timeout=timeout)  # type: ignore[no-any-return]
+
+    def get(self) -> Task:
+        """The task as it is now. Raises TaskNotFound."""
+        return self._work.get(self.id)
+
+    def cancel(self, reason: str = "cancelled by request") -> Cancellation:
+        """Cancel it, or ask its worker to."""
+        return self._work.cancel(self.id, reason=reason)
+
+    def __repr__(self) -> str:
+        return f"TaskHandle({self.id!r})"
+
+
+class Work:
+    """Tasks and queues of a namespace. Thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._draft = Draft(engine.shards)
+        self._name = uuid4().hex[:12]
+        self._local = threading.local()
+
+    # -- driving -------------------------------------------------------------------------------
+
+    def _drive(self, plan: Plan[R]) -> R:
+        try:
+            step = next(plan)
+            while True:
+                step = plan.send(self._step(step))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def _step(self, step: Call[Any] | Command) -> Any:
+        if isinstance(step, Call):
+            return self._engine.run(step)
+        return self._engine.execute(step.shard, *step.words, timeout_s=step.timeout_s)
+
+    # -- enqueue -------------------------------------------------------------------------------
+
+    def enqueue(
+        self, name: str, args: Mapping[str, Any] | None = None, /, **options: Any
+    ) -> TaskHandle[Any]:
+        """Enqueue a task by name; `options` as in coordq.Options.
+
+        Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly, Unreachable.
+        """
+        order = self._draft.order(name, args, options)
+        return TaskHandle(self, self._place(order))
+
+    def _place(self, order: Order) -> Receipt:
+        receipt = self._engine.run(ordering.enqueue(order))
+        if receipt.no_room:
+            receipt = self._drive(plans.wait_for_room(self._engine.namespace, order))
+        ordering.check_duplicate(order, receipt)
+        return receipt
+
+    def enqueue_many(self, items: Iterable[Item], /, **options: Any) -> list[TaskHandle[Any]]:
+        """Enqueue many: items are `(name, args)` or `(name, args, options)`; 500 go in one call.
+
+        Handles come back in order. With on_full="refuse" each call of 500 is all or nothing; errors
+        are those of `enqueue`.
+        """
+        orders = self._draft.orders(items, options)
+        placed: dict[int, TaskHandle[Any]] = {}
+        batches = [
+            [at for at, order in enumerate(orders) if shard_of(order.id) == shard]
+            for shard in range(self._draft.shards)
+        ]
+        parts = [part for batch in batches for part in chunks(batch, BULK_MAX)]
+        calls = (
+            ordering.enqueue_many(
+                [orders[at] for at in part], on_full=orders[part[0]].template.on_full
+            )
+            for part in parts
+        )
+        for part, receipts in zip(parts, self._engine.run_many(calls), strict=True):
+            members = [orders[at] for at in part]
+            if any(not receipt.created for receipt in receipts):
+                rest = plans.enqueue_rest(self._engine.namespace, members, receipts)
+                receipts = self._drive(rest)  # noqa: PLW2901 - the settled ones replace them
+            for at, receipt in zip(part, receipts, strict=True):
+                placed[at] = TaskHandle(self, receipt)
+        return [placed[at] for at in range(len(orders))]
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        /,
+        *,
+        wait_for: float | None = None,
+        **options: Any,
+    ) -> Any:
+        """Enqueue a task and return its result; `wait_for` seconds (None: for ever).
+
+        Raises what `enqueue` and `result` raise.
+        """
+        order = self._draft.order(name, args, options, mailbox=self._mailbox())
+        receipt = self._place(order)
+        if not receipt.created or receipt.id != order.id:
+            return self.result(receipt.id, timeout=wait_for)
+        return self._await(receipt.id, wait_for)
+
+    def result(self, task_id: str, *, timeout: float | None = None) -> Any:
+        """Wait for a task's result. Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound."""
+        look.check_id(task_id)
+        (task,) = self._engine.run(look.watch([task_id], mailbox=self._mailbox()))
+        return result_of(task) if task is not None else self._await(task_id, timeout)
+
+    def _mailbox(self) -> str:
+        return f"{self._name}.{threading.get_ident():x}"
+
+    def _await(self, task_id: str, timeout: float | None) -> Any:
+        deadline = None if timeout is None else monotonic() + seconds("timeout", timeout)
+        shard = shard_of(task_id)
+        key = keys.mailbox(keys.root(self._engine.namespace, shard), self._mailbox())
+        while True:
+            left = BLOCK_S if deadline is None else deadline - monotonic()
+            if left <= 0:
+                raise too_late(task_id, timeout or 0)
+            block = min(left, BLOCK_S)
+            reply = self._engine.execute(shard, "BLPOP", key, f"{block:.3f}", timeout_s=block)
+            if reply is None:
+                (task,) = self._engine.run(look.watch([task_id], mailbox=self._mailbox()))
+                if task is not None:
+                    return result_of(task)
+            else:
+                ended, task = look.read_letter(reply[1])
+                if ended == task_id:
+                    return result_of(task)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def get(self, task_id: str) -> Task:
+        """A task as it is now. Raises TaskNotFound, ForeignData."""
+        return self._drive(plans.get(task_id))
+
+    def why(self, task_id: str) -> str:
+        """Why a task is not running, in a sentence. Raises TaskNotFound."""
+        return self._drive(plans.why(self._engine.shards, task_id))
+
+    def ls(
+        self,
+        *,
+        state: State | str | None = None,
+        queue: str = "",
+        name: str = "",
+        limit: int = 100,
+    ) -> list[Task]:
+        """Tasks that fit: running, ready, scheduled, dead letters, then recently ended."""
+        wanted = None if state is None else State(state)
+        return self._drive(
+            plans.ls(self._engine.shards, state=wanted, queue=queue, name=name, limit=limit)
+        )
+
+    def logs(self, task_id: str) -> list[str]:
+        """What a task has said, oldest first; the last 1,000 lines are kept for a day."""
+        return self._drive(plans.logs(self._engine.namespace, task_id))
+
+    def progress(self, task_id: str) -> dict[str, Any] | None:
+        """How far a task says it is: {"done", "total", "message", "fraction"}, or None."""
+        return self.get(task_id).progress
+
+    def stats(self) -> Overview:
+        """The namespace at a glance: queues, counters, workers."""
+        return self._drive(plans.overview(self._engine.shards))
+
+    def workers(self) -> list[WorkerView]:
+        """All live workers."""
+        return list(self.stats().workers)
+
+    def queues(self) -> list[Queue]:
+        """All queues that were ever used."""
+        return list(self.stats().queues)
+
+    def queue(self, name: str) -> Queue:
+        """One queue. Raises QueueNotFound."""
+        return self._drive(plans.queue(self._engine.shards, name))
+
+    def events(self, *, after: str = "0", follow: bool = False) -> Iterator[Event]:
+        """What happened since the stream position `after` ("$": from now on), oldest first.
+
+        With `follow` the iterator never ends: it waits for what happens next.
+        """
+        last = {
+            shard: self._now() if after == "$" else after for shard in range(self._engine.shards)
+        }
+        while True:
+            found = False
+            for shard in last:
+                block = BLOCK_S / len(last) if follow else 0.0
+                for event in self._read_events(shard, last[shard], block):
+                    last[shard], found = event.at, True
+                    yield event
+            if not (found or follow):
+                return
+
+    def _now(self) -> str:
+        seconds_, micros = self._engine.execute(0, "TIME")
+        return f"{int(seconds_) * 1000 + int(micros) // 1000}"
+
+    def _read_events(self, shard: int, after: str, block_s: float) -> list[Event]:
+        key = keys.events(keys.root(self._engine.namespace, shard))
+        block = ("BLOCK", int(block_s * 1000)) if block_s else ()
+        reply = self._engine.execute(
+            shard, "XREAD", "COUNT", 500, *block, "STREAMS", key, after, timeout_s=block_s
+        )
+        entries = reply[0][1] if reply else []
+        return [event for entry in entries for event in read_entry(shard, entry)]
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def cancel(self, task_id: str, *, reason: str = "cancelled by request") -> Cancellation:
+        """Cancel a task that waits, or ask its worker to stop it. Raises TaskNotFound."""
+        return self._engine.run(cancel.cancel(look.check_id(task_id), reason=reason))
+
+    def retry(self, task_id: str) -> Task:
+        """Make a failed, cancelled or scheduled task ready now. Raises TaskNotFound, Conflict."""
+        return self._drive(plans.retry(task_id))
+
+    def claim_one(self, task_id: str, *, version: int = -1, claimant: str) -> Claim:
+        """Take one browsed task, to be run by the caller. Raises Conflict, TaskNotFound."""
+        look.check_id(task_id)
+        return self._engine.run(
+            claim.claim_one(task_id, version=version, claimant=claimant, nonce=uuid4().hex)
+        )
+
+    def pause(self, queue: str) -> Queue:
+        """Give out nothing from a queue until it is resumed; running tasks go on."""
+        return self.limit(queue, paused=True)
+
+    def resume(self, queue: str) -> Queue:
+        """End a pause."""
+        return self.limit(queue, paused=False)
+
+    def limit(
+        self,
+        queue: str,
+        *,
+        high: int | None = None,
+        low: int | None = None,
+        max_bytes: int | None = None,
+        strict: bool | None = None,
+        paused: bool | None = None,
+    ) -> Queue:
+        """Change a queue's settings; None leaves one as it is, 0 takes a mark away.
+
+        high, low: marks in waiting tasks (low defaults to 80 % of high). Raises InvalidOption.
+        """
+        settings: dict[str, int | bool | None] = {
+            "high": high,
+            "low": low,
+            "max_bytes": max_bytes,
+            "strict": strict,
+            "paused": paused,
+        }
+        return self._drive(plans.configure(self._engine.shards, queue, settings))
+
+    def purge(self, queue: str) -> int:
+        """Cancel all ready and scheduled tasks of a queue; how many there were."""
+        return self._drive(plans.purge(self._engine.shards, queue))
+
+    # -- dead letters --------------------------------------------------------------------------
+
+    def dead(self, *, queue: str = "", name: str = "", limit: int = 100) -> list[Task]:
+        """Dead letters, newest first."""
+        return self.ls(state=State.FAILED, queue=queue, name=name, limit=limit)
+
+    def revive(self, *ids: str, queue: str = "", name: str = "", limit: int = 10_000) -> int:
+        """Make dead letters ready again: those given, or all that fit; how many were revived."""
+        chosen = list(ids) or self._dead_ids(queue, name, 0, limit)
+        return self._drive(plans.requeue_all(chosen, frozenset({State.FAILED})))
+
+    def purge_dead(
+        self,
+        *ids: str,
+        queue: str = "",
+        name: str = "",
+        older_than: float = 0,
+        limit: int = 10_000,
+    ) -> int:
+        """Delete dead letters: those given, or all that fit; older_than in seconds; how many were."""
+        age_ms = int(seconds("older_than", older_than) * 1000)
+        chosen = list(ids) or self._dead_ids(queue, name, age_ms, limit)
+        return self._drive(plans.forget_all(chosen))
+
+    def _dead_ids(self, queue: str, name: str, older_than_ms: int, limit: int) -> list[str]:
+        return self._drive(
+            plans.dead_ids(
+                self._engine.shards,
+                queue=queue,
+                name=name,
+                older_than_ms=older_than_ms,
+                limit=limit,
+            )
+        )

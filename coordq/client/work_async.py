@@ -1,0 +1,363 @@
+"""The work door of the async client: the operations of `work.py`, awaitable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from coordq.client import plans
+from coordq.client.coalesce import Coalescer
+from coordq.client.draft import Draft, Item
+from coordq.client.mailbox import Mailbox
+from coordq.client.plans import BLOCK_S, Command, Plan, chunks
+from coordq.client.result import result_of, too_late
+from coordq.engine import keys
+from coordq.engine.call import Call
+from coordq.engine.aio import AsyncEngine
+from coordq.ids import shard_of
+from coordq.work import cancel, claim, look
+from coordq.work import enqueue as ordering
+from coordq.work.cancel import Cancellation
+from coordq.work.claim import Claim
+from coordq.work.enqueue import BULK_MAX, Order, Receipt
+from coordq.work.events import Event, read_entry
+from coordq.work.options import seconds
+from coordq.work.queue import Overview, Queue, WorkerView
+from coordq.work.task import State, Task
+
+R = TypeVar("R")
+
+
+class AsyncTaskHandle(Generic[R]):
+    """A task that was enqueued."""
+
+    __slots__ = ("_work", "created", "id")
+
+    def __init__(self, work: AsyncWork, receipt: Receipt) -> None:
+        self._work = work
+        self.id = receipt.id
+        self.created = receipt.created
+        """False when a unique key was held: the handle is the holder's."""
+
+    async def result(self, timeout: float | None = None) -> R:
+        """Wait for the result, `timeout` seconds (None: for ever).
+
+        Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound.
+        """
+        return await self._work.result(self.id, timeout=timeout)  # type: ignore[no-any-return]
+
+    async def get(self) -> Task:
+        """The task as it is now. Raises TaskNotFound."""
+        return await self._work.get(self.id)
+
+    async def cancel(self, reason: str = "cancelled by request") -> Cancellation:
+        """Cancel it, or ask its worker to."""
+        return await self._work.cancel(self.id, reason=reason)
+
+    def __repr__(self) -> str:
+        return f"AsyncTaskHandle({self.id!r})"
+
+
+class AsyncWork:
+    """Tasks and queues of a namespace, for one event loop."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._draft = Draft(engine.shards)
+        self._coalescer = Coalescer(engine)
+        self._mailbox = Mailbox(engine)
+
+    # -- driving -------------------------------------------------------------------------------
+
+    async def _drive(self, plan: Plan[R]) -> R:
+        try:
+            step = next(plan)
+            while True:
+                step = plan.send(await self._step(step))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _step(self, step: Call[Any] | Command) -> Any:
+        if isinstance(step, Call):
+            return await self._engine.run(step)
+        return await self._engine.execute(step.shard, *step.words, timeout_s=step.timeout_s)
+
+    # -- enqueue -------------------------------------------------------------------------------
+
+    async def enqueue(
+        self, name: str, args: Mapping[str, Any] | None = None, /, **options: Any
+    ) -> AsyncTaskHandle[Any]:
+        """Enqueue a task by name; `options` as in coordq.Options.
+
+        Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly, Unreachable.
+        """
+        order = self._draft.order(name, args, options)
+        return AsyncTaskHandle(self, await self._place(order))
+
+    async def _place(self, order: Order) -> Receipt:
+        receipt = await self._coalescer.add(order)
+        if receipt.no_room:
+            mode = order.template.on_full
+            namespace = self._engine.namespace
+            plan = (
+                plans.refuse(order) if mode == "refuse" else plans.wait_for_room(namespace, order)
+            )
+            receipt = await self._drive(plan)
+        ordering.check_duplicate(order, receipt)
+        return receipt
+
+    async def enqueue_many(
+        self, items: Iterable[Item], /, **options: Any
+    ) -> list[AsyncTaskHandle[Any]]:
+        """Enqueue many: items are `(name, args)` or `(name, args, options)`; 500 go in one call.
+
+        Handles come back in order. With on_full="refuse" each call of 500 is all or nothing; errors
+        are those of `enqueue`.
+        """
+        orders = self._draft.orders(items, options)
+        placed: dict[int, AsyncTaskHandle[Any]] = {}
+        batches = [
+            [at for at, order in enumerate(orders) if shard_of(order.id) == shard]
+            for shard in range(self._draft.shards)
+        ]
+        parts = [part for batch in batches for part in chunks(batch, BULK_MAX)]
+        calls = (
+            ordering.enqueue_many(
+                [orders[at] for at in part], on_full=orders[part[0]].template.on_full
+            )
+            for part in parts
+        )
+        for part, receipts in zip(parts, await self._engine.run_many(calls), strict=True):
+            members = [orders[at] for at in part]
+            if any(not receipt.created for receipt in receipts):
+                rest = plans.enqueue_rest(self._engine.namespace, members, receipts)
+                receipts = await self._drive(rest)  # noqa: PLW2901 - the settled ones replace them
+            for at, receipt in zip(part, receipts, strict=True):
+                placed[at] = AsyncTaskHandle(self, receipt)
+        return [placed[at] for at in range(len(orders))]
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        /,
+        *,
+        wait_for: float | None = None,
+        **options: Any,
+    ) -> Any:
+        """Enqueue a task and return its result; `wait_for` seconds (None: for ever).
+
+        Raises what `enqueue` and `result` raise.
+        """
+        order = self._draft.order(name, args, options, mailbox=self._mailbox.name)
+        future = self._mailbox.expect(order.id)
+        try:
+            receipt = await self._place(order)
+        except BaseException:
+            self._mailbox.forget(order.id)
+            raise
+        if not receipt.created or receipt.id != order.id:
+            self._mailbox.forget(order.id)
+            return await self.result(receipt.id, timeout=wait_for)
+        return await self._await(order.id, future, wait_for)
+
+    async def result(self, task_id: str, *, timeout: float | None = None) -> Any:
+        """Wait for a task's result. Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound."""
+        look.check_id(task_id)
+        future = self._mailbox.expect(task_id)
+        try:
+            (task,) = await self._engine.run(look.watch([task_id], mailbox=self._mailbox.name))
+        except BaseException:
+            self._mailbox.forget(task_id)
+            raise
+        if task is not None:
+            self._mailbox.forget(task_id)
+            return result_of(task)
+        return await self._await(task_id, future, timeout)
+
+    async def _await(
+        self, task_id: str, future: asyncio.Future[Task], timeout: float | None
+    ) -> Any:
+        limit = None if timeout is None else seconds("timeout", timeout)
+        try:
+            async with asyncio.timeout(limit):
+                task = await asyncio.shield(future)
+        except TimeoutError as error:
+            raise too_late(task_id, limit or 0) from error
+        finally:
+            self._mailbox.forget(task_id)
+        return result_of(task)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    async def get(self, task_id: str) -> Task:
+        """A task as it is now. Raises TaskNotFound, ForeignData."""
+        return await self._drive(plans.get(task_id))
+
+    async def why(self, task_id: str) -> str:
+        """Why a task is not running, in a sentence. Raises TaskNotFound."""
+        return await self._drive(plans.why(self._engine.shards, task_id))
+
+    async def ls(
+        self,
+        *,
+        state: State | str | None = None,
+        queue: str = "",
+        name: str = "",
+        limit: int = 100,
+    ) -> list[Task]:
+        """Tasks that fit: running, ready, scheduled, dead letters, then recently ended."""
+        wanted = None if state is None else State(state)
+        return await self._drive(
+            plans.ls(self._engine.shards, state=wanted, queue=queue, name=name, limit=limit)
+        )
+
+    async def logs(self, task_id: str) -> list[str]:
+        """What a task has said, oldest first; the last 1,000 lines are kept for a day."""
+        return await self._drive(plans.logs(self._engine.namespace, task_id))
+
+    async def progress(self, task_id: str) -> dict[str, Any] | None:
+        """How far a task says it is: {"done", "total", "message", "fraction"}, or None."""
+        return (await self.get(task_id)).progress
+
+    async def stats(self) -> Overview:
+        """The namespace at a glance: queues, counters, workers."""
+        return await self._drive(plans.overview(self._engine.shards))
+
+    async def workers(self) -> list[WorkerView]:
+        """All live workers."""
+        return list((await self.stats()).workers)
+
+    async def queues(self) -> list[Queue]:
+        """All queues that were ever used."""
+        return list((await self.stats()).queues)
+
+    async def queue(self, name: str) -> Queue:
+        """One queue. Raises QueueNotFound."""
+        return await self._drive(plans.queue(self._engine.shards, name))
+
+    async def events(self, *, after: str = "0", follow: bool = False) -> AsyncIterator[Event]:
+        """What happened since the stream position `after` ("$": from now on), oldest first.
+
+        With `follow` the iterator never ends: it waits for what happens next.
+        """
+        start = await self._now() if after == "$" else after
+        last = dict.fromkeys(range(self._engine.shards), start)
+        while True:
+            found = False
+            for shard in last:
+                block = BLOCK_S / len(last) if follow else 0.0
+                for event in await self._read_events(shard, last[shard], block):
+                    last[shard], found = event.at, True
+                    yield event
+            if not (found or follow):
+                return
+
+    async def _now(self) -> str:
+        seconds_, micros = await self._engine.execute(0, "TIME")
+        return f"{int(seconds_) * 1000 + int(micros) // 1000}"
+
+    async def _read_events(self, shard: int, after: str, block_s: float) -> list[Event]:
+        key = keys.events(keys.root(self._engine.namespace, shard))
+        block = ("BLOCK", int(block_s * 1000)) if block_s else ()
+        reply = await self._engine.execute(
+            shard, "XREAD", "COUNT", 500, *block, "STREAMS", key, after, timeout_s=block_s
+        )
+        entries = reply[0][1] if reply else []
+        return [event for entry in entries for event in read_entry(shard, entry)]
+
+    # -- changing ------------------------------------------------------------------------------
+
+    async def cancel(self, task_id: str, *, reason: str = "cancelled by request") -> Cancellation:
+        """Cancel a task that waits, or ask its worker to stop it. Raises TaskNotFound."""
+        return await self._engine.run(cancel.cancel(look.check_id(task_id), reason=reason))
+
+    async def retry(self, task_id: str) -> Task:
+        """Make a failed, cancelled or scheduled task ready now. Raises TaskNotFound, Conflict."""
+        return await self._drive(plans.retry(task_id))
+
+    async def claim_one(self, task_id: str, *, version: int = -1, claimant: str) -> Claim:
+        """Take one browsed task, to be run by the caller. Raises Conflict, TaskNotFound."""
+        look.check_id(task_id)
+        return await self._engine.run(
+            claim.claim_one(task_id, version=version, claimant=claimant, nonce=uuid4().hex)
+        )
+
+    async def pause(self, queue: str) -> Queue:
+        """Give out nothing from a queue until it is resumed; running tasks go on."""
+        return await self.limit(queue, paused=True)
+
+    async def resume(self, queue: str) -> Queue:
+        """End a pause."""
+        return await self.limit(queue, paused=False)
+
+    async def limit(
+        self,
+        queue: str,
+        *,
+        high: int | None = None,
+        low: int | None = None,
+        max_bytes: int | None = None,
+        strict: bool | None = None,
+        paused: bool | None = None,
+    ) -> Queue:
+        """Change a queue's settings; None leaves one as it is, 0 takes a mark away.
+
+        high, low: marks in waiting tasks (low defaults to 80 % of high). Raises InvalidOption.
+        """
+        settings: dict[str, int | bool | None] = {
+            "high": high,
+            "low": low,
+            "max_bytes": max_bytes,
+            "strict": strict,
+            "paused": paused,
+        }
+        return await self._drive(plans.configure(self._engine.shards, queue, settings))
+
+    async def purge(self, queue: str) -> int:
+        """Cancel all ready and scheduled tasks of a queue; how many there were."""
+        return await self._drive(plans.purge(self._engine.shards, queue))
+
+    # -- dead letters --------------------------------------------------------------------------
+
+    async def dead(self, *, queue: str = "", name: str = "", limit: int = 100) -> list[Task]:
+        """Dead letters, newest first."""
+        return await self.ls(state=State.FAILED, queue=queue, name=name, limit=limit)
+
+    async def revive(self, *ids: str, queue: str = "", name: str = "", limit: int = 10_000) -> int:
+        """Make dead letters ready again: those given, or all that fit; how many were revived."""
+        chosen = list(ids) or await self._dead_ids(queue, name, 0, limit)
+        return await self._drive(plans.requeue_all(chosen, frozenset({State.FAILED})))
+
+    async def purge_dead(
+        self,
+        *ids: str,
+        queue: str = "",
+        name: str = "",
+        older_than: float = 0,
+        limit: int = 10_000,
+    ) -> int:
+        """Delete dead letters: those given, or all that fit; older_than in seconds; how many were."""
+        age_ms = int(seconds("older_than", older_than) * 1000)
+        chosen = list(ids) or await self._dead_ids(queue, name, age_ms, limit)
+        return await self._drive(plans.forget_all(chosen))
+
+    async def _dead_ids(self, queue: str, name: str, older_than_ms: int, limit: int) -> list[str]:
+        return await self._drive(
+            plans.dead_ids(
+                self._engine.shards,
+                queue=queue,
+                name=name,
+                older_than_ms=older_than_ms,
+                limit=limit,
+            )
+        )
+
+    async def close(self) -> None:
+        """Send what is on its way, and stop listening."""
+        await self._coalescer.close()
+        await self._mailbox.close()
