@@ -72,7 +72,7 @@ def measure(root: Path) -> House:
     folders = {name: _tape(files) for name, files in sources.items()}
     tests = [one for path in sources["tests"] for one in _functions(path) if _is_test(one)]
     code = sum(folders[name].lines for name in ("coordq", "workers", "lua"))
-    graph = grimp.build_graph("coordq", cache_dir=None)
+    graph = grimp.build_graph("coordq", cache_dir=None, exclude_type_checking_imports=True)
     depth, cycles = _depth_and_cycles(
         {m: graph.find_modules_directly_imported_by(m) for m in graph.modules}
     )

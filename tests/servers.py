@@ -377,8 +377,7 @@ class Cluster:
 
 
 def _ask(port: int, *command: str | float | bytes) -> Any:
-    kind: Any = redis.Connection  # its methods have no types
-    line = kind(host=HOST, port=port, socket_timeout=5, protocol=2)
+    line = redis.Connection(host=HOST, port=port, socket_timeout=5, protocol=2)
     try:
         line.connect()
         line.send_command(*command)
