@@ -5,7 +5,8 @@ Lua's `tonumber(text, 32)` reads:
 
     9 characters   milliseconds since 1970 (good until the year 3084)
     2 characters   shard, 0 to 1023
-    11 characters  55 bits: chance, then counting up, so ids of one process sort by birth
+    9 characters   45 bits of chance, drawn anew every millisecond
+    2 characters   counting up from 0, and on into the chance, so ids of a process sort by birth
 
 A ULID or UUIDv7 would be longer by 4 to 14 characters in every key and every queue entry, and
 could not say in which Redis Cluster slot its task lives.
@@ -23,21 +24,28 @@ SHARDS_MAX: Final = 1024
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 _PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]
 _SHAPE: Final = re.compile(r"[0-9a-v]{22}\Z")
-_CHANCE_BITS: Final = 55
+_PAIR: Final = len(_PAIRS)
 
 _lock = Lock()
 _last_ms = 0
-_last_prefix = ""
 _chance = 0
+_low = 0
+_stems: dict[int, str] = {}
 
 
 def _encode(number: int, length: int) -> str:
-    """`number` in base32hex, padded to an even `length`."""
+    """`number` in base32hex, padded to `length`."""
     text = ""
     for _ in range((length + 1) // 2):
-        number, pair = divmod(number, 1024)
+        number, pair = divmod(number, _PAIR)
         text = _PAIRS[pair] + text
     return text[-length:]
+
+
+def _stem(shard: int) -> str:
+    """All of an id but its last two characters."""
+    stem = _stems[shard] = _encode(_last_ms, 9) + _PAIRS[shard] + _encode(_chance, 9)
+    return stem
 
 
 def new_id(shard: int = 0) -> str:
@@ -46,21 +54,23 @@ def new_id(shard: int = 0) -> str:
     A clock that steps back does not break the order: the last millisecond is kept until time
     has caught up.
     """
-    global _last_ms, _last_prefix, _chance  # noqa: PLW0603 - the generator is process-wide state
+    global _last_ms, _chance, _low  # noqa: PLW0603 - the generator is process-wide state
     now = time.time_ns() // 1_000_000
     with _lock:
         if now > _last_ms:
-            _last_ms, _last_prefix = now, _encode(now, 9)
-            _chance = int.from_bytes(os.urandom(7), "big") >> 2
+            _last_ms, _chance, _low = now, int.from_bytes(os.urandom(6), "big") >> 4, 0
+            _stems.clear()
+        elif _low == _PAIR - 1:
+            _chance, _low = _chance + 1, 0
+            _stems.clear()
         else:
-            _chance += 1
-        chance, prefix = _chance, _last_prefix
-    return prefix + _PAIRS[shard] + _encode(chance, 11)
+            _low += 1
+        return (_stems.get(shard) or _stem(shard)) + _PAIRS[_low]
 
 
 def _forget() -> None:
     """Draw new chance in a forked child, so that it cannot repeat its parent's ids."""
-    global _last_ms, _lock  # noqa: PLW0603 - see new_id
+    global _last_ms, _lock
     _last_ms, _lock = 0, Lock()
 
 

@@ -36,7 +36,7 @@ def connect(
 
     url: embedded://[path], redis://, rediss://, unix://, redis+sentinel://h1,h2/name,
         redis+cluster://h1,h2 or fake://.
-    namespace: which tenant of the Redis; also `?ns=` in the URL or COORDQ_NAMESPACE; "default".
+    namespace: which tenant of the Redis; also `?ns=` in the URL or COORDQ_NAMESPACE; "main".
     patience: seconds that a call outlives a lost connection before it raises Unreachable.
 
     Raises InvalidURL, Unreachable, AccessDenied, ServerTooOld, ServerEvicts, SchemaMismatch.

@@ -48,15 +48,18 @@ class Draft:
 
     def orders(self, items: Iterable[Item], options: dict[str, Any]) -> list[Order]:
         """Orders for `(name, args)` or `(name, args, own options)` items."""
-        made = []
-        for item in items:
-            if not isinstance(item, tuple) or len(item) not in {2, 3}:
+        return [self._order_of(item, options) for item in items]
+
+    def _order_of(self, item: Item, options: dict[str, Any]) -> Order:
+        match item:
+            case (name, args):
+                return self.order(name, args, options)
+            case (name, args, own):
+                return self.order(name, args, {**options, **own})
+            case _:
                 raise InvalidArguments(
                     f"enqueue_many takes (name, args) or (name, args, options), not {item!r:.80}."
                 )
-            own = {**options, **item[2]} if len(item) == 3 else options  # noqa: PLR2004 - see above
-            made.append(self.order(item[0], item[1], own))
-        return made
 
     def _template(self, name: str, options: dict[str, Any]) -> Template:
         try:

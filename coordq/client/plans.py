@@ -18,7 +18,7 @@ from coordq.ids import shard_of
 from coordq.work import enqueue as ordering
 from coordq.work import look, morgue
 from coordq.work import queue as queues
-from coordq.work.enqueue import Order, Receipt
+from coordq.work.enqueue import BULK_MAX, Order, Receipt
 from coordq.work.queue import Overview, Queue
 from coordq.work.task import State, Task
 from coordq.work.why import why as explain
@@ -27,6 +27,7 @@ T = TypeVar("T")
 BLOCK_S: Final = 2.0
 """Blocking reads are hints and last no longer; then the truth is looked at again."""
 PAGE: Final = 500
+BATCH_BYTES: Final = 1024 * 1024
 LISTED: Final = (
     State.RUNNING,
     State.READY,
@@ -62,6 +63,23 @@ def by_shard(ids: Sequence[str]) -> list[list[str]]:
     for task_id in ids:
         groups.setdefault(shard_of(look.check_id(task_id)), []).append(task_id)
     return [list(chunk) for group in groups.values() for chunk in chunks(group)]
+
+
+def batches(orders: Sequence[Order], shards: int) -> list[tuple[str, list[int]]]:
+    """Which orders travel together: their mode and places, at most 500 and about 1 MiB a batch."""
+    done: list[tuple[str, list[int]]] = []
+    open_: dict[tuple[int, str], list[int]] = {}
+    sizes: dict[tuple[int, str], int] = {}
+    for at, order in enumerate(orders):
+        key = 0 if shards == 1 else shard_of(order.id), order.template.on_full
+        places = open_.get(key)
+        if places is None or len(places) == BULK_MAX or sizes[key] > BATCH_BYTES:
+            places = open_[key] = []
+            sizes[key] = 0
+            done.append((key[1], places))
+        places.append(at)
+        sizes[key] += len(order.args)
+    return done
 
 
 # -- enqueue -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from coordq.client import plans
 from coordq.client.draft import Draft, Item
-from coordq.client.plans import BLOCK_S, Command, Plan, chunks
+from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.client.result import result_of, too_late
 from coordq.clock import monotonic
 from coordq.engine import keys
@@ -20,7 +20,7 @@ from coordq.work import cancel, claim, look
 from coordq.work import enqueue as ordering
 from coordq.work.cancel import Cancellation
 from coordq.work.claim import Claim
-from coordq.work.enqueue import BULK_MAX, Order, Receipt
+from coordq.work.enqueue import Order, Receipt
 from coordq.work.events import Event, read_entry
 from coordq.work.options import seconds
 from coordq.work.queue import Overview, Queue, WorkerView
@@ -109,26 +109,21 @@ class Work:
         are those of `enqueue`.
         """
         orders = self._draft.orders(items, options)
-        placed: dict[int, TaskHandle[Any]] = {}
-        batches = [
-            [at for at, order in enumerate(orders) if shard_of(order.id) == shard]
-            for shard in range(self._draft.shards)
-        ]
-        parts = [part for batch in batches for part in chunks(batch, BULK_MAX)]
+        parts = plans.batches(orders, self._draft.shards)
         calls = (
-            ordering.enqueue_many(
-                [orders[at] for at in part], on_full=orders[part[0]].template.on_full
-            )
-            for part in parts
+            ordering.enqueue_many([orders[at] for at in places], on_full=mode)
+            for mode, places in parts
         )
-        for part, receipts in zip(parts, self._engine.run_many(calls), strict=True):
-            members = [orders[at] for at in part]
-            if any(not receipt.created for receipt in receipts):
+        placed: list[TaskHandle[Any] | None] = [None] * len(orders)
+        for (_, places), receipts in zip(parts, self._engine.run_many(calls), strict=True):
+            settled = receipts
+            if not all(receipt.created for receipt in receipts):
+                members = [orders[at] for at in places]
                 rest = plans.enqueue_rest(self._engine.namespace, members, receipts)
-                receipts = self._drive(rest)  # noqa: PLW2901 - the settled ones replace them
-            for at, receipt in zip(part, receipts, strict=True):
+                settled = self._drive(rest)
+            for at, receipt in zip(places, settled, strict=True):
                 placed[at] = TaskHandle(self, receipt)
-        return [placed[at] for at in range(len(orders))]
+        return placed  # type: ignore[return-value] - every place is in one batch
 
     # -- waiting -------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from coordq.ids import SHARDS_MAX
 from coordq.names import check_name
 
 DEFAULT_URL: Final = "embedded://"
+DEFAULT_NAMESPACE: Final = "main"
 _PLAIN: Final = {"redis", "rediss", "unix"}
 _HOSTS: Final = {
     "redis+sentinel": (26379, False),
@@ -65,7 +66,7 @@ class Address:
 def parse(url: str | None = None, *, namespace: str | None = None) -> Address:
     """What `url` means; by default COORDQ_URL, else the embedded server.
 
-    The namespace is the argument, the URL's `ns`, COORDQ_NAMESPACE or "default".
+    The namespace is the argument, the URL's `ns`, COORDQ_NAMESPACE or "main".
     Raises InvalidURL, InvalidName.
     """
     url = url or settings.get("URL") or DEFAULT_URL
@@ -87,7 +88,7 @@ def parse(url: str | None = None, *, namespace: str | None = None) -> Address:
 def _parse(url: str, scheme: str, namespace: str | None) -> Address:
     parts = urlsplit(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    chosen = namespace or query.pop("ns", None) or settings.get("NAMESPACE") or "default"
+    chosen = namespace or query.pop("ns", None) or settings.get("NAMESPACE") or DEFAULT_NAMESPACE
     query.pop("ns", None)
     check_name("namespace", chosen)
     shards = _shards(query.pop("shards", "0"))

@@ -18,13 +18,6 @@ MESSAGE_MAX: Final = 500
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
-class SpecLike(Protocol):
-    """What a context and the executor read of a task's options, as claimed."""
-
-    @property
-    def max_attempts(self) -> int: ...
-
-
 class ClaimLike(Protocol):
     """What is read of a claim: the right to run one task once."""
 
@@ -90,6 +83,7 @@ class Context:
         "_reporter",
         "agent",
         "deadline",
+        "max_attempts",
     )
 
     def __init__(
@@ -101,9 +95,12 @@ class Context:
         provider: ClientProvider = no_client,
         deadline: float | None = None,
         asynchronous: bool = True,
+        max_attempts: int = 0,
     ) -> None:
         self.agent = agent
         self.deadline = deadline
+        self.max_attempts: int = max_attempts or claim.spec.max_attempts
+        """After how many failed attempts the task becomes a dead letter."""
         self._claim = claim
         self._reporter = reporter
         self._provider = provider
@@ -139,11 +136,6 @@ class Context:
     def attempt(self) -> int:
         """Which attempt this is, counted from 1."""
         return self._claim.attempt
-
-    @property
-    def max_attempts(self) -> int:
-        """After how many failed attempts the task becomes a dead letter."""
-        return int(self._claim.spec.max_attempts)
 
     @property
     def name(self) -> str:

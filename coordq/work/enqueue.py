@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from coordq.engine.call import Argument, Call
 from coordq.errors import DuplicateTask, QueueFull, ScriptMisuse
@@ -16,8 +14,7 @@ BULK_MAX: Final = 500
 RETRY_AFTER_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A task to be enqueued."""
 
     id: str
@@ -28,8 +25,7 @@ class Order:
     """Who shall hear of its end, see `look.watch`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of an order."""
 
     id: str
@@ -58,11 +54,11 @@ def enqueue(order: Order, *, on_full: str | None = None) -> Call[Receipt]:
             return Receipt(order.id)
         return _read_all(reply, [order])[0]
 
-    return Call("work/enqueue", shard_of(order.id), args, read)
+    return Call(_script(args[0]), shard_of(order.id), args, read)
 
 
-def _group(order: Order) -> tuple[Template, str]:
-    return order.template, order.mailbox
+def _script(on_full: str) -> str:
+    return "work/enqueue_shedding" if on_full == "shed" else "work/enqueue"
 
 
 def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]]:
@@ -72,24 +68,29 @@ def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]
     and marks the rest `no_room`.
     """
     args: list[Argument] = [on_full]
-    for (template, mailbox), group in groupby(orders, key=_group):
-        members = list(group)
-        args += template.head
-        args += (mailbox, len(members))
-        for order in members:
-            args += (order.id, order.args)
+    template, mailbox, amount_at = None, "", 0
+    for order in orders:
+        if order.template is not template or order.mailbox != mailbox:
+            template, mailbox = order.template, order.mailbox
+            args += template.head
+            amount_at = len(args) + 1
+            args += (mailbox, 0)
+        args[amount_at] += 1  # type: ignore[operator] - it counts
+        args += (order.id, order.args)
     return Call(
-        "work/enqueue", shard_of(orders[0].id), tuple(args), lambda reply: _read_all(reply, orders)
+        _script(on_full),
+        shard_of(orders[0].id),
+        tuple(args),
+        lambda reply: _read_all(reply, orders),
     )
 
 
 def _read_all(reply: Any, orders: Sequence[Order]) -> list[Receipt]:
     if reply[0] == b"full":
         raise queue_full(reply)
-    return [
-        Receipt(order.id) if answer == b"+" else _receipt(order, answer)
-        for order, answer in zip(orders, reply[1:], strict=True)
-    ]
+    if reply.count(b"+") == len(orders):
+        return [Receipt(order.id) for order in orders]
+    return [_receipt(order, answer) for order, answer in zip(orders, reply[1:], strict=True)]
 
 
 def queue_full(reply: Any) -> QueueFull:
@@ -109,6 +110,8 @@ def queue_full(reply: Any) -> QueueFull:
 
 
 def _receipt(order: Order, answer: bytes) -> Receipt:
+    if answer == b"+":
+        return Receipt(order.id)
     if answer == b"-":
         return Receipt(order.id, created=False, no_room=True)
     if answer == b"!":

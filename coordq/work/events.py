@@ -68,18 +68,19 @@ class Event:
 
 
 def read_entry(shard: int, entry: Any) -> Iterator[Event]:
-    """The events of one stream entry, in order."""
-    at, flat = entry[0].decode(), entry[1]
-    for number in range(0, len(flat), 2):
-        kind, version, fence, queue, name, detail = (
-            flat[number + 1].decode(errors="replace").split(" ", 5)
-        )
-        yield Event(
-            at, shard, flat[number].decode(), kind, int(version), int(fence), queue, name, detail
-        )
+    """The events of one stream entry, in order; its form is described in lua/lib/event.lua."""
+    at, fields = entry[0].decode(), entry[1]
+    head, _, items = fields[1].decode(errors="replace").rpartition("\n")
+    kind, queue, name, detail = head.split(" ", 3)
+    subject = ""
+    for item in items.split(" "):
+        words = item.split(",")
+        subject = subject[:-2] + words[0][1:] if words[0].startswith("+") else words[0]
+        version, fence = (int(words[1]), int(words[2])) if len(words) > 1 else (1, 0)
+        yield Event(at, shard, subject, kind, version, fence, queue, name, detail)
 
 
 def note(shard: int, subject: str, kind: str, detail: str = "") -> Call[str]:
     """Put an event on the stream that no transition writes."""
-    text = f"{kind} 0 0 - - {detail}"
-    return Call("work/note", shard, (subject, text), lambda reply: reply.decode())
+    line = " ".join(detail.splitlines())
+    return Call("work/note", shard, (subject, kind, line), lambda reply: reply.decode())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import math
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from coordq.errors import InvalidArguments, PayloadTooLarge
 
@@ -11,10 +13,7 @@ PAYLOAD_MAX: Final = 1024 * 1024
 """Bytes of JSON that one task's arguments, or its result, may take."""
 DEPTH_MAX: Final = 100
 
-_encode = json.JSONEncoder(
-    separators=(",", ":"), allow_nan=False, ensure_ascii=False, check_circular=False
-).encode
-_FLAT: Final = frozenset({str, int, float, bool, type(None)})
+_FLAT: Final = frozenset({str, int, bool, type(None)})
 
 
 def dump_args(name: str, args: Any) -> bytes:
@@ -30,7 +29,7 @@ def dump_args(name: str, args: Any) -> bytes:
         if type(value) not in _FLAT:
             _check(name, key, value, 1)
     try:
-        text = _encode(args).encode()
+        text = to_json(args)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise _refused(name, _reason(error)) from error
     if len(text) > PAYLOAD_MAX:
@@ -51,10 +50,8 @@ def _as_dict(name: str, args: Any) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeEncodeError):
+    if "surrogates not allowed" in str(error):
         return "text holds half a surrogate pair, which is not Unicode"
-    if "Out of range float" in str(error):
-        return "NaN and infinity are not JSON"
     return str(error)
 
 
@@ -72,7 +69,10 @@ def _check(name: str, path: str, value: Any, depth: int) -> None:
         for at, inner in enumerate(value):
             if type(inner) not in _FLAT:
                 _check(name, f"{path}[{at}]", inner, depth + 1)
-    elif not isinstance(value, str | int | float):
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise _refused(name, f"{path} is {value}: NaN and infinity are not JSON")
+    elif not isinstance(value, str | int):
         raise _refused(name, f"{path} is {type(value).__name__}, which is not JSON")
 
 

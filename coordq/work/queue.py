@@ -108,11 +108,19 @@ _COUNTERS: Final = (
 
 
 def read_queue(name: str, flat: list[bytes], oldest_ms: int) -> Queue:
-    fields = {flat[at].decode(): flat[at + 1] for at in range(0, len(flat), 2)}
-    numbers = {key: int(float(fields.get(key, b"0"))) for key in (*_SETTINGS, *_COUNTERS)}
-    flags = {key: fields.get(key, b"0") == b"1" for key in _FLAGS}
+    """The queue whose HASH holds `flat`; oldest_ms: -1 when nothing is ready."""
+    fields = {flat[at]: flat[at + 1] for at in range(0, len(flat), 2)}
+    settings = [int(word) for word in fields.get(b"settings", b"0 0 0 0 0").split(b" ")]
+    paused, strict, high, low, max_bytes = settings
     return Queue(
-        name=name, **flags, **numbers, oldest_ready_ms=None if oldest_ms < 0 else oldest_ms
+        name=name,
+        paused=paused == 1,
+        strict=strict == 1,
+        high=high,
+        low=low,
+        max_bytes=max_bytes,
+        **{key: max(0, int(fields.get(key.encode(), b"0"))) for key in _COUNTERS},
+        oldest_ready_ms=None if oldest_ms < 0 else oldest_ms,
     )
 
 
@@ -125,10 +133,12 @@ def configure(
     Raises InvalidOption, InvalidName.
     """
     check_name("queue", name)
+    chosen = _checked(settings)
     args: list[str | int] = [name]
-    for key, value in _checked(settings).items():
-        share = value if key in _FLAGS or not value else max(1, -(-value // shards))
-        args += (key, share)
+    for key in (*_FLAGS, *_SETTINGS):
+        value = chosen.get(key)
+        divided = value is not None and value > 0 and key in _SETTINGS
+        args.append("" if value is None else max(1, -(-value // shards)) if divided else value)
     return Call("work/configure", shard, tuple(args), lambda flat: read_queue(name, flat, -1))
 
 

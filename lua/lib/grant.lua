@@ -71,7 +71,7 @@ local function set_aside(id, queue, line)
   redis.call('ZADD', KEYS[1] .. 'dead', now, id)
   count(queue, 'ready', -1)
   count(queue, 'failed', 1)
-  event(id, 'failed', { version = 0, fence = 0, queue = queue, name = string.sub(line, 2) }, 'foreign-data')
+  event(id, 'failed', { version = 0, fence = '0', queue = queue, name = string.sub(line, 2) }, 'foreign-data')
 end
 
 local function take_from(queue, line, amount, tasks)
@@ -83,7 +83,7 @@ local function take_from(queue, line, amount, tasks)
   end
   local head = #entries == amount and redis.call('LINDEX', key, 0)
   if head then
-    redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, queue_of(queue).strict), line)
+    redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, settings_of(queue).strict), line)
   else
     redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
   end
@@ -117,8 +117,7 @@ end
 -- caller may have been for a task it had no room for.
 local function pass_on(queues, served)
   for name in string.gmatch(queues, '[^ ]+') do
-    local queue = queue_of(name)
-    local line = queue.ready > 0 and queue.paused == 0 and best_line(name, served)
+    local line = not settings_of(name).paused and best_line(name, served)
     if line then mark(name, line, 1) end
   end
 end
@@ -127,8 +126,7 @@ end
 local function choose(queues, served, want)
   local tasks, scanned = {}, 0
   for name in string.gmatch(queues, '[^ ]+') do
-    local queue = queue_of(name)
-    while #tasks < want and scanned < SCAN_MAX and queue.ready > 0 and queue.paused == 0 do
+    while #tasks < want and scanned < SCAN_MAX and not settings_of(name).paused do
       local line, others = best_line(name, served)
       if not line then break end
       local amount = others > 0 and math.min(want - #tasks, 8) or want - #tasks

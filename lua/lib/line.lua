@@ -12,22 +12,11 @@ marker:<queue>:<route> is what idle workers block on; a burst leaves up to eight
 ]]
 local HEAD_START_MS = { ['0'] = 3600000, ['1'] = 600000, ['2'] = 0, ['3'] = -600000 }
 local MARKS_MAX = 8
-local DIGITS = '0123456789abcdefghijklmnopqrstuv'
-
-local function stamp(ms)
-  local text = ''
-  for _ = 1, 9 do
-    local digit = ms % 32
-    text = string.sub(DIGITS, digit + 1, digit + 1) .. text
-    ms = (ms - digit) / 32
-  end
-  return text
-end
 
 local function rank(entry, line, strict)
   local moment = tonumber(#entry > 22 and string.sub(entry, 23, 31) or string.sub(entry, 1, 9), 32) or 0
   local priority = string.sub(line, 1, 1)
-  if strict == 1 then return string.format('%.0f', tonumber(priority) * 35184372088832 + moment) end
+  if strict then return string.format('%.0f', tonumber(priority) * 35184372088832 + moment) end
   return string.format('%.0f', moment - (HEAD_START_MS[priority] or 0))
 end
 
@@ -44,14 +33,8 @@ local function stand_in_line(queue, line, entries, at_head)
   local length = redis.call(at_head and 'LPUSH' or 'RPUSH', key, unpack(entries))
   if at_head or length == #entries then
     local head = at_head and entries[#entries] or entries[1]
-    redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, queue_of(queue).strict), line)
+    redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, settings_of(queue).strict), line)
   end
-  mark(queue, line, #entries)
-end
-
--- One task becomes ready again, now.
-local function make_ready(task, at_head)
-  stand_in_line(task.queue, line_of(task), { task.id .. stamp(now) }, at_head)
-  count(task.queue, 'ready', 1)
-  count(task.queue, 'bytes', weight(task))
+  -- a line that held tasks has its mark, or a worker that took it and is about to claim
+  if at_head or length == #entries or #entries > 1 then mark(queue, line, #entries) end
 end

@@ -1,67 +1,73 @@
 --[[
-lib/queue: a queue's settings and counters, read once and written once per call.
+lib/queue: a queue's settings, and its counters.
 
-HASH queue:<name>. Settings: paused, strict, high, low, max_bytes. Counters: ready, scheduled,
-running, bytes (of ready and scheduled tasks' spec and arguments), and the running totals
-enqueued, succeeded, failed, cancelled, retried, lapsed.
+HASH queue:<name>
+  settings   "<paused> <strict> <high> <low> <max_bytes>", missing while all are 0
+  wanted     1 while producers wait for room
+  ready, scheduled, running, bytes (of waiting tasks' spec and arguments): how it stands
+  enqueued, succeeded, failed, cancelled, retried, lapsed: how often since it was first used
+
+Counters are collected over a call and written once. Settings are one field, so that the usual queue,
+which has none, costs one HGET.
 ]]
-local QUEUE_FIELDS = { 'paused', 'strict', 'high', 'low', 'max_bytes', 'wanted', 'ready', 'scheduled',
-  'running', 'bytes', 'enqueued', 'succeeded', 'failed', 'cancelled', 'retried', 'lapsed' }
-local open_queues = {}
+local queue_settings, counted = {}, {}
 
-local function queue_of(name)
-  local queue = open_queues[name]
-  if queue then return queue end
-  local values = redis.call('HMGET', KEYS[1] .. 'queue:' .. name, unpack(QUEUE_FIELDS))
-  queue = { changed = {} }
-  for i, field in ipairs(QUEUE_FIELDS) do queue[field] = tonumber(values[i] or '0') or 0 end
-  queue.is_new = not values[11]
-  open_queues[name] = queue
-  return queue
+local function settings_of(name)
+  local settings = queue_settings[name]
+  if settings then return settings end
+  local text = redis.call('HGET', KEYS[1] .. 'queue:' .. name, 'settings')
+  settings = { paused = false, strict = false, high = 0, low = 0, max_bytes = 0 }
+  if text then
+    local paused, strict, high, low, max_bytes = string.match(text, '(%d+) (%d+) (%d+) (%d+) (%d+)')
+    settings = { paused = paused == '1', strict = strict == '1', high = tonumber(high),
+      low = tonumber(low), max_bytes = tonumber(max_bytes) }
+    settings.bounded = settings.high > 0 or settings.max_bytes > 0
+  end
+  queue_settings[name] = settings
+  return settings
 end
 
 local function count(name, field, by)
-  local queue = queue_of(name)
-  queue[field] = queue[field] + by
-  queue.changed[field] = true
+  local queue = counted[name]
+  if not queue then
+    queue = {}
+    counted[name] = queue
+  end
+  queue[field] = (queue[field] or 0) + by
+end
+
+-- How many tasks wait, and how many bytes they take.
+local function backlog_of(name)
+  local values = redis.call('HMGET', KEYS[1] .. 'queue:' .. name, 'ready', 'scheduled', 'bytes')
+  return (tonumber(values[1] or 0) or 0) + (tonumber(values[2] or 0) or 0), tonumber(values[3] or 0) or 0
 end
 
 -- Producers that wait for room get one token each, as soon as there is room for them.
-local function offer_space(name, queue)
-  if queue.wanted == 0 then return end
-  local backlog = queue.ready + queue.scheduled
-  local bytes_fit = queue.max_bytes == 0 or queue.bytes < queue.max_bytes
-  if queue.high > 0 and backlog > queue.low or not bytes_fit then return end
-  local room = queue.high > 0 and math.max(1, math.min(64, queue.high - backlog)) or 64
+local function offer_space(name, settings)
+  local key = KEYS[1] .. 'queue:' .. name
+  if redis.call('HGET', key, 'wanted') ~= '1' then return end
+  local tasks, bytes = backlog_of(name)
+  if settings.high > 0 and tasks > settings.low then return end
+  if settings.max_bytes > 0 and bytes >= settings.max_bytes then return end
+  local room = settings.high > 0 and math.max(1, math.min(64, settings.high - tasks)) or 64
   local tokens = {}
   for i = 1, room do tokens[i] = '1' end
   redis.call('RPUSH', KEYS[1] .. 'space:' .. name, unpack(tokens))
   redis.call('PEXPIRE', KEYS[1] .. 'space:' .. name, 2000)
-  queue.wanted, queue.changed.wanted = 0, true
+  redis.call('HDEL', key, 'wanted')
 end
 
-local function write_queues()
-  for name, queue in pairs(open_queues) do
-    if next(queue.changed) then
-      offer_space(name, queue)
-      local pairs_flat = {}
-      for field in pairs(queue.changed) do
-        pairs_flat[#pairs_flat + 1] = field
-        pairs_flat[#pairs_flat + 1] = string.format('%.0f', math.max(0, queue[field]))
+local function write_counts()
+  for name, queue in pairs(counted) do
+    local key = KEYS[1] .. 'queue:' .. name
+    for field, by in pairs(queue) do
+      if by ~= 0 then
+        local total = redis.call('HINCRBY', key, field, by)
+        if field == 'enqueued' and total == by then redis.call('SADD', KEYS[1] .. 'queues', name) end
       end
-      redis.call('HSET', KEYS[1] .. 'queue:' .. name, unpack(pairs_flat))
-      if queue.is_new then redis.call('SADD', KEYS[1] .. 'queues', name) end
     end
+    local settings = settings_of(name)
+    if settings.bounded then offer_space(name, settings) end
   end
-  open_queues = {}
-end
-
--- What a waiting task weighs against its queue's byte limit.
-local function weight(task)
-  local stop = args_end(task)
-  local size = stop - task.cut
-  if stop == task.body and string.sub(task.text, stop, stop) == '@' then
-    size = size - 1 + redis.call('STRLEN', KEYS[1] .. 'p:' .. task.id)
-  end
-  return size
+  counted = {}
 end

@@ -47,10 +47,3 @@ local function option(task, letter)
   if task.options == '' then return nil end
   return string.match(task.options, ' ' .. letter .. '=([^ ]+)')
 end
-
--- Which line of its queue a ready task stands in: its priority, then who may take it.
-local function line_of(task)
-  if task.options == '' then return '2' .. task.name end
-  local requirement = option(task, 'r')
-  return (option(task, 'p') or '2') .. task.name .. (requirement and '@' .. requirement or '')
-end

@@ -16,6 +16,7 @@ Returns  {"cancelled"}          it was not running: it has ended
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 --- @include lib/promote
 local id = ARGV[1]
@@ -39,7 +40,7 @@ if task.state == 'r' then
 end
 leave_backlog(task)
 settle(task, 'c', reason_json('cancelled', ARGV[2]), ARGV[2])
-write_queues()
+write_counts()
 write_finished()
 write_events()
 return { 'cancelled' }

@@ -20,6 +20,7 @@ Returns  {{id, record, ...}, next_due_ms, more, routes}
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 --- @include lib/promote
 --- @include lib/grant
@@ -31,7 +32,7 @@ if not reply then
   tasks, more = choose(ARGV[5], ARGV[6], tonumber(ARGV[3]))
   reply = grant(tasks, ARGV[1], ARGV[2], tonumber(ARGV[4]))
   if more == 1 then pass_on(ARGV[5], ARGV[6]) end
-  write_queues()
+  write_counts()
   write_finished()
   write_events()
 end

@@ -18,6 +18,7 @@ Returns  {"ok", id, record}
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 --- @include lib/grant
 local before = granted_before(ARGV[1], ARGV[2])
@@ -32,6 +33,6 @@ if task.state ~= 'q' or version >= 0 and version ~= task.version then
 end
 task.id = ARGV[4]
 local reply = grant({ task }, ARGV[1], ARGV[2], tonumber(ARGV[3]))
-write_queues()
+write_counts()
 write_events()
 return { 'ok', reply[1], reply[2] }

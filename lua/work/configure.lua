@@ -4,8 +4,11 @@ work/configure: change a queue's settings, and act on the change at once.
 KEYS[1]  root      prefix of every key of the shard
 
 ARGV[1]  queue     its name
-ARGV[2...]         field, value pairs: paused 0|1, strict 0|1, high tasks, low tasks, max_bytes bytes;
-                   a number, 0 = off
+ARGV[2]  paused    1 or 0, "" leaves it as it is; so do the others
+ARGV[3]  strict    1 or 0: whether priorities are strict, or age
+ARGV[4]  high      tasks, 0 = no mark
+ARGV[5]  low       tasks
+ARGV[6]  max_bytes bytes, 0 = no limit
 
 Returns  {field, value, ...}  the queue as it is now
 ]]
@@ -14,19 +17,24 @@ Returns  {field, value, ...}  the queue as it is now
 --- @include lib/line
 local name = ARGV[1]
 local key = KEYS[1] .. 'queue:' .. name
-local known = redis.call('SADD', KEYS[1] .. 'queues', name) == 0
-if #ARGV > 1 then redis.call('HSET', key, unpack(ARGV, 2)) end
-if not known then redis.call('HSETNX', key, 'enqueued', 0) end
-local queue = queue_of(name)
+local old = settings_of(name)
+local values = { old.paused and 1 or 0, old.strict and 1 or 0, old.high, old.low, old.max_bytes }
+for i = 1, 5 do
+  if ARGV[i + 1] ~= '' then values[i] = ARGV[i + 1] end
+  values[i] = string.format('%.0f', values[i])
+end
+redis.call('HSET', key, 'settings', table.concat(values, ' '))
+redis.call('SADD', KEYS[1] .. 'queues', name)
+queue_settings = {}
+local settings = settings_of(name)
 for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
   local head = redis.call('LINDEX', KEYS[1] .. 'line:' .. name .. ':' .. line, 0)
   if head then
-    redis.call('ZADD', KEYS[1] .. 'heads:' .. name, rank(head, line, queue.strict), line)
-    if queue.paused == 0 then mark(name, line, 8) end
+    redis.call('ZADD', KEYS[1] .. 'heads:' .. name, rank(head, line, settings.strict), line)
+    if not settings.paused then mark(name, line, 8) end
   else
     redis.call('ZREM', KEYS[1] .. 'heads:' .. name, line)
   end
 end
-if queue.wanted > 0 then queue.changed.wanted = true end
-write_queues()
+offer_space(name, settings)
 return redis.call('HGETALL', key)

@@ -27,6 +27,7 @@ ZREM, which a Redis at maxmemory allows, and what follows it in the script is th
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 --- @include lib/promote
 --- @include lib/grant
@@ -134,7 +135,7 @@ if want > 0 then
     if more == 1 then pass_on(ARGV[5], ARGV[6]) end
   end
 end
-write_queues()
+write_counts()
 write_finished()
 write_events()
 local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1

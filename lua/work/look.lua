@@ -13,6 +13,9 @@ Returns  {record, args, progress, lease_left_ms, due_in_ms, position, queue_fiel
 ]]
 --- @include lib/clock
 --- @include lib/record
+--- @include lib/queue
+--- @include lib/line
+--- @include lib/ready
 local id = ARGV[1]
 local text = redis.call('GET', KEYS[1] .. 't:' .. id)
 if not text then return {} end

@@ -3,9 +3,12 @@ work/note: put an event on the stream that no task transition writes: a stalled 
 
 KEYS[1]  root      prefix of every key of the shard
 
-ARGV[1]  subject   who it is about: a worker's name, a task id
-ARGV[2]  text      "<event> <version> <fence> <queue> <name> <detail>", '-' and 0 where there is none
+ARGV[1]  subject   who it is about, such as a worker's name
+ARGV[2]  event     its kind
+ARGV[3]  detail    free text of one line
 
 Returns  the entry's stream id
 ]]
-return redis.call('XADD', KEYS[1] .. 'events', 'MAXLEN', '~', 4096, '*', ARGV[1], ARGV[2])
+--- @include lib/event
+return redis.call('XADD', KEYS[1] .. 'events', 'MAXLEN', '~', EVENT_ENTRIES_MAX, '*', 'e',
+  ARGV[2] .. ' - - ' .. ARGV[3] .. '\n' .. ARGV[1])

@@ -15,6 +15,7 @@ Ready and scheduled tasks become cancelled; running ones go on.
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 --- @include lib/promote
 local name, limit, cancelled = ARGV[1], tonumber(ARGV[2]), 0
@@ -41,7 +42,7 @@ for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) 
   end
 end
 local at = 0
-while cancelled < limit and queue_of(name).scheduled > 0 do
+while cancelled < limit do
   local ids = redis.call('ZRANGE', KEYS[1] .. 'due', at, at + 199)
   if #ids == 0 then break end
   local before = cancelled
@@ -50,7 +51,7 @@ while cancelled < limit and queue_of(name).scheduled > 0 do
   end
   at = at + #ids - (cancelled - before)
 end
-write_queues()
+write_counts()
 write_finished()
 write_events()
 return { cancelled, cancelled >= limit and 1 or 0 }

@@ -17,6 +17,7 @@ silent worker is taken for its death: a strike.
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 --- @include lib/giveback
 local grace_ms = redis.call('PTTL', KEYS[1] .. 'grace')
@@ -37,7 +38,7 @@ for i = 1, #lapsed, 2 do
     reaped = reaped + 1
   end
 end
-write_queues()
+write_counts()
 write_finished()
 write_events()
 return { reaped, 0 }

@@ -14,6 +14,7 @@ Returns  {member, ...}  those that were given back; the others were not held any
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 --- @include lib/giveback
 local crash = ARGV[1] == 'crash'
@@ -39,7 +40,7 @@ for _, member in ipairs(members) do
     end
   end
 end
-write_queues()
+write_counts()
 write_finished()
 write_events()
 return released

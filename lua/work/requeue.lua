@@ -15,6 +15,7 @@ A requeued task starts over: attempts and strikes are 0. Its version grows, and 
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/ready
 --- @include lib/settle
 local function start_over(task)
   if task.state == 'd' then
@@ -46,6 +47,6 @@ for i = 2, #ARGV do
     answers[i - 1] = 'ok'
   end
 end
-write_queues()
+write_counts()
 write_events()
 return answers

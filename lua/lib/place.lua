@@ -1,0 +1,175 @@
+--[[
+lib/place: orders become tasks. Shared by work/enqueue and work/enqueue_shedding, whose header says
+what comes in and what goes out; `make_room` is nil in the former.
+]]
+local ARGS_INLINE_MAX = 2048
+local on_full = ARGV[1]
+local records, accepted, apart, room, reply
+
+local function delay_of(text)
+  local moment = string.match(text, '^@(%d+)$')
+  return moment and math.max(0, tonumber(moment) - now) or tonumber(text)
+end
+
+local function read_groups()
+  local groups, at = {}, 2
+  while at <= #ARGV do
+    local group = {
+      spec = ARGV[at], queue = ARGV[at + 1], line = ARGV[at + 2], delay_ms = delay_of(ARGV[at + 3]),
+      expires_ms = tonumber(ARGV[at + 4]), total_ms = tonumber(ARGV[at + 5]), unique = ARGV[at + 6],
+      unique_ms = ARGV[at + 7], mailbox = ARGV[at + 8], amount = tonumber(ARGV[at + 9]), first = at + 10,
+    }
+    groups[#groups + 1] = group
+    at = at + 10 + 2 * group.amount
+  end
+  return groups
+end
+
+-- Which of the tasks exist already, from an earlier call whose reply was lost.
+local function find_existing(groups)
+  local existing = {}
+  for _, group in ipairs(groups) do
+    for at = group.first, group.first + 2 * group.amount - 1, 2 do
+      existing[ARGV[at]] = redis.call('EXISTS', KEYS[1] .. 't:' .. ARGV[at]) == 1
+    end
+  end
+  return existing
+end
+
+-- How many more tasks and bytes a queue takes, less what this call has put there; false: no limit.
+local function room_in(name)
+  local left = room[name]
+  if left == nil then
+    local settings = settings_of(name)
+    left = false
+    if settings.bounded then
+      local tasks, bytes = backlog_of(name)
+      left = {
+        tasks = settings.high > 0 and settings.high - tasks or math.huge,
+        bytes = settings.max_bytes > 0 and settings.max_bytes - bytes or math.huge,
+      }
+    end
+    room[name] = left
+  end
+  return left
+end
+
+-- Returns the id that holds the unique key, or nil when this task now does.
+local function held_by(group, id)
+  local key = KEYS[1] .. 'unique:' .. group.unique
+  local lasting = group.unique_ms ~= '0'
+  if redis.call('SET', key, id, 'NX') then
+    if lasting then redis.call('PEXPIRE', key, group.unique_ms) end
+    return nil
+  end
+  local holder = redis.call('GET', key)
+  if holder == id then return nil end
+  if lasting or redis.call('EXISTS', KEYS[1] .. 't:' .. holder) == 1 then return holder end
+  redis.call('SET', key, id)
+  return nil
+end
+
+local function put(group, id, args, size)
+  local body = args
+  if #args > ARGS_INLINE_MAX then
+    apart[#apart + 1] = KEYS[1] .. 'p:' .. id
+    apart[#apart + 1] = args
+    body = '@'
+  end
+  local life = (group.delay_ms > 0 and 'd1' or 'q1')
+    .. (group.mailbox ~= '' and ' 0 0 0 0 - ' .. group.mailbox or '')
+  local at = #records
+  records[at + 1] = KEYS[1] .. 't:' .. id
+  records[at + 2] = life .. '\n' .. group.spec .. '\n' .. body
+  group.ids[#group.ids + 1] = id
+  group.bytes = group.bytes + size
+end
+
+local function place(group, id, args, existing)
+  if existing and existing[id] then return '+' end
+  local size = #group.spec + 1 + #args
+  local left = on_full ~= 'force' and room_in(group.queue)
+  if left then
+    local fits = left.tasks >= 1 and left.bytes >= size
+    if not fits and not make_room then return '-' end
+    if not fits and not make_room(group, id, args) then return '!' end
+    left.tasks, left.bytes = left.tasks - 1, left.bytes - size
+  end
+  local holder = group.unique ~= '' and held_by(group, id)
+  if holder then return '=' .. holder end
+  put(group, id, args, size)
+  return '+'
+end
+
+local function place_all(groups, existing)
+  records, apart, room, reply = {}, {}, {}, { 'ok' }
+  local full = nil
+  for _, group in ipairs(groups) do
+    group.ids, group.bytes = {}, 0
+    for at = group.first, group.first + 2 * group.amount - 1, 2 do
+      local status = place(group, ARGV[at], ARGV[at + 1], existing)
+      if status == '-' then full = group.queue end
+      reply[#reply + 1] = status
+    end
+  end
+  return full
+end
+
+local function schedule(group)
+  local due = {}
+  local function at(ms, member)
+    due[#due + 1] = now + ms
+    due[#due + 1] = member
+  end
+  for _, id in ipairs(group.ids) do
+    if group.delay_ms > 0 then at(group.delay_ms, id) end
+    if group.expires_ms > 0 then at(group.delay_ms + group.expires_ms, 'x' .. id) end
+    if group.total_ms > 0 then at(group.total_ms, 'y' .. id) end
+  end
+  redis.call('ZADD', KEYS[1] .. 'due', unpack(due))
+  -- somebody must learn that the next due moment is now earlier
+  local head = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0)[1]
+  if group.delay_ms > 0 and head == group.ids[1] then mark(group.queue, group.line, 1) end
+end
+
+local function settle_in(group)
+  local amount = #group.ids
+  if amount == 0 then return end
+  local delayed = group.delay_ms > 0
+  if delayed or group.expires_ms > 0 or group.total_ms > 0 then schedule(group) end
+  if not delayed then stand_in_line(group.queue, group.line, group.ids) end
+  count(group.queue, delayed and 'scheduled' or 'ready', amount)
+  count(group.queue, 'bytes', group.bytes)
+  count(group.queue, 'enqueued', amount)
+  local name = string.match(group.spec, '^[^ ]+ ([^ ]+)')
+  local task = { version = 1, fence = '0', queue = group.queue, name = name }
+  local what = delayed and 'scheduled' or 'ready'
+  for _, id in ipairs(group.ids) do event(id, what, task) end
+  if string.find(group.line, '@', 1, true) then
+    redis.call('SADD', KEYS[1] .. 'routes', string.sub(group.line, 2))
+  end
+end
+
+local function refusal(name)
+  local settings = settings_of(name)
+  local tasks, bytes = backlog_of(name)
+  return { 'full', name, tasks, settings.high, bytes, settings.max_bytes }
+end
+
+local function place_groups()
+  local groups = read_groups()
+  local full = place_all(groups, make_room and find_existing(groups))
+  if full and on_full == 'refuse' then full = place_all(groups, find_existing(groups)) end
+  if full and on_full == 'refuse' then return refusal(full) end
+  -- one write for all, which says whether any of them exists; if so, they are told apart
+  if #records > 0 and redis.call('MSETNX', unpack(records)) == 0 then
+    place_all(groups, find_existing(groups))
+    if #records > 0 then redis.call('MSET', unpack(records)) end
+  end
+  if #apart > 0 then redis.call('MSET', unpack(apart)) end
+  if full then redis.call('HSET', KEYS[1] .. 'queue:' .. full, 'wanted', 1) end
+  for _, group in ipairs(groups) do settle_in(group) end
+  write_counts()
+  write_events()
+  return reply
+end

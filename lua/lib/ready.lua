@@ -1,0 +1,40 @@
+--[[
+lib/ready: one task becomes ready again, after a delay, a retry, a release or a revival.
+
+Its entry carries the moment, so that its age counts from now and not from its birth.
+]]
+local DIGITS = '0123456789abcdefghijklmnopqrstuv'
+
+local function stamp(ms)
+  local text = ''
+  for _ = 1, 9 do
+    local digit = ms % 32
+    text = string.sub(DIGITS, digit + 1, digit + 1) .. text
+    ms = (ms - digit) / 32
+  end
+  return text
+end
+
+-- Which line of its queue a ready task stands in: its priority, then who may take it.
+local function line_of(task)
+  if task.options == '' then return '2' .. task.name end
+  local requirement = option(task, 'r')
+  return (option(task, 'p') or '2') .. task.name .. (requirement and '@' .. requirement or '')
+end
+
+-- What a waiting task weighs against its queue's byte limit.
+local function weight(task)
+  local stop = args_end(task)
+  local size = stop - task.cut
+  if stop == task.body and string.sub(task.text, stop, stop) == '@' then
+    size = size - 1 + redis.call('STRLEN', KEYS[1] .. 'p:' .. task.id)
+  end
+  return size
+end
+
+-- One task becomes ready again, now.
+local function make_ready(task, at_head)
+  stand_in_line(task.queue, line_of(task), { task.id .. stamp(now) }, at_head)
+  count(task.queue, 'ready', 1)
+  count(task.queue, 'bytes', weight(task))
+end
