@@ -8,7 +8,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY coordq coordq
 COPY lua lua
 COPY workers workers
-RUN pip install . && rm -rf build ./*.egg-info
+RUN pip install ".[http]" && rm -rf build ./*.egg-info
 
 # Agents run strangers' arguments: not as root.
 RUN useradd --system --create-home --home-dir /app coordq

@@ -82,11 +82,19 @@ can_install() {
 }
 
 set_up() { # set_up EXTRAS: "" or test or dev
-    stamp=".venv/.installed-${1:-core}"
     wanted="$PWD $(cksum pyproject.toml)"
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && runs .venv/bin/python 99; then
-        return
-    fi
+    case "$1" in # test has all of core, and dev all of test
+    dev) enough="dev" ;;
+    test) enough="test dev" ;;
+    *) enough="core test dev" ;;
+    esac
+    for have in $enough; do
+        stamp=".venv/.installed-$have"
+        if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && runs .venv/bin/python 99; then
+            return
+        fi
+    done
+    stamp=".venv/.installed-${1:-core}"
     say "Setting up .venv (once, about a minute) ..."
     can_install || make_venv "$(find_python)" || return 1
     if ! pip_install -e ".${1:+[$1]}"; then
