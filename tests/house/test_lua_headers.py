@@ -49,9 +49,10 @@ def test_a_script_uses_what_its_header_names_and_nothing_else(name: str) -> None
     code = without_comments(script.source)
     used = {int(slot) for slot in re.findall(r"\bARGV\[(\d+)\]", code)}
     rest = {int(slot) for slot in re.findall(r"\bunpack\(ARGV, (\d+)", code)}
+    counted_through = re.search(r"\bARGV\[[a-z]", code) is not None
     fixed = set(range(1, len(script.args) + 1))
 
-    assert fixed - used - rest == set(), "in the header, not in the body"
+    assert counted_through or fixed - used - rest == set(), "in the header, not in the body"
     assert script.open_ended or used <= fixed, "in the body, not in the header"
     assert set(re.findall(r"\bKEYS\[(\w+)\]", code)) <= {"1"}
 
