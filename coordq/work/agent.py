@@ -1,0 +1,336 @@
+"""Agents: something that can do tasks, with a name, a role, capabilities and handlers.
+
+    agent = Agent("crawler", role="reader", capabilities={"http"})
+
+    @agent.task(timeout=30, max_attempts=5)
+    async def fetch(ctx: Context, url: str, depth: int = 1) -> Page: ...
+
+A handler may be `async def`, run on the event loop, or `def`, run in a thread. Whatever cannot
+work is refused here, when the module is imported, with an InvalidAgent: not when the first task
+arrives. Only type hints wait until a worker starts, since they may name what is defined below.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from types import FrameType
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from coordq.errors import InvalidAgent, InvalidInput
+from coordq.names import check_name
+from coordq.work.backoff import Backoff
+from coordq.work.context import Context
+from coordq.work.depends import Dependency
+from coordq.work.middleware import Hooks, Middleware
+from coordq.work.options import DEFAULTS, Options, seconds
+from coordq.work.signature import Signature
+from coordq.work.typed import TaskFunction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Isolation = Literal["none", "process"]
+Persona = str | Mapping[str, Any]
+
+# An option of one task, never of all tasks of a kind.
+_NOT_HERE: Final = ("id", "at")
+
+
+class Handler:
+    """One task of an agent: the function, what it takes, and how it is to be run.
+
+    `options` are the task's own; those a producer gave travel with the task and come first.
+    """
+
+    __slots__ = (
+        "agent",
+        "bind_json",
+        "dump_result",
+        "fn",
+        "give_up_on",
+        "hooks",
+        "is_async",
+        "isolation",
+        "load_result",
+        "name",
+        "options",
+        "retry_on",
+        "signature",
+        "source",
+        "timeout_ms",
+    )
+
+    def __init__(
+        self,
+        agent: Agent,
+        fn: Callable[..., Any],
+        *,
+        name: str,
+        options: Options,
+        isolation: Isolation = "none",
+        retry_on: tuple[type[Exception], ...] = (),
+        give_up_on: tuple[type[Exception], ...] = (),
+        names: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.agent = agent
+        self.fn = fn
+        self.name = name
+        self.options = options
+        self.isolation = isolation
+        self.retry_on = retry_on
+        self.give_up_on = give_up_on
+        self.hooks = agent.hooks
+        self.is_async = inspect.iscoroutinefunction(fn)
+        self.signature = Signature(fn, task=name, always=agent.dependencies, names=names)
+        self.bind_json: Callable[[bytes], dict[str, Any]] = self.signature.bind_json
+        """Validated arguments from a JSON object. Raises InvalidArguments."""
+        self.dump_result: Callable[[Any], bytes] = self.signature.dump_result
+        """A result as JSON. Raises ResultNotJSON."""
+        self.load_result: Callable[[Any], Any] = self.signature.load_result
+        """What a result's JSON value stands for. Raises ForeignData."""
+        self.source = ""
+        """The target it was loaded from, such as `workers/echo.py`: set by whoever loaded it."""
+        self.timeout_ms = round(seconds("timeout", options.timeout) * 1000)
+
+    def prepare(self) -> None:
+        """Compile the type hints now. Raises InvalidAgent for those that cannot be used."""
+        self.signature.prepare()
+
+    @property
+    def backoff(self) -> Backoff:
+        """How long to wait before the next attempt, when the task itself does not say."""
+        return self.options.backoff or _DEFAULT_BACKOFF
+
+    def may_retry(self, error: BaseException) -> bool:
+        """Whether this kind of exception deserves another attempt."""
+        if isinstance(error, self.give_up_on):
+            return False
+        return not self.retry_on or isinstance(error, self.retry_on)
+
+    def __repr__(self) -> str:
+        return f"<Handler {self.name} of agent {self.agent.name}>"
+
+
+_DEFAULT_BACKOFF: Final = Backoff()
+
+
+class _Decorator(Protocol):
+    """What `@agent.task(...)` gives: the context disappears from the signature, as does async."""
+
+    @overload
+    def __call__(
+        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
+    ) -> TaskFunction[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> TaskFunction[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Context, P], R], /) -> TaskFunction[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> TaskFunction[P, R]: ...
+
+
+class Agent:
+    """Something that can do tasks.
+
+    name, role, capabilities: names as `coordq.names` allows them; tasks may require a role and
+        capabilities, and are then only given to agents that have them.
+    persona: what an LLM agent is told to be, as text or as a JSON-like mapping; not interpreted.
+    middleware: what wants to happen around every task, outermost first.
+    dependencies: `Depends(...)` that are opened around every task, without being passed to it.
+
+    Raises InvalidAgent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        role: str = "",
+        capabilities: Collection[str] = (),
+        persona: Persona | None = None,
+        middleware: Iterable[Middleware] = (),
+        dependencies: Sequence[Any] = (),
+    ) -> None:
+        self.name = _name("agent", name)
+        self.role = _name("role", role) if role else ""
+        self.capabilities = _capabilities(name, capabilities)
+        self.persona = _persona(name, persona)
+        self.middleware = _listed(name, "middleware", middleware)
+        self.hooks = Hooks(self.middleware)
+        self.dependencies: tuple[Dependency, ...] = _listed(name, "dependencies", dependencies)
+        self.handlers: dict[str, Handler] = {}
+        """Its tasks, by name."""
+        for dependency in self.dependencies:
+            if not isinstance(dependency, Dependency):
+                raise InvalidAgent(f"agent {name!r}: {dependency!r} is not a Depends(...).")
+
+    @overload
+    def task(
+        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
+    ) -> TaskFunction[P, R]: ...
+    @overload
+    def task(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> TaskFunction[P, R]: ...
+    @overload
+    def task(self, fn: Callable[Concatenate[Context, P], R], /) -> TaskFunction[P, R]: ...
+    @overload
+    def task(self, fn: Callable[P, R], /) -> TaskFunction[P, R]: ...
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        isolation: Isolation = "none",
+        retry_on: type[Exception] | tuple[type[Exception], ...] = (),
+        give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
+        **options: Any,
+    ) -> _Decorator: ...
+    def task(
+        self,
+        fn: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        isolation: Any = "none",
+        retry_on: Any = (),
+        give_up_on: Any = (),
+        **options: Any,
+    ) -> Any:
+        """Make a function a task of this agent: `@agent.task` or `@agent.task(timeout=30, ...)`.
+
+        name: the task's name; the function's own by default.
+        isolation: "process" runs each task in a fresh process that can be killed.
+        retry_on: only these exceptions are worth another attempt; all are by default.
+        give_up_on: these exceptions make a dead letter at once.
+        options: as in coordq.Options (queue, priority, timeout, max_attempts, backoff, ...); what
+            a producer asks for comes first.
+
+        Raises InvalidAgent.
+        """
+
+        def define(fn: Any) -> TaskFunction[Any, Any]:
+            called = _task_name(self, fn, name)
+            made = self._where(called, lambda: DEFAULTS.merge(**options))
+            handler = Handler(
+                self,
+                fn,
+                name=called,
+                options=made,
+                isolation=_isolation(called, isolation, fn),
+                retry_on=_exceptions(called, "retry_on", retry_on),
+                give_up_on=_exceptions(called, "give_up_on", give_up_on),
+                names=_names_around(fn, inspect.currentframe(), bare=bare),
+            )
+            self.handlers[called] = handler
+            return TaskFunction(handler, options)
+
+        bare = fn is not None
+        for option in _NOT_HERE:
+            if option in options:
+                raise InvalidAgent(
+                    f"agent {self.name!r}: {option}= belongs to one task, not to all of a kind:"
+                    f" give it to enqueue, with .options({option}=...)."
+                )
+        return define(fn) if bare else define
+
+    def _where(self, task: str, make: Callable[[], Options]) -> Options:
+        try:
+            return make()
+        except InvalidInput as error:
+            raise InvalidAgent(f"agent {self.name!r}, task {task!r}: {error}", task=task) from error
+
+    def prepare(self) -> None:
+        """Compile the type hints of all tasks. Raises InvalidAgent for one that cannot be used."""
+        for handler in self.handlers.values():
+            handler.prepare()
+
+    def __repr__(self) -> str:
+        return f"<Agent {self.name}: {', '.join(self.handlers) or 'no tasks'}>"
+
+
+def _name(kind: str, text: object) -> str:
+    try:
+        return check_name(kind, text)
+    except InvalidInput as error:
+        raise InvalidAgent(str(error), name=text) from error
+
+
+def _capabilities(agent: str, given: Any) -> frozenset[str]:
+    if isinstance(given, str) or not isinstance(given, Collection):
+        raise InvalidAgent(
+            f"agent {agent!r}: capabilities={given!r} is not a set of names, such as {{'http'}}."
+        )
+    return frozenset(_name("capability", one) for one in given)
+
+
+def _persona(agent: str, given: Any) -> Persona | None:
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
+        return dict(given)
+    raise InvalidAgent(f"agent {agent!r}: a persona is text or a mapping with text as keys.")
+
+
+def _listed(agent: str, what: str, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise InvalidAgent(f"agent {agent!r}: {what}={given!r} is not a list.")
+    return tuple(given)
+
+
+def _task_name(agent: Agent, fn: Any, given: str | None) -> str:
+    """The checked name of a checked function."""
+    where = f"agent {agent.name!r}"
+    if isinstance(fn, TaskFunction):
+        raise InvalidAgent(f"{where}: {fn.name!r} is a task already.")
+    if not inspect.isfunction(fn):
+        raise InvalidAgent(
+            f"{where}: a task must be a function made with def or async def, not {fn!r:.80}."
+        )
+    if fn.__name__ == "<lambda>":
+        raise InvalidAgent(f"{where}: a lambda cannot be a task: give it a name with def.")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise InvalidAgent(
+            f"{where}: {fn.__name__!r} yields, but a task returns one result: collect them, or"
+            " report on the way with ctx.progress and ctx.log."
+        )
+    name = _name("task", fn.__name__ if given is None else given)
+    if name in agent.handlers:
+        raise InvalidAgent(f"{where} has a task {name!r} already.", task=name)
+    return name
+
+
+def _isolation(task: str, given: Any, fn: Callable[..., Any]) -> Isolation:
+    if given not in ("none", "process"):
+        raise InvalidAgent(
+            f"task {task!r}: isolation={given!r} does not exist: use 'none' or 'process'.",
+            task=task,
+        )
+    if given == "process" and "<locals>" in fn.__qualname__:
+        raise InvalidAgent(
+            f"task {task!r}: isolation='process' needs a function at the top level of its module,"
+            " which the fresh process can import.",
+            task=task,
+        )
+    isolation: Isolation = given
+    return isolation
+
+
+def _exceptions(task: str, what: str, given: Any) -> tuple[type[Exception], ...]:
+    listed = given if isinstance(given, tuple | list | set | frozenset) else (given,)
+    for one in listed:
+        if not (isinstance(one, type) and issubclass(one, Exception)):
+            raise InvalidAgent(
+                f"task {task!r}: {what} takes exception classes, not {one!r:.80}.", task=task
+            )
+    return tuple(listed)
+
+
+def _names_around(
+    fn: Callable[..., Any], frame: FrameType | None, *, bare: bool
+) -> dict[str, Any] | None:
+    """The local names where a task inside a function was defined: its hints may mention them."""
+    if "<locals>" not in fn.__qualname__:
+        return None
+    for _ in range(2 if bare else 1):
+        frame = frame.f_back if frame is not None else None
+    return dict(frame.f_locals) if frame is not None else None
