@@ -1,0 +1,157 @@
+"""Runs what was claimed, one handler a claim, and decides how each claim ends.
+
+Every claim ends with an outcome that Redis hears, also one that was lost or cut off: it is
+released, and if somebody else holds the task by now Redis refuses the release and notes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from coordq import clock
+from coordq.runtime.ledger import Ledger, Mark, Word
+from coordq.runtime.slots import Hold, Slots
+from coordq.work.claim import Claim
+from coordq.work.finish import Outcome
+
+KILL_GRACE_S: Final = 5.0
+"""How long past its timeout a handler may block the loop before the parent kills the child."""
+
+_log = logging.getLogger("coordq.worker")
+
+Deliver = Callable[[Hold, Outcome], None]
+
+
+class Runs(Protocol):
+    """What is wanted of an executor."""
+
+    async def run(self, claim: Any, /) -> Outcome | None:
+        """Run a claim's handler; None gives the task back as if it had not started."""
+
+    def cancel(self, member: str, reason: Any, /) -> Any:
+        """Tell the handler of a claim to stop: cancelled, deadline, shutdown or lost."""
+
+
+class Tells(Protocol):
+    """What is wanted of a reporter."""
+
+    def pending(self, member: str) -> bool:
+        """Whether something of this task is not with Redis yet."""
+
+    async def flush(self, member: str) -> None:
+        """Send what is left of a task."""
+
+
+class Hands:
+    """The running handlers of one child."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        ledger: Ledger,
+        *,
+        executor: Runs,
+        reporter: Tells,
+        timeouts_ms: Mapping[str, int],
+    ) -> None:
+        self._slots = slots
+        self._ledger = ledger
+        self._executor = executor
+        self._reporter = reporter
+        self._timeouts_ms = timeouts_ms
+        # Tasks at which a worker has died run one at a time, so that the guilty one can be told
+        # from those that stood beside it.
+        self._suspects = asyncio.Lock()
+        self.started = 0
+        self._succeeded = 0
+        self._failed = 0
+
+    def start(self, claim: Claim, deliver: Deliver) -> None:
+        """Take a claim and run its handler; `deliver` gets the outcome."""
+        self.started += 1
+        if claim.strikes:
+            hold = self._slots.take(claim, mark=Mark.WAITING, deadline_ns=0)
+            hold.task = asyncio.create_task(self._run_suspect(hold, deliver))
+        else:
+            deadline_ns = self._deadline_ns(claim)
+            hold = self._slots.take(claim, mark=Mark.RUNNING, deadline_ns=deadline_ns)
+            hold.task = asyncio.create_task(self._run(hold, deliver))
+
+    def decline(self, claim: Claim, deliver: Deliver) -> None:
+        """Take a claim only to give it back: it came while we were closing."""
+        hold = self._slots.take(claim, mark=Mark.WAITING, deadline_ns=0)
+        self._end(hold, None, deliver)
+
+    def cancel(self, hold: Hold, reason: str) -> None:
+        """Tell a handler to stop. The first reason counts, unless the claim is lost."""
+        if hold.ended or hold.task is None or hold.reason in {reason, "lost"}:
+            return
+        hold.reason = reason
+        if hold.waiting:
+            hold.task.cancel()
+        else:
+            self._executor.cancel(hold.claim.member, reason)
+
+    def cancel_all(self, reason: str, *, where: Callable[[Hold], bool] = lambda _: True) -> None:
+        """Tell all handlers to stop, or those that `where` picks."""
+        for hold in list(self._slots.held.values()):
+            if where(hold):
+                self.cancel(hold, reason)
+
+    def note(self) -> None:
+        """Write the counters into the ledger."""
+        self._ledger.put(Word.STARTED, self.started)
+        self._ledger.put(Word.SUCCEEDED, self._succeeded)
+        self._ledger.put(Word.FAILED, self._failed)
+        self._ledger.put(Word.RUNNING, len(self._slots.held))
+
+    async def _run_suspect(self, hold: Hold, deliver: Deliver) -> None:
+        try:
+            async with self._suspects:
+                deadline_ns = self._deadline_ns(hold.claim)
+                self._slots.begin(hold, mark=Mark.SUSPECT, deadline_ns=deadline_ns)
+                await self._run(hold, deliver)
+        except asyncio.CancelledError:
+            if not hold.ended:
+                self._end(hold, None, deliver)
+
+    async def _run(self, hold: Hold, deliver: Deliver) -> None:
+        claim = hold.claim
+        outcome = None
+        try:
+            outcome = await self._executor.run(claim)
+        except asyncio.CancelledError:
+            outcome = None
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not hold the task
+            _log.exception("task %s (%s): the executor failed", claim.id, claim.name)
+            outcome = Outcome("failed", claim.id, claim.fence, error_json(error, "executor"))
+        if self._reporter.pending(claim.member):
+            await self._reporter.flush(claim.member)
+        self._end(hold, outcome, deliver)
+
+    def _end(self, hold: Hold, outcome: Outcome | None, deliver: Deliver) -> None:
+        hold.ended = True
+        if outcome is None or (hold.reason == "lost" and outcome.kind != "succeeded"):
+            outcome = Outcome("release", hold.claim.id, hold.claim.fence)
+        if outcome.kind == "succeeded":
+            self._succeeded += 1
+        elif outcome.kind in {"failed", "retry"}:
+            self._failed += 1
+        deliver(hold, outcome)
+
+    def _deadline_ns(self, claim: Claim) -> int:
+        """When the parent may conclude that the child cannot stop this handler; 0 for never."""
+        timeout_ms = claim.spec.timeout_ms or self._timeouts_ms.get(claim.name, 0)
+        if not timeout_ms:
+            return 0
+        return int((clock.monotonic() + timeout_ms / 1000 + KILL_GRACE_S) * 1e9)
+
+
+def error_json(error: BaseException, reason: str) -> bytes:
+    """An error of our own making, as a task's record keeps it."""
+    facts = {"type": type(error).__name__, "message": str(error), "traceback": "", "reason": reason}
+    return json.dumps(facts).encode()

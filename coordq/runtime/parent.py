@@ -1,0 +1,269 @@
+"""The parent of a worker: starts children, keeps their leases, passes on orders, ends in order.
+
+It loads none of the user's code, so nothing a handler does can keep it from beating.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import signal
+import socket
+from collections.abc import Coroutine
+from importlib import metadata
+from typing import Any, Final
+
+from coordq import clock
+from coordq.engine.aio import AsyncEngine, open_async_engine
+from coordq.runtime import inbox, reload
+from coordq.runtime.brood import Brood
+from coordq.runtime.burst import Burst
+from coordq.runtime.control import Message
+from coordq.runtime.health import Health
+from coordq.runtime.process import ChildProcess, Phase
+from coordq.runtime.pulse import Heart
+from coordq.runtime.shutdown import Shutdown, Stage
+from coordq.runtime.stall import Watch
+from coordq.runtime.worker import WorkerSettings
+from coordq.work.events import note
+
+CALL_PATIENCE_S: Final = 1.0
+"""The parent repeats its calls itself, because each must say what is true at that moment."""
+LAST_CALLS_S: Final = 3.0
+
+_log = logging.getLogger("coordq.worker")
+
+
+class Parent:
+    """One worker, from its first beat to its exit code."""
+
+    def __init__(self, settings: WorkerSettings, *, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._host = socket.gethostname()
+        self._started_ms = clock.now_ms()
+        self._ended = asyncio.Event()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._side: set[asyncio.Task[Any]] = set()
+        self._shutdown = Shutdown(drain_timeout_s=settings.drain_timeout_s, enter=self._enter)
+        self._burst = Burst(done=lambda: self._shutdown.to(Stage.DRAINING, "nothing left to do"))
+        self._health = Health(self._vital_signs)
+        self._engine: AsyncEngine
+        self._brood: Brood
+        self._heart: Heart
+
+    async def run(self) -> int:
+        """Work until told to stop, or until a burst is done; returns the exit code."""
+        settings = self._settings
+        self._engine = await open_async_engine(
+            settings.url, namespace=settings.namespace, name=f"coordq:{self._name}"
+        )
+        self._engine.patience_s = CALL_PATIENCE_S
+        try:
+            return await self._run()
+        finally:
+            await self._engine.close()
+
+    async def _run(self) -> int:
+        settings = self._settings
+        self._brood = Brood(
+            settings,
+            worker=self._name,
+            engine=self._engine,
+            on_message=self._on_message,
+            on_change=self._on_change,
+        )
+        self._heart = Heart(
+            self._engine,
+            worker=self._name,
+            settings=settings,
+            brood=self._brood,
+            info=self._info,
+        )
+        await self._heart.first()
+        self._watch_signals()
+        await self._brood.start()
+        await self._begin()
+        await self._ended.wait()
+        return await self._leave()
+
+    def _watch_signals(self) -> None:
+        self._shutdown.watch_signals()
+        faulthandler.register(signal.SIGUSR2, all_threads=True)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._brood.dump)
+
+    async def _begin(self) -> None:
+        settings = self._settings
+        for shard in range(self._engine.shards):
+            self._go(self._heart.beat(shard))
+            self._go(inbox.listen(self._engine, shard, worker=self._name, obey=self._obey))
+        self._go(Watch(settings, brood=self._brood, note=self._note_stall).run())
+        if settings.reload:
+            self._go(reload.watch(settings.targets, self._on_reload))
+        if settings.health_port is not None:
+            port = await self._health.open(settings.health_host, settings.health_port)
+            _log.info("health at http://%s:%d/healthz", settings.health_host, port)
+        _log.info("started: pid %d, %d children", os.getpid(), settings.processes)
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._on_failure)
+        self._tasks.append(task)
+
+    def _on_failure(self, task: asyncio.Task[Any]) -> None:
+        """None of the parent's loops may end by itself: better to stop than to limp."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.critical("the parent failed", exc_info=error)
+        self._shutdown.to(Stage.STOPPING, "the parent failed")
+
+    async def _leave(self) -> int:
+        await self._brood.settled(LAST_CALLS_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._health.close()
+        await self._heart.leave()
+        failed = self._brood.broken and not self._brood.ever_served
+        code = 1 if failed or self._shutdown.stage is Stage.KILLED else 0
+        _, succeeded, unsuccessful = self._brood.counts()
+        _log.info("ended: %d succeeded, %d failed", succeeded, unsuccessful)
+        return code
+
+    # -- what happens --------------------------------------------------------------------------
+
+    def _enter(self, stage: Stage) -> None:
+        match stage:
+            case Stage.DRAINING:
+                self._brood.drain()
+            case Stage.STOPPING:
+                self._brood.stop()
+            case Stage.KILLED:
+                self._brood.kill()
+        self._on_change()
+
+    def _on_change(self) -> None:
+        """Children came or went, or shall go."""
+        brood = self._brood
+        if self._shutdown.stage is Stage.RUNNING and not brood.ever_served and brood.broken:
+            if not self._settings.reload:
+                self._shutdown.to(Stage.STOPPING, brood.broken)
+            return
+        if self._shutdown.stage is not Stage.RUNNING and not brood.children:
+            self._ended.set()
+        elif self._settings.burst:
+            self._burst.look(brood.children)
+
+    def _on_message(self, child: ChildProcess, message: Message) -> None:
+        match message.get("say"):
+            case "ready":
+                self._introduce(child)
+                if self._settings.burst:
+                    self._burst.look(self._brood.children)
+            case "broken":
+                _log.error("child %d: %s", child.index, message["message"])
+            case "idle":
+                self._burst.answer(
+                    child, message["round"], message["started"], self._brood.children
+                )
+
+    def _introduce(self, child: ChildProcess) -> None:
+        tasks = [task for agent in child.agents for task in agent["tasks"]]
+        names = ", ".join(agent["name"] for agent in child.agents)
+        _log.info(
+            "child %d (pid %d) serves: %s (%d tasks) from %s",
+            child.index,
+            child.pid,
+            names,
+            len(tasks),
+            ", ".join(child.queues),
+        )
+
+    def _obey(self, message: Message) -> None:
+        match message.get("do"):
+            case "cancel":
+                self._pass_on(str(message.get("member")), str(message.get("reason", "cancelled")))
+            case "drain":
+                self._shutdown.to(Stage.DRAINING, "asked to, through Redis")
+            case "stop":
+                self._shutdown.to(Stage.STOPPING, "asked to, through Redis")
+            case "dump":
+                self._brood.dump()
+
+    def _pass_on(self, member: str, reason: str) -> None:
+        for child in self._brood.children:
+            for held in child.held():
+                if held.member == member:
+                    child.cancel(held, reason)
+
+    async def _on_reload(self, changed: list[str]) -> None:
+        shown = ", ".join(os.path.basename(name) for name in changed[:3])  # noqa: PTH119 - plain text
+        _log.info("reload: %s%s changed", shown, " and others" if len(changed) > 3 else "")  # noqa: PLR2004
+        await self._brood.replace_all()
+
+    def _note_stall(self, child: ChildProcess, age_s: float) -> None:
+        detail = f"child {child.index} pid {child.pid} for {age_s:.1f} s"
+        task = asyncio.create_task(self._brood.insist(note(0, self._name, "stalled", detail)))
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+    # -- what it says of itself ----------------------------------------------------------------
+
+    def _state(self) -> str:
+        if self._shutdown.stage is not Stage.RUNNING:
+            return "draining"
+        if any(child.stalled for child in self._brood.children):
+            return "stalled"
+        return "running"
+
+    def _info(self) -> dict[str, Any]:
+        """For the registry of workers. Nothing in it changes while the worker idles."""
+        running, succeeded, failed = self._brood.counts()
+        settings = self._settings
+        serving = [child for child in self._brood.children if child.agents]
+        return {
+            "worker": self._name,
+            "host": self._host,
+            "pid": os.getpid(),
+            "state": self._state(),
+            "zone": settings.zone,
+            "labels": settings.labels,
+            "version": _version(),
+            "started_ms": self._started_ms,
+            "concurrency": settings.concurrency,
+            "processes": settings.processes,
+            "queues": serving[-1].queues if serving else [name for name, _ in settings.queues],
+            "agents": serving[-1].agents if serving else [],
+            "running": running,
+            "succeeded": succeeded,
+            "failed": failed,
+            "children": [child.facts() for child in self._brood.children],
+        }
+
+    def _vital_signs(self) -> dict[str, Any]:
+        """For health checks."""
+        silent_s = self._heart.silent_s()
+        children = self._brood.children
+        alive = sum(child.alive for child in children)
+        serving = sum(child.phase is Phase.SERVING for child in children)
+        stalled = sum(child.stalled for child in children)
+        running = self._shutdown.stage is Stage.RUNNING
+        healthy = silent_s <= self._settings.lease_s and not stalled
+        healthy = healthy and (alive >= self._settings.processes or not running)
+        return {
+            "healthy": healthy,
+            "ready": healthy and running and serving > 0,
+            "worker": self._name,
+            "state": self._state(),
+            "redis_silent_s": round(silent_s, 3),
+            "children": [child.facts() for child in children],
+        }
+
+
+def _version() -> str:
+    try:
+        return metadata.version("coordq")
+    except metadata.PackageNotFoundError:
+        return "unknown"

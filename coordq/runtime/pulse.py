@@ -1,0 +1,168 @@
+"""The parent's heartbeat: one call per shard and beat keeps every lease of the worker.
+
+It comes from the parent because a child cannot be trusted with it: a handler that blocks the loop,
+or a C extension that keeps the interpreter's lock, would silence a process that is well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from coordq import clock
+from coordq.engine.aio import AsyncEngine, Line
+from coordq.errors import CoordqError
+from coordq.ids import shard_of
+from coordq.runtime.brood import Brood
+from coordq.runtime.ledger import Held
+from coordq.runtime.process import ChildProcess
+from coordq.runtime.worker import WorkerSettings
+from coordq.work.beat import Beaten, Pulse, beat, leave, reap
+
+CHUNK: Final = 500
+REAP_LIMIT: Final = 100
+REAPS_MAX: Final = 50
+RETRY_S: Final = 0.3
+LEAVE_S: Final = 1.0
+
+_log = logging.getLogger("coordq.worker")
+
+Info = Callable[[], dict[str, Any]]
+
+
+class Heart:
+    """Beats for one worker."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        worker: str,
+        settings: WorkerSettings,
+        brood: Brood,
+        info: Info,
+    ) -> None:
+        self._engine = engine
+        self._worker = worker
+        self._settings = settings
+        self._brood = brood
+        self._info = info
+        self._sent: dict[int, bytes] = {}
+        self._confirmed_ns = [0] * engine.shards
+        self._silent: set[int] = set()
+        self._patience_s = max(1.0, settings.lease_s / 3)
+
+    def silent_s(self) -> float:
+        """How long ago the least lucky shard answered a beat; infinite before the first."""
+        return clock.monotonic() - min(self._confirmed_ns) / 1e9
+
+    async def first(self) -> None:
+        """Be known on every shard before the first child claims."""
+        for shard in range(self._engine.shards):
+            moment_ns = int(clock.monotonic() * 1e9)
+            line = await self._engine.dedicated(shard)
+            await self._call(line, shard, ())
+            await line.close()
+            self._confirm(shard, moment_ns)
+
+    async def beat(self, shard: int) -> None:
+        """Beat on one shard for ever."""
+        line = await self._engine.dedicated(shard)
+        try:
+            while True:
+                began = clock.monotonic()
+                pause_s = self._settings.beat_s if await self._once(line, shard) else RETRY_S
+                used_s = clock.monotonic() - began
+                await asyncio.sleep(max(0.01, (pause_s - used_s) * random.uniform(0.95, 1.0)))
+        finally:
+            await line.close()
+
+    async def _once(self, line: Line, shard: int) -> bool:
+        holders = [
+            (child, held)
+            for child in self._brood.children
+            for held in child.held()
+            if shard_of(held.member) == shard
+        ]
+        try:
+            async with asyncio.timeout(self._patience_s):
+                lapsed = await self._send(line, shard, holders)
+                if lapsed:
+                    await self._reap(line, shard)
+        except (CoordqError, TimeoutError) as error:
+            self._lost(shard, error)
+            return False
+        self._found(shard)
+        return True
+
+    async def _send(
+        self, line: Line, shard: int, holders: Sequence[tuple[ChildProcess, Held]]
+    ) -> bool:
+        """All claims, in as many calls as it takes. Confirmed is what the first call began with."""
+        moment_ns = int(clock.monotonic() * 1e9)
+        lapsed = False
+        for first in range(0, max(1, len(holders)), CHUNK):
+            chunk = holders[first : first + CHUNK]
+            beaten = await self._call(line, shard, tuple(held.member for _, held in chunk))
+            _pass_on(chunk, beaten)
+            lapsed = beaten.lapsed
+        self._confirm(shard, moment_ns)
+        return lapsed
+
+    async def _call(self, line: Line, shard: int, members: tuple[str, ...]) -> Beaten:
+        info = json.dumps(self._info(), separators=(",", ":")).encode()
+        news = b"" if self._sent.get(shard) == info else info
+        pulse = Pulse(self._worker, members, news, self._settings.lease_ms)
+        beaten = await line.run(beat(shard, pulse))
+        if beaten.known:
+            self._sent[shard] = info
+        else:
+            self._sent.pop(shard, None)
+        return beaten
+
+    def _confirm(self, shard: int, moment_ns: int) -> None:
+        self._confirmed_ns[shard] = moment_ns
+        self._brood.confirm(shard, moment_ns)
+
+    async def _reap(self, line: Line, shard: int) -> None:
+        for _ in range(REAPS_MAX):
+            reaped = await line.run(reap(shard, limit=REAP_LIMIT))
+            if reaped.amount:
+                _log.warning("took back %d claims whose lease had run out", reaped.amount)
+            if reaped.amount < REAP_LIMIT:
+                return
+
+    def _lost(self, shard: int, error: Exception) -> None:
+        if shard not in self._silent:
+            self._silent.add(shard)
+            why = str(error) or "no answer in time"
+            _log.warning("Redis does not answer (shard %d), running tasks go on: %s", shard, why)
+
+    def _found(self, shard: int) -> None:
+        if shard in self._silent:
+            self._silent.discard(shard)
+            _log.info("Redis answers again (shard %d)", shard)
+
+    async def leave(self) -> None:
+        """Say good-bye, if Redis is there to hear it."""
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                for shard in range(self._engine.shards):
+                    await self._engine.run(leave(shard, self._worker))
+        except (CoordqError, TimeoutError) as error:
+            _log.warning("left without a good-bye: %s", str(error) or "Redis did not answer")
+
+
+def _pass_on(holders: Sequence[tuple[ChildProcess, Held]], beaten: Beaten) -> None:
+    """Tell the children which of their handlers to stop."""
+    if not beaten.lost and not beaten.cancelled:
+        return
+    by_member = {held.member: (child, held) for child, held in holders}
+    for reason, members in (("lost", beaten.lost), ("cancelled", beaten.cancelled)):
+        for member in members:
+            child, held = by_member[member]
+            child.cancel(held, reason)
