@@ -6,6 +6,7 @@ sync client drives it with a sync engine, the async one with an async engine.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeVar
 from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
-from coordq.errors import Conflict, QueueNotFound, TaskNotFound
+from coordq.errors import Conflict, InvalidOption, QueueNotFound, TaskNotFound, WorkerNotFound
 from coordq.ids import shard_of
 from coordq.work import enqueue as ordering
 from coordq.work import look, morgue
@@ -27,6 +28,10 @@ T = TypeVar("T")
 BLOCK_S: Final = 2.0
 """Blocking reads are hints and last no longer; then the truth is looked at again."""
 PAGE: Final = 500
+INBOX_TTL_S: Final = 60
+"""An order that nobody fetched by then was for a worker that is gone."""
+WORKER_ORDERS: Final = ("drain", "stop", "dump")
+"""Take nothing new and end; cancel what runs, give it back and end; write all stacks to stderr."""
 BATCH_BYTES: Final = 1024 * 1024
 LISTED: Final = (
     State.RUNNING,
@@ -245,6 +250,19 @@ def configure(shards: int, name: str, settings: dict[str, int | bool | None]) ->
         part: Queue = yield queues.configure(shard, name, shards=shards, **settings)
         parts.append(part)
     return queues.merge_queues(parts)
+
+
+def tell_worker(namespace: str, shards: int, name: str, order: str) -> Plan[None]:
+    """Put an order into a live worker's inbox, where it is heard at once. Raises WorkerNotFound."""
+    if order not in WORKER_ORDERS:
+        raise InvalidOption(f"{order!r}: a worker understands {', '.join(WORKER_ORDERS)}.")
+    seen = yield from overview(shards)
+    if all(worker.name != name for worker in seen.workers):
+        names = ", ".join(worker.name for worker in seen.workers) or "none"
+        raise WorkerNotFound(f"No live worker is called {name!r}; alive: {names}.", worker=name)
+    inbox = keys.inbox(keys.root(namespace, 0), name)
+    yield Command(0, ("RPUSH", inbox, json.dumps({"do": order})))
+    yield Command(0, ("EXPIRE", inbox, INBOX_TTL_S))
 
 
 def purge(shards: int, name: str) -> Plan[int]:

@@ -305,6 +305,10 @@ class Work:
         """Cancel all ready and scheduled tasks of a queue; how many there were."""
         return self._drive(plans.purge(self._engine.shards, queue))
 
+    def tell_worker(self, name: str, order: str) -> None:
+        """Tell a live worker to "drain", "stop" or "dump" its stacks. Raises WorkerNotFound."""
+        self._drive(plans.tell_worker(self._engine.namespace, self._engine.shards, name, order))
+
     # -- dead letters --------------------------------------------------------------------------
 
     def dead(self, *, queue: str = "", name: str = "", limit: int = 100) -> list[Task]:

@@ -317,6 +317,12 @@ class AsyncWork:
         """Cancel all ready and scheduled tasks of a queue; how many there were."""
         return await self._drive(plans.purge(self._engine.shards, queue))
 
+    async def tell_worker(self, name: str, order: str) -> None:
+        """Tell a live worker to "drain", "stop" or "dump" its stacks. Raises WorkerNotFound."""
+        await self._drive(
+            plans.tell_worker(self._engine.namespace, self._engine.shards, name, order)
+        )
+
     # -- dead letters --------------------------------------------------------------------------
 
     async def dead(self, *, queue: str = "", name: str = "", limit: int = 100) -> list[Task]:
