@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import reprlib
 import typing
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -129,13 +130,25 @@ def _members(item: object) -> Collection[object] | None:
     return None
 
 
+class _Short(reprlib.Repr):
+    """Bounded in every direction: the whole repr of a value may take for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = self.maxother = self.maxlong = 80
+
+
+_SHORT: Final = _Short()
+
+
 def short(value: object, most: int = 80) -> str:
     """`value` as it may be shown in a message: bounded, on one line, and never an error itself."""
     try:
-        text = repr(value[:most] if isinstance(value, str | bytes) else value)
+        text = _SHORT.repr(value)
     except Exception:  # noqa: BLE001 - a strange __repr__ must not hide the real problem
         text = f"<{type(value).__name__}>"
-    text = text.encode(errors="replace").decode()
+    text = " ".join(text.encode(errors="replace").decode().split())
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
