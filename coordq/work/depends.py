@@ -206,11 +206,11 @@ class _Planner:
 def _parameters(
     provider: Callable[..., Any], names: Mapping[str, Any]
 ) -> list[tuple[str, Any, Any]]:
-    """Name, hint and default of what a provider takes by keyword."""
+    """Name, hint and default of what a provider takes by keyword; none if it is not to be seen."""
     try:
         signature = inspect.signature(provider)
-    except (ValueError, TypeError) as error:
-        raise InvalidAgent(f"the provider {title(provider)} hides its parameters.") from error
+    except (ValueError, TypeError):  # some that are written in C: called with nothing
+        return []
     found: list[tuple[str, Any, Any]] = []
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from coordq.errors import InvalidArguments
@@ -47,7 +47,7 @@ class RawAsyncHandle(Protocol):
     def id(self) -> str: ...
     @property
     def created(self) -> bool: ...
-    async def result(self, timeout: float | None = None) -> Any: ...  # noqa: ASYNC109
+    async def result(self, timeout: float | None = None) -> Any: ...
     async def get(self) -> Any: ...
     async def cancel(self, reason: str = ...) -> Any: ...
 
@@ -137,7 +137,7 @@ class AsyncTypedHandle(Generic[R]):
         """False when another task held the unique key: then this is that task's handle."""
         return self._raw.created
 
-    async def result(self, timeout: float | None = None) -> R:  # noqa: ASYNC109 - as the client
+    async def result(self, timeout: float | None = None) -> R:
         """Wait for the result, `timeout` seconds (None: for ever). Raises as TypedHandle.result."""
         value: R = self._handler.load_result(await self._raw.result(timeout))
         return value
@@ -156,6 +156,9 @@ class AsyncTypedHandle(Generic[R]):
 
 class TaskFunction(Generic[P, R]):
     """A function that is a task: enqueue it, or call it as the function it was."""
+
+    __name__: str
+    __wrapped__: Callable[..., Any]
 
     def __init__(self, handler: Handler, asked: Mapping[str, Any] | None = None) -> None:
         self.handler = handler
