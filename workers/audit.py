@@ -19,6 +19,7 @@ import ast
 import asyncio
 import re
 import stat
+import threading
 import tokenize
 import warnings
 from collections import Counter
@@ -203,9 +204,15 @@ def measure(path: str, source: str) -> FileFigures:
     )
 
 
+# Python 3.11 keeps one depth counter for all threads that make trees, and fails when it does not
+# add up ("AST constructor recursion depth mismatch"). One at a time costs nothing under the GIL.
+_parsing = threading.Lock()
+
+
 def _parse(path: str, source: str) -> ast.Module:
     try:
-        return ast.parse(source, filename=_SOURCE)
+        with _parsing:
+            return ast.parse(source, filename=_SOURCE)
     except SyntaxError as error:
         raise Reject(f"{path}:{error.lineno or 0} does not parse: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:

@@ -3,6 +3,9 @@
 import ast
 import json
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -196,6 +199,23 @@ def test_a_file_that_is_too_large_is_rejected(
 
     with pytest.raises(Reject, match="more than the 10 allowed"):
         audit.audit_file(str(file))
+
+
+def test_one_file_is_parsed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees made by two threads at once fail now and then on Python 3.11."""
+    parse, both_inside = ast.parse, threading.Barrier(2)
+
+    def watched_parse(*args: Any, **options: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            both_inside.wait(0.2)
+            pytest.fail("two threads parse at once")
+        return parse(*args, **options)
+
+    monkeypatch.setattr(audit.ast, "parse", watched_parse)
+    with ThreadPoolExecutor(2) as threads:
+        figures = threads.map(lambda name: audit.measure(name, "x = 1\n"), ["a", "b"])
+
+    assert [one.path for one in figures] == ["a", "b"]
 
 
 def figures_of(number: int) -> Any:
