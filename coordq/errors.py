@@ -166,7 +166,7 @@ class RedisFull(Refused):
 
 
 class ReadOnly(Refused):
-    """This side of a partition, or this server, takes no writes."""
+    """A minority side of a partition, or a server, that takes no writes."""
 
     code = "read-only"
 

@@ -21,8 +21,9 @@ _NAMESPACE_RULE: Final = "use 1 to 32 of a-z, 0-9 and '-', not starting with '-'
 def _checked(kind: str, text: str) -> str:
     pattern, rule = (NAMESPACE, _NAMESPACE_RULE) if kind == "namespace" else (NAME, _RULE)
     if pattern.match(text) is None:
-        shown = text if len(text) <= 60 else text[:57] + "..."
-        raise InvalidName(f"{kind} name {shown!r} is not allowed: {rule}.", kind=kind, name=text)
+        raise InvalidName(
+            f"{kind} name {text[:60]!r} is not allowed: {rule}.", kind=kind, name=text
+        )
     return text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from coordq.client.work import Work
 from coordq.engine.connection import Engine, open_engine
 
@@ -22,7 +24,7 @@ class Client:
         """Hang up. An embedded server stops when its last client has."""
         self.engine.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

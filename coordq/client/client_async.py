@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Self
 
 from coordq.client.work_async import AsyncWork
 from coordq.engine.aio import AsyncEngine, open_async_engine
@@ -26,7 +26,7 @@ class AsyncClient:
         await self.work.close()
         await self.engine.close()
 
-    async def __aenter__(self) -> AsyncClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -61,7 +61,7 @@ class Connecting:
 def connect_async(
     url: str | None = None, *, namespace: str | None = None, patience: float | None = 10.0
 ) -> Connecting:
-    """`connect` for event loops: `client = await connect_async()` or `async with connect_async()`.
+    """Connect from an event loop: await this, or use it with `async with`.
 
     Arguments and errors are those of `coordq.connect`.
     """

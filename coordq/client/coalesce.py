@@ -1,7 +1,7 @@
 """Many callers, one script call: enqueues of one event loop travel together.
 
-While a call is on its way, what arrives meanwhile waits for the next one: immediate when idle, batched
-under load. Nobody waits for a timer.
+While a call is on its way, what arrives meanwhile waits for the next one: immediate when idle,
+batched under load. Nobody waits for a timer.
 """
 
 from __future__ import annotations
@@ -47,18 +47,23 @@ class Coalescer:
     async def _flush(self, lane_key: tuple[int, str], lane: deque[_Pending]) -> None:
         """Send what is in the lane until nothing is; then the lane ends."""
         while lane:
-            batch, size = [], 0
+            batch: list[_Pending] = []
+            size = 0
             while lane and len(batch) < BULK_MAX and size < BYTES_MAX:
-                size += len(lane[0][0].args)
-                batch.append(lane.popleft())
-            await self._send(lane_key[1], batch)
+                order, future = lane.popleft()
+                if future.cancelled():  # its caller gave up before it was sent
+                    continue
+                size += len(order.args)
+                batch.append((order, future))
+            if batch:
+                await self._send(lane_key[1], batch)
         del self._lanes[lane_key]
 
     async def _send(self, mode: str, batch: list[_Pending]) -> None:
         orders = [order for order, _ in batch]
         try:
             receipts = await self._engine.run(enqueue_many(orders, on_full=mode))
-        except BaseException as error:  # noqa: BLE001 - every caller gets it, also a cancel
+        except BaseException as error:  # noqa: BLE001 - every caller gets it
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)

@@ -1,4 +1,4 @@
-"""From what a caller says to an order that can be sent: options checked, arguments encoded, id drawn."""
+"""From what a caller says to an order that can be sent: checked, encoded, with an id."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Draft:
     def order(self, name: str, args: Any, options: dict[str, Any], *, mailbox: str = "") -> Order:
         """An order for one task. Raises the InvalidInput errors."""
         if not options:
-            found = self._plain.get(name)
+            found = self._plain.get(name) if type(name) is str else None
             if found is None:
-                found = self._plain[name] = template(name, DEFAULTS)
+                found = self._remember(self._plain, name, template(name, DEFAULTS))
             if self.shards == 1:
                 return Order(new_id(0), found, dump_args(name, args), mailbox)
         else:
@@ -48,14 +48,20 @@ class Draft:
 
     def orders(self, items: Iterable[Item], options: dict[str, Any]) -> list[Order]:
         """Orders for `(name, args)` or `(name, args, own options)` items."""
-        return [self._order_of(item, options) for item in items]
+        try:
+            listed = iter(items)
+        except TypeError as error:
+            raise InvalidArguments(
+                f"enqueue_many takes a collection of (name, args), not {items!r:.80}."
+            ) from error
+        return [self._order_of(item, options) for item in listed]
 
     def _order_of(self, item: Item, options: dict[str, Any]) -> Order:
         match item:
             case (name, args):
                 return self.order(name, args, options)
-            case (name, args, own):
-                return self.order(name, args, {**options, **own})
+            case (name, args, Mapping() as own):
+                return self.order(name, args, {**options, **_texts(own)})
             case _:
                 raise InvalidArguments(
                     f"enqueue_many takes (name, args) or (name, args, options), not {item!r:.80}."
@@ -63,15 +69,21 @@ class Draft:
 
     def _template(self, name: str, options: dict[str, Any]) -> Template:
         try:
-            key = (name, *options.items())
+            # with the types, since 1 == True: a refused value must not find an allowed one
+            key = (name, *options.items(), *map(type, options.values()))
             found = self._known.get(key)
         except TypeError:  # an option that is no key, such as a mapping
             return template(name, DEFAULTS.merge(**options))
         if found is None:
             found = template(name, DEFAULTS.merge(**options))
-            if len(self._known) >= _CACHE_MAX:
-                self._known.clear()
-            self._known[key] = found
+            self._remember(self._known, key, found)
+        return found
+
+    @staticmethod
+    def _remember(known: dict[Any, Template], key: Any, found: Template) -> Template:
+        if len(known) >= _CACHE_MAX:
+            known.clear()
+        known[key] = found
         return found
 
     def _shard(self, found: Template) -> int:
@@ -81,3 +93,10 @@ class Draft:
         if found.spec.unique:
             return crc32(found.spec.unique.encode()) % self.shards
         return next(self._turn) % self.shards
+
+
+def _texts(own: Mapping[Any, Any]) -> Mapping[str, Any]:
+    for option in own:
+        if not isinstance(option, str):
+            raise InvalidOption(f"There is no option {option!r}: options are text.", option=option)
+    return own

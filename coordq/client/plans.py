@@ -1,7 +1,7 @@
 """Operations of more than one step, written once for both clients.
 
-A plan is a generator: it yields a Call or a Command, is sent the answer, and returns its result. The
-sync client drives it with a sync engine, the async one with an async engine.
+A plan is a generator: it yields a Call or a Command, is sent the answer, and returns its result.
+The sync client drives it with a sync engine, the async one with an async engine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from coordq.client import checked
 from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
@@ -91,7 +92,7 @@ def batches(orders: Sequence[Order], shards: int) -> list[tuple[str, list[int]]]
 
 
 def wait_for_room(namespace: str, order: Order) -> Plan[Receipt]:
-    """Enqueue an order whose queue was full, as soon as there is room. Raises QueueFull in the end."""
+    """Enqueue an order as soon as its full queue has room. Raises QueueFull in the end."""
     deadline = monotonic() + order.template.wait_s
     shard = shard_of(order.id)
     space = keys.space(keys.root(namespace, shard), order.template.spec.queue)
@@ -171,7 +172,9 @@ def queue(shards: int, name: str) -> Plan[Queue]:
 
 
 def ls(shards: int, *, state: State | None, queue: str, name: str, limit: int) -> Plan[list[Task]]:
-    """Tasks that fit, state by state, at most `limit`."""
+    """Tasks that fit, state by state, at most `limit`. Raises InvalidOption, InvalidName."""
+    checked.whole("limit", limit, least=0)
+    queue, name = checked.wanted("queue", queue), checked.wanted("task", name)
     found: list[Task] = []
     for wanted in LISTED if state is None else (state,):
         for shard in range(shards):
@@ -206,7 +209,7 @@ def retry(task_id: str) -> Plan[Task]:
         raise TaskNotFound(f"There is no task {task_id} that could be retried.", id=task_id)
     if answer != "ok":
         raise Conflict(
-            f"Task {task_id} is {answer}: only failed, cancelled and scheduled tasks can be retried.",
+            f"Task {task_id} is {answer}: what failed, was cancelled or is scheduled can be retried.",
             id=task_id,
             state=answer,
         )

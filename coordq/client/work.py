@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from coordq.client import plans
+from coordq.client import checked, plans
 from coordq.client.draft import Draft, Item
 from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.client.result import result_of, too_late
@@ -66,7 +66,6 @@ class Work:
         self._engine = engine
         self._draft = Draft(engine.shards)
         self._name = uuid4().hex[:12]
-        self._local = threading.local()
 
     # -- driving -------------------------------------------------------------------------------
 
@@ -90,7 +89,8 @@ class Work:
     ) -> TaskHandle[Any]:
         """Enqueue a task by name; `options` as in coordq.Options.
 
-        Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly, Unreachable.
+        Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly,
+        Unreachable.
         """
         order = self._draft.order(name, args, options)
         return TaskHandle(self, self._place(order))
@@ -123,7 +123,7 @@ class Work:
                 settled = self._drive(rest)
             for at, receipt in zip(places, settled, strict=True):
                 placed[at] = TaskHandle(self, receipt)
-        return placed  # type: ignore[return-value] - every place is in one batch
+        return placed  # type: ignore[return-value]  # every place is in one batch
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -140,23 +140,26 @@ class Work:
 
         Raises what `enqueue` and `result` raise.
         """
+        limit = checked.timeout("wait_for", wait_for)
         order = self._draft.order(name, args, options, mailbox=self._mailbox())
         receipt = self._place(order)
         if not receipt.created or receipt.id != order.id:
-            return self.result(receipt.id, timeout=wait_for)
-        return self._await(receipt.id, wait_for)
+            return self.result(receipt.id, timeout=limit)
+        return self._await(receipt.id, limit)
 
     def result(self, task_id: str, *, timeout: float | None = None) -> Any:
         """Wait for a task's result. Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound."""
         look.check_id(task_id)
+        limit = checked.timeout("timeout", timeout)
         (task,) = self._engine.run(look.watch([task_id], mailbox=self._mailbox()))
-        return result_of(task) if task is not None else self._await(task_id, timeout)
+        return result_of(task) if task is not None else self._await(task_id, limit)
 
     def _mailbox(self) -> str:
-        return f"{self._name}.{threading.get_ident():x}"
+        """One for each thread, also of a forked child: nobody takes another's letters."""
+        return f"{self._name}.{threading.get_native_id():x}"
 
     def _await(self, task_id: str, timeout: float | None) -> Any:
-        deadline = None if timeout is None else monotonic() + seconds("timeout", timeout)
+        deadline = None if timeout is None else monotonic() + timeout
         shard = shard_of(task_id)
         key = keys.mailbox(keys.root(self._engine.namespace, shard), self._mailbox())
         while True:
@@ -193,7 +196,7 @@ class Work:
         limit: int = 100,
     ) -> list[Task]:
         """Tasks that fit: running, ready, scheduled, dead letters, then recently ended."""
-        wanted = None if state is None else State(state)
+        wanted = checked.state(state)
         return self._drive(
             plans.ls(self._engine.shards, state=wanted, queue=queue, name=name, limit=limit)
         )
@@ -225,16 +228,19 @@ class Work:
     def events(self, *, after: str = "0", follow: bool = False) -> Iterator[Event]:
         """What happened since the stream position `after` ("$": from now on), oldest first.
 
-        With `follow` the iterator never ends: it waits for what happens next.
+        With `follow` the iterator never ends: it waits for what happens next. Raises InvalidOption.
         """
+        return self._events(checked.position(after), follow=follow)
+
+    def _events(self, after: str, *, follow: bool) -> Iterator[Event]:
         last = {
             shard: self._now() if after == "$" else after for shard in range(self._engine.shards)
         }
         while True:
             found = False
-            for shard in last:
+            for shard, since in last.items():
                 block = BLOCK_S / len(last) if follow else 0.0
-                for event in self._read_events(shard, last[shard], block):
+                for event in self._read_events(shard, since, block):
                     last[shard], found = event.at, True
                     yield event
             if not (found or follow):
@@ -257,7 +263,9 @@ class Work:
 
     def cancel(self, task_id: str, *, reason: str = "cancelled by request") -> Cancellation:
         """Cancel a task that waits, or ask its worker to stop it. Raises TaskNotFound."""
-        return self._engine.run(cancel.cancel(look.check_id(task_id), reason=reason))
+        return self._engine.run(
+            cancel.cancel(look.check_id(task_id), reason=checked.reason(reason))
+        )
 
     def retry(self, task_id: str) -> Task:
         """Make a failed, cancelled or scheduled task ready now. Raises TaskNotFound, Conflict."""
@@ -266,8 +274,10 @@ class Work:
     def claim_one(self, task_id: str, *, version: int = -1, claimant: str) -> Claim:
         """Take one browsed task, to be run by the caller. Raises Conflict, TaskNotFound."""
         look.check_id(task_id)
+        seen = checked.whole("version", version, least=-1)
+        who = checked.claimant(claimant)
         return self._engine.run(
-            claim.claim_one(task_id, version=version, claimant=claimant, nonce=uuid4().hex)
+            claim.claim_one(task_id, version=seen, claimant=who, nonce=uuid4().hex)
         )
 
     def pause(self, queue: str) -> Queue:
@@ -328,7 +338,7 @@ class Work:
         older_than: float = 0,
         limit: int = 10_000,
     ) -> int:
-        """Delete dead letters: those given, or all that fit; older_than in seconds; how many were."""
+        """Delete dead letters: those given, or all that fit; older_than in s; how many were."""
         age_ms = int(seconds("older_than", older_than) * 1000)
         chosen = list(ids) or self._dead_ids(queue, name, age_ms, limit)
         return self._drive(plans.forget_all(chosen))

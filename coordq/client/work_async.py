@@ -7,16 +7,15 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from coordq.client import plans
+from coordq.client import checked, plans
 from coordq.client.coalesce import Coalescer
 from coordq.client.draft import Draft, Item
 from coordq.client.mailbox import Mailbox
 from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.client.result import result_of, too_late
 from coordq.engine import keys
-from coordq.engine.call import Call
 from coordq.engine.aio import AsyncEngine
-from coordq.ids import shard_of
+from coordq.engine.call import Call
 from coordq.work import cancel, claim, look
 from coordq.work import enqueue as ordering
 from coordq.work.cancel import Cancellation
@@ -91,7 +90,8 @@ class AsyncWork:
     ) -> AsyncTaskHandle[Any]:
         """Enqueue a task by name; `options` as in coordq.Options.
 
-        Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly, Unreachable.
+        Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly,
+        Unreachable.
         """
         order = self._draft.order(name, args, options)
         return AsyncTaskHandle(self, await self._place(order))
@@ -131,7 +131,7 @@ class AsyncWork:
                 settled = await self._drive(rest)
             for at, receipt in zip(places, settled, strict=True):
                 placed[at] = AsyncTaskHandle(self, receipt)
-        return placed  # type: ignore[return-value] - every place is in one batch
+        return placed  # type: ignore[return-value]  # every place is in one batch
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -148,44 +148,46 @@ class AsyncWork:
 
         Raises what `enqueue` and `result` raise.
         """
+        limit = checked.timeout("wait_for", wait_for)
         order = self._draft.order(name, args, options, mailbox=self._mailbox.name)
         future = self._mailbox.expect(order.id)
         try:
             receipt = await self._place(order)
         except BaseException:
-            self._mailbox.forget(order.id)
+            self._mailbox.forget(order.id, future)
             raise
         if not receipt.created or receipt.id != order.id:
-            self._mailbox.forget(order.id)
-            return await self.result(receipt.id, timeout=wait_for)
-        return await self._await(order.id, future, wait_for)
+            self._mailbox.forget(order.id, future)
+            return await self.result(receipt.id, timeout=limit)
+        return await self._await(order.id, future, limit)
 
     async def result(self, task_id: str, *, timeout: float | None = None) -> Any:
         """Wait for a task's result. Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound."""
         look.check_id(task_id)
+        limit = checked.timeout("timeout", timeout)
         future = self._mailbox.expect(task_id)
         try:
             (task,) = await self._engine.run(look.watch([task_id], mailbox=self._mailbox.name))
         except BaseException:
-            self._mailbox.forget(task_id)
+            self._mailbox.forget(task_id, future)
             raise
         if task is not None:
-            self._mailbox.forget(task_id)
+            self._mailbox.forget(task_id, future)
             return result_of(task)
-        return await self._await(task_id, future, timeout)
+        return await self._await(task_id, future, limit)
 
     async def _await(
         self, task_id: str, future: asyncio.Future[Task], timeout: float | None
     ) -> Any:
-        limit = None if timeout is None else seconds("timeout", timeout)
         try:
-            async with asyncio.timeout(limit):
-                task = await asyncio.shield(future)
+            async with asyncio.timeout(timeout) as limit:
+                return result_of(await future)
         except TimeoutError as error:
-            raise too_late(task_id, limit or 0) from error
+            if not limit.expired():
+                raise
+            raise too_late(task_id, timeout or 0) from error
         finally:
-            self._mailbox.forget(task_id)
-        return result_of(task)
+            self._mailbox.forget(task_id, future)
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -206,7 +208,7 @@ class AsyncWork:
         limit: int = 100,
     ) -> list[Task]:
         """Tasks that fit: running, ready, scheduled, dead letters, then recently ended."""
-        wanted = None if state is None else State(state)
+        wanted = checked.state(state)
         return await self._drive(
             plans.ls(self._engine.shards, state=wanted, queue=queue, name=name, limit=limit)
         )
@@ -235,18 +237,21 @@ class AsyncWork:
         """One queue. Raises QueueNotFound."""
         return await self._drive(plans.queue(self._engine.shards, name))
 
-    async def events(self, *, after: str = "0", follow: bool = False) -> AsyncIterator[Event]:
+    def events(self, *, after: str = "0", follow: bool = False) -> AsyncIterator[Event]:
         """What happened since the stream position `after` ("$": from now on), oldest first.
 
-        With `follow` the iterator never ends: it waits for what happens next.
+        With `follow` the iterator never ends: it waits for what happens next. Raises InvalidOption.
         """
+        return self._events(checked.position(after), follow=follow)
+
+    async def _events(self, after: str, *, follow: bool) -> AsyncIterator[Event]:
         start = await self._now() if after == "$" else after
         last = dict.fromkeys(range(self._engine.shards), start)
         while True:
             found = False
-            for shard in last:
+            for shard, since in last.items():
                 block = BLOCK_S / len(last) if follow else 0.0
-                for event in await self._read_events(shard, last[shard], block):
+                for event in await self._read_events(shard, since, block):
                     last[shard], found = event.at, True
                     yield event
             if not (found or follow):
@@ -269,7 +274,9 @@ class AsyncWork:
 
     async def cancel(self, task_id: str, *, reason: str = "cancelled by request") -> Cancellation:
         """Cancel a task that waits, or ask its worker to stop it. Raises TaskNotFound."""
-        return await self._engine.run(cancel.cancel(look.check_id(task_id), reason=reason))
+        return await self._engine.run(
+            cancel.cancel(look.check_id(task_id), reason=checked.reason(reason))
+        )
 
     async def retry(self, task_id: str) -> Task:
         """Make a failed, cancelled or scheduled task ready now. Raises TaskNotFound, Conflict."""
@@ -278,8 +285,10 @@ class AsyncWork:
     async def claim_one(self, task_id: str, *, version: int = -1, claimant: str) -> Claim:
         """Take one browsed task, to be run by the caller. Raises Conflict, TaskNotFound."""
         look.check_id(task_id)
+        seen = checked.whole("version", version, least=-1)
+        who = checked.claimant(claimant)
         return await self._engine.run(
-            claim.claim_one(task_id, version=version, claimant=claimant, nonce=uuid4().hex)
+            claim.claim_one(task_id, version=seen, claimant=who, nonce=uuid4().hex)
         )
 
     async def pause(self, queue: str) -> Queue:
@@ -342,7 +351,7 @@ class AsyncWork:
         older_than: float = 0,
         limit: int = 10_000,
     ) -> int:
-        """Delete dead letters: those given, or all that fit; older_than in seconds; how many were."""
+        """Delete dead letters: those given, or all that fit; older_than in s; how many were."""
         age_ms = int(seconds("older_than", older_than) * 1000)
         chosen = list(ids) or await self._dead_ids(queue, name, age_ms, limit)
         return await self._drive(plans.forget_all(chosen))

@@ -4,8 +4,8 @@
 | --- | --- |
 | `embedded://[path]` | a private redis-server on this machine, shared by path |
 | `redis://` `rediss://` `unix://` | a server |
-| `redis+sentinel://[user:pass@]h1[:port],h2,h3/name[/db]` | Sentinel (`rediss+sentinel://` with TLS) |
-| `redis+cluster://[user:pass@]h1[:port],h2` | Cluster (`rediss+cluster://` with TLS) |
+| `redis+sentinel://[user:pass@]h1[:port],h2,h3/name[/db]` | Sentinel (`rediss+…` with TLS) |
+| `redis+cluster://[user:pass@]h1[:port],h2` | Cluster (`rediss+…` with TLS) |
 | `fake://[name]` | fakeredis, for unit tests only |
 
 Query parameters of coordq's own: `ns` (namespace) and `shards`. The others go to redis-py.
@@ -111,7 +111,7 @@ def _shards(text: str) -> int:
 
 
 def _check_plain(url: str) -> None:
-    from redis.connection import parse_url  # noqa: PLC0415 - redis is slow to import
+    from redis.connection import parse_url
 
     parse_url(url)
 

@@ -1,7 +1,7 @@
 """The async engine: the same calls, on one event loop.
 
-Besides the pool for single calls there are dedicated lines: a connection of one's own for a blocking
-command, or for calls that must stay in order.
+Besides the pool for single calls there are dedicated lines: a connection of one's own for a
+blocking command, or for calls that must stay in order.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import redis
 import redis.asyncio as aredis
@@ -161,7 +161,7 @@ class AsyncEngine:
         if self._topology is not None:
             await asyncio.to_thread(self._topology.close)
 
-    async def __aenter__(self) -> AsyncEngine:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,8 +1,8 @@
 """One operation as a value: which script, on which shard, with what, and how to read the answer.
 
 The rooms above return Calls and never talk to Redis. The sync engine runs them on one kind of
-connection, the async engine on another, a pipeline runs many: so the clients cannot drift apart, and
-an operation can be tested without a server.
+connection, the async engine on another, a pipeline runs many: so the clients cannot drift apart,
+and an operation can be tested without a server.
 """
 
 from __future__ import annotations

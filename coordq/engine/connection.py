@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable
+from typing import Any, Protocol, Self, TypeVar
 
 import redis
 
@@ -24,7 +24,7 @@ from coordq.engine.wire import REPLY_TIMEOUT_S, Packer, connection_options, pack
 
 T = TypeVar("T")
 WINDOW = 2
-"""How many calls of run_many are on their way at once: Redis works on one while we pack the next."""
+"""How many calls of run_many are on their way: Redis works on one while we pack the next."""
 _KINDS: dict[str, type[Any]] = {
     "tcp": redis.Connection,
     "ssl": redis.SSLConnection,
@@ -100,7 +100,7 @@ class Engine:
         return call.read(reply)
 
     def run_many(self, calls: Iterable[Call[T]]) -> list[T]:
-        """Run calls of any shards, in order, with the next on its way before the last is answered."""
+        """Run calls of any shards, in order; the next is sent before the last is answered."""
         results: list[T] = []
         pending: deque[tuple[Call[T], Link | None]] = deque()
         for call in calls:
@@ -225,7 +225,7 @@ class Engine:
         if self._topology is not None:
             self._topology.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,7 +12,7 @@ from coordq.errors import InvalidURL
 def server(name: str) -> Any:
     """The fake server of that name: `fake://a` and `fake://b` share nothing."""
     try:
-        import fakeredis  # noqa: PLC0415 - an extra
+        import fakeredis
     except ImportError as error:
         raise InvalidURL(
             f"fake://{name} needs the package fakeredis: pip install 'coordq[fake]'."
@@ -36,7 +36,7 @@ class FakeLink:
 
     def __init__(self, name: str) -> None:
         shared = server(name)
-        import fakeredis  # noqa: PLC0415 - an extra
+        import fakeredis
 
         self._client = fakeredis.FakeRedis(server=shared, protocol=2)
         self._client.response_callbacks.clear()
@@ -46,7 +46,7 @@ class FakeLink:
         """Keep the request until its reply is asked for."""
         self._sent.append(unpack(packed))
 
-    def receive(self, timeout_s: float | None = None) -> Any:  # noqa: ARG002 - a fake never hangs
+    def receive(self, timeout_s: float | None = None) -> Any:
         """Run the oldest request."""
         name, *args = self._sent.pop(0)
         if name == b"INFO":
@@ -63,7 +63,7 @@ class AsyncFakeLink:
 
     def __init__(self, name: str) -> None:
         shared = server(name)
-        import fakeredis  # noqa: PLC0415 - an extra
+        import fakeredis
 
         self._client = fakeredis.FakeAsyncRedis(server=shared, protocol=2)
         self._client.response_callbacks.clear()
@@ -73,7 +73,7 @@ class AsyncFakeLink:
         """Keep the request until its reply is asked for."""
         self._sent.append(unpack(packed))
 
-    async def receive(self, timeout_s: float | None = None) -> Any:  # noqa: ARG002
+    async def receive(self, timeout_s: float | None = None) -> Any:
         """Run the oldest request."""
         name, *args = self._sent.pop(0)
         if name == b"INFO":

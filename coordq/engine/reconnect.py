@@ -18,7 +18,7 @@ LONGEST_WAIT_S: Final = 1.0
 
 
 def _policy(patience_s: float | None) -> dict[str, object]:
-    import tenacity  # noqa: PLC0415 - only wanted once something is wrong
+    import tenacity
 
     return {
         "retry": tenacity.retry_if_exception_type(LostError),
@@ -45,7 +45,7 @@ def persist(attempt: Callable[[], T], *, where: str, patience_s: float | None) -
 
     Raises Unreachable, or the refusal that the last error carries.
     """
-    import tenacity  # noqa: PLC0415 - only wanted once something is wrong
+    import tenacity
 
     try:
         return tenacity.Retrying(**_policy(patience_s))(attempt)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ async def persist_async(
     attempt: Callable[[], Awaitable[T]], *, where: str, patience_s: float | None
 ) -> T:
     """`persist` for coroutines."""
-    import tenacity  # noqa: PLC0415 - only wanted once something is wrong
+    import tenacity
 
     try:
         retrying = tenacity.AsyncRetrying(**_policy(patience_s))  # type: ignore[arg-type]

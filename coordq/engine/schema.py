@@ -1,7 +1,7 @@
 """What we need of a server, and which version of the key space we write.
 
-The version is in `meta` of shard 0. A client refuses a namespace whose version it does not write, so a
-rolling upgrade across a change of the key space needs a new namespace, or a drained one.
+The version is in `meta` of shard 0. A client refuses a namespace whose version it does not write,
+so a rolling upgrade across a change of the key space needs a new namespace, or a drained one.
 """
 
 from __future__ import annotations

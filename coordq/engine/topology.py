@@ -1,8 +1,8 @@
 """Where a shard lives right now.
 
 A shard is one Redis Cluster slot, so all coordq must know of a cluster is one node per shard. The
-answer is kept until a connection breaks or a node says MOVED; then it is asked for again. All of it is
-blocking code: the async engine calls it in a thread, and only when something has moved.
+answer is kept until a connection breaks or a node says MOVED; then it is asked for again. All of it
+is blocking code: the async engine calls it in a thread, and only when something has moved.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class Plain:
         kind = {
             redis.UnixDomainSocketConnection: "unix",
             redis.SSLConnection: "ssl",
-        }.get(given, "tcp")  # type: ignore[arg-type]
+        }.get(given, "tcp")
         self._endpoint = Endpoint(kind, options)
 
-    def locate(self, shard: int, *, again: bool = False) -> Endpoint:  # noqa: ARG002
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:
         """The server."""
         return self._endpoint
 
@@ -67,13 +67,13 @@ class Embedded:
     """The private server of this machine; started again when it has died."""
 
     def __init__(self, address: Address) -> None:
-        from coordq.engine import embedded  # noqa: PLC0415 - only wanted on one machine
+        from coordq.engine import embedded
 
         path = Path(address.path).expanduser() if address.path else None
         self._ensure = embedded.ensure
         self._attachment = embedded.attach(path)
 
-    def locate(self, shard: int, *, again: bool = False) -> Endpoint:  # noqa: ARG002
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:
         """The server's socket."""
         if again:
             self._ensure(self._attachment)
@@ -99,7 +99,7 @@ class Sentinels:
         self._known: Endpoint | None = None
         self._lock = Lock()
 
-    def locate(self, shard: int, *, again: bool = False) -> Endpoint:  # noqa: ARG002
+    def locate(self, shard: int, *, again: bool = False) -> Endpoint:
         """The master."""
         with self._lock:
             if self._known is None or again:

@@ -16,7 +16,7 @@ from coordq.errors import (
     ScriptMisuse,
 )
 
-MOVED: Final = ("MOVED", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED")
+MOVED: Final = ("MOVED", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED")
 """The server is not the right one any more: find the right one, then try again."""
 WAIT: Final = ("LOADING", "BUSY ", "TRYAGAIN")
 """The server is the right one, but not now: try again."""
@@ -75,20 +75,31 @@ def translate(error: Exception, script: str) -> Exception:
 
 
 def _translate_reply(text: str, script: str) -> Exception:
+    """By the reply's words: most servers agree on them, redis-py's classes cover only some."""
     if text.startswith("NOSCRIPT"):
         return NoScriptError()
+    if text.startswith(MOVED):
+        return LostError(text)
+    if text.startswith(("ASK", *WAIT)):
+        return LostError(text, moved=False)
+    return _refusal(text) or _misuse(text, script)
+
+
+def _refusal(text: str) -> Exception | None:
+    """When the server says no to writes."""
     if "OOM command not allowed" in text or text.startswith("OOM"):
         return RedisFull(
             "Redis is at maxmemory and takes no new work; running work goes on. "
             "Raise maxmemory, or let workers drain."
         )
-    if text.startswith(("READONLY", "NOREPLICAS", "MISCONF")) or "READONLY" in text[:200]:
+    if text.startswith(("NOREPLICAS", "MISCONF")) or "READONLY" in text[:200]:
         refusal = ReadOnly(f"Redis takes no writes: {text}")
         return LostError(text, moved=True, refusal=refusal)
-    if text.startswith(MOVED):
-        return LostError(text)
-    if text.startswith(("ASK", *WAIT)):
-        return LostError(text, moved=False)
+    return None
+
+
+def _misuse(text: str, script: str) -> Exception:
+    """When the call itself cannot work."""
     if "WRONGTYPE" in text:
         return ForeignData(
             f"A key that {script} needs holds something coordq did not write: {text}. "

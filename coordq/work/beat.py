@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coordq.engine.call import Call
+from coordq.engine.call import Argument, Call
 from coordq.work.claim import LEASE_MS
 
 
@@ -57,7 +57,7 @@ def beat(shard: int, pulse: Pulse) -> Call[Beaten]:
             tuple(member.decode() for member in cancelled),
         )
 
-    args = (pulse.worker, pulse.lease_ms, pulse.info, *pulse.members)
+    args: tuple[Argument, ...] = (pulse.worker, pulse.lease_ms, pulse.info, *pulse.members)
     return Call("work/beat", shard, args, read)
 
 
@@ -79,7 +79,7 @@ def release(
     claimants: whatever these were granted last goes back too, received or not.
     reason: "shutdown" costs nothing, "crash" costs a strike.
     """
-    args = (reason, " ".join(claimants), *members)
+    args: tuple[Argument, ...] = (reason, " ".join(claimants), *members)
     return Call(
         "work/release",
         shard,

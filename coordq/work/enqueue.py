@@ -54,7 +54,7 @@ def enqueue(order: Order, *, on_full: str | None = None) -> Call[Receipt]:
             return Receipt(order.id)
         return _read_all(reply, [order])[0]
 
-    return Call(_script(args[0]), shard_of(order.id), args, read)
+    return Call(_script(on_full or template.on_full), shard_of(order.id), args, read)
 
 
 def _script(on_full: str) -> str:
@@ -68,14 +68,15 @@ def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]
     and marks the rest `no_room`.
     """
     args: list[Argument] = [on_full]
-    template, mailbox, amount_at = None, "", 0
+    template, mailbox, amount, amount_at = None, "", 0, 0
     for order in orders:
         if order.template is not template or order.mailbox != mailbox:
             template, mailbox = order.template, order.mailbox
             args += template.head
-            amount_at = len(args) + 1
+            amount, amount_at = 0, len(args) + 1
             args += (mailbox, 0)
-        args[amount_at] += 1  # type: ignore[operator] - it counts
+        amount += 1
+        args[amount_at] = amount
         args += (order.id, order.args)
     return Call(
         _script(on_full),

@@ -25,7 +25,7 @@ EVENTS = (
     "refused",
     "stalled",
 )
-"""Every kind there is. `refused`: a finish by an old fence changed nothing; its detail is that fence."""
+"""Every kind there is. `refused`: a finish by an old fence, its detail, changed nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Event:
     queue: str
     name: str
     detail: str
-    """ready, scheduled: nothing. running: the worker. failed: the reason. retrying: the delay in ms.
+    """running: the worker. failed: the reason. retrying, snoozed: the delay in ms.
     crashed, lapsed, released: old fence and worker."""
 
     @property

@@ -14,7 +14,7 @@ RETRYABLE: Final = frozenset({State.FAILED, State.CANCELLED, State.SCHEDULED})
 
 
 def requeue(ids: Sequence[str], *, states: frozenset[State] = RETRYABLE) -> Call[list[str]]:
-    """Make tasks of these states ready again, attempts and strikes from zero. Up to 500 of one shard.
+    """Make up to 500 tasks of one shard ready again, attempts and strikes from zero.
 
     The reply says per id "ok", "missing", "foreign", or the state that does not allow it.
     """

@@ -34,7 +34,7 @@ class Options:
 
     queue: str = "default"
     priority: str = "normal"
-    """critical, high, normal or low. Lower ones age: they are overtaken for a while, not for ever."""
+    """critical, high, normal or low. Low ones age: they are overtaken for a while, not for ever."""
     delay: Seconds = 0
     """Not before so long from now."""
     at: datetime | float | None = None
@@ -165,7 +165,7 @@ def _check_times(options: Options) -> None:
 def _check_routing(options: Options) -> None:
     if options.role:
         check_name("role", options.role)
-    capabilities = options.capabilities
+    capabilities: object = options.capabilities
     if isinstance(capabilities, str) or not isinstance(
         capabilities, tuple | list | set | frozenset
     ):
@@ -188,7 +188,7 @@ def _check_headers(headers: object) -> None:
 
 
 def moment_ms(at: object) -> int:
-    """Milliseconds since 1970. Raises InvalidTime for a naive datetime or a number in the wrong unit."""
+    """Milliseconds since 1970. Raises InvalidTime for a naive datetime or a wrong unit."""
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise InvalidTime(

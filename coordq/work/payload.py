@@ -60,19 +60,28 @@ def _check(name: str, path: str, value: Any, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise _refused(name, f"{path[:60]} is nested more than {DEPTH_MAX} levels deep")
     if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise _refused(name, f"{path} has the key {key!r}, which is not text")
-            if type(inner) not in _FLAT:
-                _check(name, f"{path}.{key}", inner, depth + 1)
+        _check_keys(name, path, value)
+        inside = ((f"{path}.{key}", inner) for key, inner in value.items())
     elif isinstance(value, list | tuple):
-        for at, inner in enumerate(value):
-            if type(inner) not in _FLAT:
-                _check(name, f"{path}[{at}]", inner, depth + 1)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise _refused(name, f"{path} is {value}: NaN and infinity are not JSON")
-    elif not isinstance(value, str | int):
+        inside = ((f"{path}[{at}]", inner) for at, inner in enumerate(value))
+    else:
+        _check_leaf(name, path, value)
+        return
+    for where, inner in inside:
+        if type(inner) not in _FLAT:
+            _check(name, where, inner, depth + 1)
+
+
+def _check_keys(name: str, path: str, value: dict[Any, Any]) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            raise _refused(name, f"{path} has the key {key!r}, which is not text")
+
+
+def _check_leaf(name: str, path: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _refused(name, f"{path} is {value}: NaN and infinity are not JSON")
+    if not isinstance(value, str | int | float):
         raise _refused(name, f"{path} is {type(value).__name__}, which is not JSON")
 
 

@@ -115,6 +115,6 @@ def read_spec(line: bytes) -> Spec:
 def _backoff(token: str | None) -> Backoff | None:
     if not token:
         return None
-    from coordq.work.backoff import Backoff  # noqa: PLC0415 - most tasks have none of their own
+    from coordq.work.backoff import Backoff
 
     return Backoff.decode(token)

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Final
 
 from coordq.work.claim import serves
 from coordq.work.look import Glance
 from coordq.work.queue import Queue, WorkerView
 from coordq.work.task import State, Task
 
+_MINUTE_S: Final = 60
+_SHOWN: Final = 8
+
 
 def why(glance: Glance, workers: Sequence[WorkerView]) -> str:
     """The sentence. `workers`: all that are alive."""
     task = glance.task
-    match task.state:
-        case State.READY:
-            return _ready(task, glance.queue, workers)
-        case State.SCHEDULED:
-            return _scheduled(task)
-        case State.RUNNING:
-            return _running(task)
-        case State.WAITING:
-            return "It waits for other tasks to end."
-        case State.SUSPENDED:
-            return "It is suspended until what it waits for arrives; it holds no slot meanwhile."
-        case State.SUCCEEDED:
-            return f"It has run: it succeeded at attempt {task.attempt}."
-        case State.FAILED:
-            return _failed(task)
-        case State.CANCELLED:
-            return f"It was cancelled: {_message(task)}."
+    if task.state is State.READY:
+        return _ready(task, glance.queue, workers)
+    return _SENTENCES[task.state](task)
 
 
 def span(ms: int) -> str:
     """A length of time as people say it."""
-    if ms < 1000:
+    seconds = ms / 1000
+    if seconds < 1:
         return f"{ms} ms"
-    if ms < 60_000:
-        return f"{ms / 1000:.1f} s"
-    return str(timedelta(seconds=ms // 1000))
+    return f"{seconds:.1f} s" if seconds < _MINUTE_S else str(timedelta(seconds=int(seconds)))
 
 
 def _message(task: Task) -> str:
@@ -72,7 +61,7 @@ def _running(task: Task) -> str:
     left = task.lease_left_ms
     if left is None:
         return (
-            f"It is marked as running on {task.worker}, but no lease is held: it is given back as "
+            f"It is marked as running on {task.worker}, but no lease is held: it goes back as "
             "soon as any worker or supervisor reaps."
         )
     if left <= 0:
@@ -162,10 +151,21 @@ def _able(worker: WorkerView, task: Task) -> bool:
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:8]) or "none"
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    shown = ", ".join(names[:_SHOWN]) or "none"
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _listed(workers: Sequence[WorkerView], verb: str, what: object) -> str:
     names = sorted({name for worker in workers for name in what(worker)})  # type: ignore[operator]
     return f"the {len(workers)} alive {verb} {_some(names)}"
+
+
+_SENTENCES: Final[dict[State, Callable[[Task], str]]] = {
+    State.SCHEDULED: _scheduled,
+    State.RUNNING: _running,
+    State.FAILED: _failed,
+    State.WAITING: lambda _: "It waits for other tasks to end.",
+    State.SUSPENDED: lambda _: "It is suspended until what it waits for comes; it holds no slot.",
+    State.SUCCEEDED: lambda task: f"It has run: it succeeded at attempt {task.attempt}.",
+    State.CANCELLED: lambda task: f"It was cancelled: {_message(task)}.",
+}
