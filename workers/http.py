@@ -25,6 +25,7 @@ dot includes sub-domains); redirects are held to the same list.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import random
@@ -189,6 +190,7 @@ async def open_web() -> AsyncIterator[Web | None]:
     only = os.environ.get("COORDQ_HTTP_HOSTS", "").replace(" ", "").lower()
     per_host = int(os.environ.get("COORDQ_HTTP_PER_HOST") or 4)
     headers = {"user-agent": "coordq-http/1"}
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request is too much
     async with httpx.AsyncClient(headers=headers, follow_redirects=False) as client:
         yield Web(client, max(1, per_host), tuple(filter(None, only.split(","))))
 
