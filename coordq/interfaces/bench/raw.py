@@ -1,0 +1,64 @@
+"""The physical limits: the plainest commands that redis-py can send, on the same server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+PAYLOAD = b"x" * 100
+PIPE = 500
+_LUA = "return redis.call('LPUSH', KEYS[1], ARGV[1])"
+
+
+class RawClient:
+    """redis-py as its users use it, for probing and for asking the server."""
+
+    def __init__(self, port: int) -> None:
+        self._redis = redis.Redis(port=port)
+        try:
+            self._redis.ping()
+        except redis.ConnectionError as error:
+            raise ConnectionError(str(error)) from error
+        self._asking = redis.Redis(port=port)
+        self._asking.response_callbacks.clear()
+
+    def command(self, *words: str | bytes | float) -> Any:
+        """Any command; its reply unread."""
+        return self._asking.execute_command(*words)
+
+    def set_rate(self, seconds: float) -> float:
+        """SETs a second, one at a time."""
+        return self._rate(lambda: self._redis.set("raw:k", PAYLOAD), 1, seconds)
+
+    def evalsha_rate(self, seconds: float) -> float:
+        """EVALSHAs of a script with one LPUSH a second, one at a time."""
+        sha = self._redis.script_load(_LUA)
+        return self._rate(lambda: self._redis.evalsha(sha, 1, "raw:l", PAYLOAD), 1, seconds)
+
+    def xadd_rate(self, seconds: float) -> float:
+        """XADDs a second, in pipelines of 500."""
+
+        def pipe() -> None:
+            pipeline = self._redis.pipeline(transaction=False)
+            for _ in range(PIPE):
+                pipeline.xadd("raw:s", {"d": PAYLOAD})
+            pipeline.execute()
+
+        return self._rate(pipe, PIPE, seconds)
+
+    def _rate(self, once: Callable[[], object], amount: int, seconds: float) -> float:
+        once()
+        done, start = 0, time.perf_counter()
+        while (passed := time.perf_counter() - start) < seconds:
+            once()
+            done += amount
+        self._redis.delete("raw:k", "raw:l", "raw:s")
+        return done / passed
+
+    def close(self) -> None:
+        """Hang up."""
+        self._redis.close()
+        self._asking.close()
