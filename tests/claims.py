@@ -61,3 +61,28 @@ def error_of(outcome: Outcome | None) -> dict[str, str]:
     error = json.loads(outcome.body)
     assert set(error) == {"type", "message", "traceback", "reason"}
     return dict(error)
+
+
+def agent_of(fn: Callable[..., Any], **options: Any) -> tuple[Agent, Any]:
+    """An agent with one task."""
+    agent = Agent("a")
+    return agent, agent.task(**options)(fn)
+
+
+def end_of(fn: Callable[..., Any], *, attempt: int = 1, **given: Any) -> Outcome:
+    """How one run of `fn` ends, as the only task of an agent."""
+    agent, task = agent_of(fn)
+    return outcome_of(agent, claim_of(task, attempt=attempt, **given), chance=lambda: 0.5)
+
+
+class Heard:
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None:
+        self.said.append((claim.id, done, total, message))
+
+    def log(self, claim: Any, line: str, /) -> None:
+        self.said.append((claim.id, line))

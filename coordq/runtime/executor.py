@@ -166,9 +166,9 @@ class Executor:
             return await self._outcome(run, way)
         except asyncio.CancelledError as error:
             return await self._stopped(run, error)
-        except GeneratorExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit ends the task, not the worker
+        except BaseException as error:  # SystemExit and its like end the task, not the worker
+            if isinstance(error, GeneratorExit) and not run.is_current:
+                raise  # nobody awaits this run any more
             return await self._raised(run, error)
         finally:
             del self._running[claim.member]

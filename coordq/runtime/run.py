@@ -55,6 +55,14 @@ class Run:
         self._grace_s = grace_s
 
     @property
+    def is_current(self) -> bool:
+        """Whether its own asyncio task is the one that runs just now."""
+        try:
+            return asyncio.current_task() is self._task
+        except RuntimeError:
+            return False
+
+    @property
     def limit_ms(self) -> int:
         """How long it may take: as it was enqueued, else as its definition says; 0 = no limit."""
         return self.claim.spec.timeout_ms or self.handler.timeout_ms
