@@ -171,7 +171,7 @@ import os, signal, sys, time
 signal.signal(signal.SIGTERM, {what})
 if os.fork() == 0:
     signal.signal(signal.SIGTERM, {what})
-print(os.getpid())
+os.write(1, b"%d\\n" % os.getpid())
 time.sleep(600)
 """
 
