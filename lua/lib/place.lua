@@ -4,7 +4,8 @@ what comes in and what goes out; `make_room` is nil in the former.
 ]]
 local ARGS_INLINE_MAX = 2048
 local on_full = ARGV[1]
-local records, accepted, apart, room, reply
+local records, apart, room, reply
+local placed, taken = {}, {} -- ids that this call has dealt with, unique keys that it took: key -> id
 
 local function delay_of(text)
   local moment = string.match(text, '^@(%d+)$')
@@ -60,13 +61,26 @@ local function held_by(group, id)
   local lasting = group.unique_ms ~= '0'
   if redis.call('SET', key, id, 'NX') then
     if lasting then redis.call('PEXPIRE', key, group.unique_ms) end
+    taken[key] = id
     return nil
   end
   local holder = redis.call('GET', key)
   if holder == id then return nil end
-  if lasting or redis.call('EXISTS', KEYS[1] .. 't:' .. holder) == 1 then return holder end
+  -- the holder of a key that this call took has no record yet
+  if lasting or taken[key] or redis.call('EXISTS', KEYS[1] .. 't:' .. holder) == 1 then return holder end
   redis.call('SET', key, id)
+  taken[key] = id
   return nil
+end
+
+-- Unique keys go back that were taken for `id`, or, without one, for any.
+local function give_keys_back(id)
+  for key, taker in pairs(taken) do
+    if not id or taker == id then
+      redis.call('DEL', key)
+      taken[key] = nil
+    end
+  end
 end
 
 local function put(group, id, args, size)
@@ -77,22 +91,30 @@ local function put(group, id, args, size)
     body = '@'
   end
   local life = (group.delay_ms > 0 and 'd1' or 'q1')
-    .. (group.mailbox ~= '' and ' 0 0 0 0 - ' .. group.mailbox or '')
+    .. (group.mailbox ~= '' and ' 0 0 0 0 - ' .. group.mailbox .. ' -' or '')
   local at = #records
   records[at + 1] = KEYS[1] .. 't:' .. id
   records[at + 2] = life .. '\n' .. group.spec .. '\n' .. body
   group.ids[#group.ids + 1] = id
   group.bytes = group.bytes + size
+  placed[id] = true
 end
 
 local function place(group, id, args, existing)
-  if existing and existing[id] then return '+' end
+  if placed[id] then return '+' end
+  if existing and existing[id] then
+    if group.unique ~= '' then give_keys_back(id) end
+    return '+'
+  end
   local size = #group.spec + 1 + #args
   local left = on_full ~= 'force' and room_in(group.queue)
   if left then
     local fits = left.tasks >= 1 and left.bytes >= size
     if not fits and not make_room then return '-' end
-    if not fits and not make_room(group, id, args) then return '!' end
+    if not fits and not make_room(group, id, args, left, size) then
+      placed[id] = true
+      return '!'
+    end
     left.tasks, left.bytes = left.tasks - 1, left.bytes - size
   end
   local holder = group.unique ~= '' and held_by(group, id)
@@ -102,7 +124,7 @@ local function place(group, id, args, existing)
 end
 
 local function place_all(groups, existing)
-  records, apart, room, reply = {}, {}, {}, { 'ok' }
+  records, apart, room, reply, placed = {}, {}, {}, { 'ok' }, {}
   local full = nil
   for _, group in ipairs(groups) do
     group.ids, group.bytes = {}, 0
@@ -129,7 +151,7 @@ local function schedule(group)
   redis.call('ZADD', KEYS[1] .. 'due', unpack(due))
   -- somebody must learn that the next due moment is now earlier
   local head = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0)[1]
-  if group.delay_ms > 0 and head == group.ids[1] then mark(group.queue, group.line, 1) end
+  if group.delay_ms > 0 and string.sub(head, -22) == group.ids[1] then mark(group.queue, group.line, 1) end
 end
 
 local function settle_in(group)
@@ -151,6 +173,7 @@ local function settle_in(group)
 end
 
 local function refusal(name)
+  give_keys_back()
   local settings = settings_of(name)
   local tasks, bytes = backlog_of(name)
   return { 'full', name, tasks, settings.high, bytes, settings.max_bytes }
@@ -159,7 +182,8 @@ end
 local function place_groups()
   local groups = read_groups()
   local full = place_all(groups, make_room and find_existing(groups))
-  if full and on_full == 'refuse' then full = place_all(groups, find_existing(groups)) end
+  -- what fills the queue may be these very tasks, put there by a call whose reply was lost
+  if full then full = place_all(groups, find_existing(groups)) end
   if full and on_full == 'refuse' then return refusal(full) end
   -- one write for all, which says whether any of them exists; if so, they are told apart
   if #records > 0 and redis.call('MSETNX', unpack(records)) == 0 then
@@ -167,7 +191,7 @@ local function place_groups()
     if #records > 0 then redis.call('MSET', unpack(records)) end
   end
   if #apart > 0 then redis.call('MSET', unpack(apart)) end
-  if full then redis.call('HSET', KEYS[1] .. 'queue:' .. full, 'wanted', 1) end
+  if full then redis.call('HSET', KEYS[1] .. 'queue:' .. full, 'wanted', now) end
   for _, group in ipairs(groups) do settle_in(group) end
   write_counts()
   write_events()

@@ -3,13 +3,14 @@ lib/queue: a queue's settings, and its counters.
 
 HASH queue:<name>
   settings   "<paused> <strict> <high> <low> <max_bytes>", missing while all are 0
-  wanted     1 while producers wait for room
+  wanted     when a producer last found no room, in milliseconds
   ready, scheduled, running, bytes (of waiting tasks' spec and arguments): how it stands
   enqueued, succeeded, failed, cancelled, retried, lapsed: how often since it was first used
 
 Counters are collected over a call and written once. Settings are one field, so that the usual queue,
 which has none, costs one HGET.
 ]]
+local WANTED_MS = 2500
 local queue_settings, counted = {}, {}
 
 local function settings_of(name)
@@ -19,8 +20,8 @@ local function settings_of(name)
   settings = { paused = false, strict = false, high = 0, low = 0, max_bytes = 0 }
   if text then
     local paused, strict, high, low, max_bytes = string.match(text, '(%d+) (%d+) (%d+) (%d+) (%d+)')
-    settings = { paused = paused == '1', strict = strict == '1', high = tonumber(high),
-      low = tonumber(low), max_bytes = tonumber(max_bytes) }
+    settings = { paused = paused == '1', strict = strict == '1', high = tonumber(high) or 0,
+      low = tonumber(low) or 0, max_bytes = tonumber(max_bytes) or 0 }
     settings.bounded = settings.high > 0 or settings.max_bytes > 0
   end
   queue_settings[name] = settings
@@ -42,19 +43,21 @@ local function backlog_of(name)
   return (tonumber(values[1] or 0) or 0) + (tonumber(values[2] or 0) or 0), tonumber(values[3] or 0) or 0
 end
 
--- Producers that wait for room get one token each, as soon as there is room for them.
+-- Producers that wait for room are woken by tokens, one for each free place, as long as one of them
+-- has asked lately: they ask again at least every two seconds, and whoever is not let in asks again.
 local function offer_space(name, settings)
-  local key = KEYS[1] .. 'queue:' .. name
-  if redis.call('HGET', key, 'wanted') ~= '1' then return end
+  local wanted = tonumber(redis.call('HGET', KEYS[1] .. 'queue:' .. name, 'wanted') or 0)
+  if not wanted or now - wanted > WANTED_MS then return end
   local tasks, bytes = backlog_of(name)
   if settings.high > 0 and tasks > settings.low then return end
   if settings.max_bytes > 0 and bytes >= settings.max_bytes then return end
+  local key = KEYS[1] .. 'space:' .. name
   local room = settings.high > 0 and math.max(1, math.min(64, settings.high - tasks)) or 64
   local tokens = {}
-  for i = 1, room do tokens[i] = '1' end
-  redis.call('RPUSH', KEYS[1] .. 'space:' .. name, unpack(tokens))
-  redis.call('PEXPIRE', KEYS[1] .. 'space:' .. name, 2000)
-  redis.call('HDEL', key, 'wanted')
+  for i = 1, room - redis.call('LLEN', key) do tokens[i] = '1' end
+  if #tokens == 0 then return end
+  redis.call('RPUSH', key, unpack(tokens))
+  redis.call('PEXPIRE', key, WANTED_MS)
 end
 
 local function write_counts()

@@ -4,7 +4,7 @@ lib/record: a task's record, from text and back.
 A record is one string of three or four lines:
 
   life     <state><version> <fence> <attempt> <strikes> <since_ms> <worker> <mailbox> <flags>
-           trailing fields may be missing; state is w waiting, d scheduled, q ready, r running,
+           a new record may have the first only; state is w waiting, d scheduled, q ready, r running,
            p suspended, s succeeded, f failed, c cancelled; '-' means none
   spec     <queue> <name>[ <k>=<value>]...   never changes
   args     a JSON object, or '@' when it is kept apart at p:<id>
@@ -14,17 +14,30 @@ One string instead of a hash, because MGET and MSET read and write a whole batch
 and because it costs half the memory. Flags: x cancel requested, k total timeout passed.
 ]]
 local function read_record(text)
-  local state, version, fence, attempt, strikes, since, worker, mailbox, flags, cut, queue, name,
-    options, body = string.match(text,
-    '^(%l)(%d+) ?(%d*) ?(%d*) ?(%d*) ?(%d*) ?([^ \n]*) ?([^ \n]*) ?([^ \n]*)()\n([^ \n]+) ([^ \n]+)([^\n]*)\n()')
-  if not state then return nil end
+  -- every repetition ends at a separator that it cannot match: no text, however strange, takes long
+  local state, version, cut = string.match(text, '^(%l)(%d+)()\n')
+  local fence, attempt, strikes, since, worker, mailbox, flags = '0', 0, 0, '0', '-', '-', '-'
+  if not state then
+    state, version, fence, attempt, strikes, since, worker, mailbox, flags, cut = string.match(text,
+      '^(%l)(%d+) (%d+) (%d+) (%d+) (%d+) ([^ \n]+) ([^ \n]+) ([^ \n]+)()\n')
+    if not state then return nil end
+  end
+  local queue, name, options, body = string.match(text, '^\n([^ \n]+) ([^ \n]+)([^\n]*)\n()', cut)
+  if not queue then return nil end
   return {
-    text = text, cut = cut, body = body, state = state, version = tonumber(version),
-    fence = fence ~= '' and fence or '0', attempt = tonumber(attempt) or 0,
-    strikes = tonumber(strikes) or 0, since = since ~= '' and since or '0',
-    worker = worker ~= '' and worker or '-', mailbox = mailbox ~= '' and mailbox or '-',
-    flags = flags ~= '' and flags or '-', queue = queue, name = name, options = options,
+    text = text, cut = cut, body = body, state = state, version = tonumber(version), fence = fence,
+    attempt = tonumber(attempt), strikes = tonumber(strikes), since = since, worker = worker,
+    mailbox = mailbox, flags = flags, queue = queue, name = name, options = options,
   }
+end
+
+-- The record of `id`; nil when there is none, or a key that is no record stands in its place: GET
+-- would stop the script half-way at a key of another type, MGET does not.
+local function record_of(id)
+  local text = redis.call('MGET', KEYS[1] .. 't:' .. id)[1]
+  local task = text and read_record(text)
+  if task then task.id = id end
+  return task
 end
 
 local function args_end(task)

@@ -9,7 +9,8 @@ ARGV[2...]         as in work/enqueue
 Returns  {"ok", s1, s2, ...}  as in work/enqueue, and "!": the queue was full of work at least as
          urgent, so this one was shed itself: it is a dead letter
 
-What is shed becomes a dead letter with the reason "shed": the youngest of the least urgent line first.
+What is shed becomes a dead letter with the reason "shed": the youngest of the least urgent line first,
+as many as it takes to make room.
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -18,38 +19,55 @@ What is shed becomes a dead letter with the reason "shed": the youngest of the l
 --- @include lib/line
 --- @include lib/ready
 --- @include lib/settle
+-- Sheds the youngest task of a line; returns what it weighed, or nil when the line held none.
 local function shed_from(queue, line)
   local key = KEYS[1] .. 'line:' .. queue .. ':' .. line
   for _ = 1, 1000 do
     local entry = redis.call('RPOP', key)
     if not entry then
       redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
-      return false
+      return nil
     end
-    local id = string.sub(entry, 1, 22)
-    local task = read_record(redis.call('GET', KEYS[1] .. 't:' .. id) or '')
+    local task = record_of(string.sub(entry, 1, 22))
     if task and task.state == 'q' then
-      task.id = id
+      local size = weight(task)
       count(queue, 'ready', -1)
-      count(queue, 'bytes', -weight(task))
+      count(queue, 'bytes', -size)
       settle(task, 'f', reason_json('shed', 'pushed out of a full queue by more urgent work'), 'shed')
-      return true
+      return size
     end
   end
-  return false
+  return nil
 end
 
--- True when a less urgent task was shed for this one; else this one is shed, and false.
-local function make_room(group, id, args)
+local function shed_less_urgent(group)
   local urgency = string.sub(group.line, 1, 1)
   local lines = redis.call('ZRANGE', KEYS[1] .. 'heads:' .. group.queue, 0, -1)
   table.sort(lines, function(a, b) return string.sub(a, 1, 1) > string.sub(b, 1, 1) end)
   for _, line in ipairs(lines) do
-    if string.sub(line, 1, 1) <= urgency then break end
-    if shed_from(group.queue, line) then return true end
+    if string.sub(line, 1, 1) <= urgency then return nil end
+    local size = shed_from(group.queue, line)
+    if size then return size end
   end
+  return nil
+end
+
+-- True when less urgent tasks were shed until this one fits; else this one is shed, and false.
+local function make_room(group, id, args, left, size)
+  local max_bytes = settings_of(group.queue).max_bytes
+  local hopeless = max_bytes > 0 and size > max_bytes
+  while not hopeless and (left.tasks < 1 or left.bytes < size) do
+    local freed = shed_less_urgent(group)
+    if freed then
+      left.tasks, left.bytes = left.tasks + 1, left.bytes + freed
+    else
+      hopeless = true
+    end
+  end
+  if not hopeless then return true end
   local task = read_record('q1\n' .. group.spec .. '\n' .. args)
   task.id = id
+  if group.mailbox ~= '' then task.mailbox = group.mailbox end
   settle(task, 'f', reason_json('shed', 'the queue was full of work at least as urgent'), 'shed')
   return false
 end

@@ -8,7 +8,8 @@ ARGV[2...]         ids, at most 500
 
 Returns  {answer, ...}  per id: "ok", "missing", or the letter of the state that does not allow it
 
-A requeued task starts over: attempts and strikes are 0. Its version grows, and its old fences are refused.
+A requeued task starts over: attempts and strikes are 0, its time limits run anew. Its version grows,
+and its old fences are refused.
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -17,6 +18,18 @@ A requeued task starts over: attempts and strikes are 0. Its version grows, and 
 --- @include lib/line
 --- @include lib/ready
 --- @include lib/settle
+-- Its time limits run anew, and its unique key is its own again unless another has it by now.
+local function start_options_over(task)
+  for letter, member in pairs({ x = 'x' .. task.id, d = 'y' .. task.id }) do
+    local limit_ms = option(task, letter)
+    if limit_ms then redis.call('ZADD', KEYS[1] .. 'due', now + limit_ms, member) end
+  end
+  local unique = option(task, 'u')
+  if unique and not option(task, 'U') then
+    redis.call('SET', KEYS[1] .. 'unique:' .. unique, task.id, 'NX')
+  end
+end
+
 local function start_over(task)
   if task.state == 'd' then
     redis.call('ZREM', KEYS[1] .. 'due', task.id)
@@ -29,6 +42,7 @@ local function start_over(task)
   task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'
   task.attempt, task.strikes, task.fence, task.flags, task.mailbox = 0, 0, '0', '-', '-'
   redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+  if task.options ~= '' then start_options_over(task) end
   make_ready(task)
   event(task.id, 'requeued', task)
 end

@@ -1,0 +1,151 @@
+"""The auditor: recounts a shard from its task records and compares that with the books.
+
+Records are the truth. Counters, lines, leases, due moments, dead letters and unique keys are all
+kept beside them by the scripts, and every one of them must say the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from coordq.ids import is_id
+from coordq.work.task import TERMINAL, State, Task, read_task
+
+Redis = Callable[..., Any]
+COUNTED = {State.READY: "ready", State.SCHEDULED: "scheduled", State.RUNNING: "running"}
+
+
+def audit(redis: Redis, root: str) -> None:
+    """Fails with what does not add up."""
+    tasks = _tasks(redis, root)
+    names = _names(redis, root)
+    _counters(redis, root, names, tasks)
+    _leases(redis, root, tasks)
+    _lines(redis, root, names, tasks)
+    _due(redis, root, tasks)
+    _dead(redis, root, tasks)
+    _unique(redis, root, names, tasks)
+    _belongings(redis, root, names, tasks)
+    _lifetimes(redis, root, tasks)
+
+
+def _names(redis: Redis, root: str) -> list[str]:
+    names: set[str] = set()
+    cursor: bytes | str = "0"
+    while cursor != b"0":
+        cursor, found = redis("SCAN", cursor, "MATCH", f"{root}*", "COUNT", 1000)
+        names.update(name.decode().removeprefix(root) for name in found)
+    return sorted(names)
+
+
+def _tasks(redis: Redis, root: str) -> dict[str, Task]:
+    tasks = {}
+    ids = [name[2:] for name in _names(redis, root) if name.startswith("t:")]
+    for task_id in ids:
+        record = redis("GET", f"{root}t:{task_id}")
+        if record is not None:
+            tasks[task_id] = read_task(task_id, record)
+    return tasks
+
+
+def _weight(redis: Redis, root: str, task_id: str) -> int:
+    _, spec, args, *_ = redis("GET", f"{root}t:{task_id}").split(b"\n", 3)
+    size = redis("STRLEN", f"{root}p:{task_id}") if args == b"@" else len(args)
+    return len(spec) + 1 + int(size)
+
+
+def _counters(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:
+    expected: Counter[tuple[str, str]] = Counter()
+    for task in tasks.values():
+        if task.state in COUNTED:
+            expected[task.queue, COUNTED[task.state]] += 1
+        if task.state in {State.READY, State.SCHEDULED}:
+            expected[task.queue, "bytes"] += _weight(redis, root, task.id)
+    booked: Counter[tuple[str, str]] = Counter()
+    for name in names:
+        if not name.startswith("queue:"):
+            continue
+        flat = redis("HGETALL", root + name)
+        fields = {flat[at].decode(): flat[at + 1] for at in range(0, len(flat), 2)}
+        for field in ("ready", "scheduled", "running", "bytes"):
+            booked[name.removeprefix("queue:"), field] = int(fields.get(field, 0))
+    assert +booked == expected, "counters"
+    assert all(amount >= 0 for amount in booked.values()), "no counter is negative"
+
+
+def _leases(redis: Redis, root: str, tasks: dict[str, Task]) -> None:
+    held = {member.decode() for member in redis("ZRANGE", f"{root}lease", 0, -1)}
+    running = {f"{t.id}|{t.fence}" for t in tasks.values() if t.state is State.RUNNING}
+    assert held == running, "one lease for each running task"
+    last = int(redis("GET", f"{root}fence") or 0)
+    assert all(task.fence <= last for task in tasks.values()), "no fence is from the future"
+
+
+def _lines(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:
+    standing: dict[str, set[str]] = {}
+    for name in names:
+        if name.startswith("line:"):
+            entries = redis("LRANGE", root + name, 0, -1)
+            standing[name] = {entry[:22].decode() for entry in entries}
+    for task in tasks.values():
+        if task.state is State.READY:
+            line = f"line:{task.queue}:{task.spec.line}"
+            assert task.id in standing.get(line, ()), f"{task.id} stands in {line}"
+    for name in standing:
+        _, queue, line = name.split(":", 2)
+        ranked = redis("ZSCORE", f"{root}heads:{queue}", line)
+        assert ranked is not None, f"{name} is among the heads of its queue"
+
+
+def _due(redis: Redis, root: str, tasks: dict[str, Task]) -> None:
+    members = [member.decode() for member in redis("ZRANGE", f"{root}due", 0, -1)]
+    plain = {member for member in members if is_id(member)}
+    scheduled = {task.id for task in tasks.values() if task.state is State.SCHEDULED}
+    assert plain == scheduled, "one due moment for each scheduled task"
+    for member in members:
+        if not is_id(member):
+            assert member[1:] in tasks, f"the task of {member} exists"
+            assert tasks[member[1:]].state not in TERMINAL, f"the task of {member} goes on"
+
+
+def _dead(redis: Redis, root: str, tasks: dict[str, Task]) -> None:
+    buried = {member.decode() for member in redis("ZRANGE", f"{root}dead", 0, -1)}
+    failed = {task.id for task in tasks.values() if task.state is State.FAILED}
+    assert buried == failed, "the dead letters are the failed tasks"
+
+
+def _unique(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:
+    holders = {
+        name.removeprefix("unique:"): redis("GET", root + name).decode()
+        for name in names
+        if name.startswith("unique:")
+    }
+    lasting = {task.spec.unique for task in tasks.values() if task.spec.unique_ms}
+    for digest, holder in holders.items():
+        if digest not in lasting:
+            assert holder in tasks, f"the holder of unique:{digest} exists"
+            assert tasks[holder].state not in TERMINAL, f"the holder of unique:{digest} lives"
+    for task in tasks.values():
+        if task.spec.unique and not task.spec.unique_ms and task.state not in TERMINAL:
+            assert task.spec.unique in holders, f"the unique key of {task.id} is held"
+
+
+def _belongings(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:
+    for name in names:
+        if name.startswith("p:"):
+            assert name[2:] in tasks, f"{name} belongs to a task"
+    for member in redis("SMEMBERS", f"{root}cancels"):
+        task = tasks.get(member.decode())
+        assert task is not None, f"the task {member!r} that is to be cancelled exists"
+        assert task.state is State.RUNNING, f"{task.id} is to be cancelled because it runs"
+
+
+def _lifetimes(redis: Redis, root: str, tasks: dict[str, Task]) -> None:
+    for task in tasks.values():
+        ttl_ms = int(redis("PTTL", f"{root}t:{task.id}"))
+        expires = task.state in {State.SUCCEEDED, State.CANCELLED}
+        assert (ttl_ms > 0) is expires, f"{task.id} is {task.state} and its record has TTL {ttl_ms}"
+        if redis("EXISTS", f"{root}p:{task.id}"):
+            assert (int(redis("PTTL", f"{root}p:{task.id}")) > 0) is expires, f"p:{task.id}"
