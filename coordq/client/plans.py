@@ -209,7 +209,7 @@ def retry(task_id: str) -> Plan[Task]:
         raise TaskNotFound(f"There is no task {task_id} that could be retried.", id=task_id)
     if answer != "ok":
         raise Conflict(
-            f"Task {task_id} is {answer}: what failed, was cancelled or is scheduled can be retried.",
+            f"Task {task_id} is {answer}: only failed, cancelled or scheduled ones can be retried.",
             id=task_id,
             state=answer,
         )
