@@ -10,3 +10,8 @@ PREFIX = "COORDQ_"
 def get(name: str, default: str | None = None) -> str | None:
     """The value of `COORDQ_<name>`, or `default` when it is unset or empty."""
     return os.environ.get(PREFIX + name) or default
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """What a child process inherits: all of our environment, and `changes`."""
+    return {**os.environ, **changes}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from coordq import clock, settings
 from coordq.interfaces.bench.noop import SLOT
 
 PATIENCE_S = 120.0
@@ -32,9 +33,9 @@ class Slots:
 
     def wait_for(self, amount: int) -> list[tuple[float, int]]:
         """The stamps once `amount` tasks have run. Raises TimeoutError."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = clock.monotonic() + PATIENCE_S
         while len(stamps := self.stamps()) < amount:
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise TimeoutError(f"only {len(stamps)} of {amount} tasks ran")
             time.sleep(0.1)
         return stamps
@@ -56,7 +57,7 @@ def worker(
             *("--processes", str(children), "--concurrency", str(concurrency)),
             *("--log-level", "warning"),
         ],
-        env={**os.environ, "COORDQ_BENCH_SLOTS": slots.path},
+        env=settings.environment(COORDQ_BENCH_SLOTS=slots.path),
         start_new_session=True,
     )
     try:

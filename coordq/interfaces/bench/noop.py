@@ -8,10 +8,9 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import time
 from functools import cache
 
-from coordq import Agent, settings
+from coordq import Agent, clock, settings
 
 SLOT = struct.Struct("<dI4x")
 agent = Agent("bench")
@@ -31,5 +30,5 @@ def _slots() -> mmap.mmap:
 @agent.task
 async def noop(i: int, payload: str | None = None) -> int:  # noqa: ARG001 - it is carried, not used
     """Stamp slot `i` and return `i`."""
-    SLOT.pack_into(_slots(), i * SLOT.size, time.monotonic(), os.getpid())
+    SLOT.pack_into(_slots(), i * SLOT.size, clock.monotonic(), os.getpid())
     return i

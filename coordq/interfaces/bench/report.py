@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from coordq import __version__
+from coordq import __version__, clock
 from coordq.interfaces.bench.server import machine
 
 GOALS: Mapping[str, tuple[str, float]] = {
@@ -48,7 +48,7 @@ def holds(name: str, value: float) -> bool | None:
 def conditions(redis_version: str, reps: int) -> dict[str, Any]:
     """Where and how the figures were taken."""
     return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "coordq": __version__,
         "python": platform.python_version(),
         "redis": f"{redis_version}, loopback, no persistence",

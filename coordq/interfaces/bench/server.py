@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from coordq import clock
 from coordq.engine.redis_binary import find_binary
 from coordq.engine.schema import read_info
 from coordq.interfaces.bench.raw import RawClient
@@ -54,12 +55,12 @@ class Server:
         self.raw = self._connect()
 
     def _connect(self) -> RawClient:
-        deadline = time.monotonic() + START_S
+        deadline = clock.monotonic() + START_S
         while True:
             try:
                 return RawClient(self.port)
             except OSError:
-                if time.monotonic() > deadline:
+                if clock.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 
