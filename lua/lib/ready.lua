@@ -1,7 +1,8 @@
 --[[
 lib/ready: one task becomes ready again, after a delay, a retry, a release or a revival.
 
-Its entry carries the moment, so that its age counts from now and not from its birth.
+Its entry carries the moment, so that its age counts from now and not from its birth; not so when it
+goes to the head of its line: it had stood there before, and keeps its age.
 ]]
 local DIGITS = '0123456789abcdefghijklmnopqrstuv'
 
@@ -34,7 +35,7 @@ end
 
 -- One task becomes ready again, now.
 local function make_ready(task, at_head)
-  stand_in_line(task.queue, line_of(task), { task.id .. stamp(now) }, at_head)
+  stand_in_line(task.queue, line_of(task), { at_head and task.id or task.id .. stamp(now) }, at_head)
   count(task.queue, 'ready', 1)
   count(task.queue, 'bytes', weight(task))
 end
