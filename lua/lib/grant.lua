@@ -8,8 +8,9 @@ was lost asks again and gets the same tasks, not others.
 local SCAN_MAX = 1000
 
 local function next_fence(amount)
-  local last = tonumber(redis.call('GET', KEYS[1] .. 'fence') or '0')
-  local first = math.max(last + 1, now_us)
+  -- whatever a stranger may have put there: tasks that have left their line must not be stranded
+  local last = redis.pcall('GET', KEYS[1] .. 'fence')
+  local first = math.max((type(last) == 'string' and tonumber(last) or 0) + 1, now_us)
   redis.call('SET', KEYS[1] .. 'fence', string.format('%.0f', first + amount - 1))
   return first
 end
@@ -38,6 +39,7 @@ local function grant(tasks, claimant, nonce, lease_ms)
     members[i] = task.id .. '|' .. task.fence
     leases[2 * i - 1], leases[2 * i] = expiry, members[i]
     reply[2 * i - 1], reply[2 * i] = task.id, with_args(task, text)
+    if option(task, 'x') then redis.call('ZREM', KEYS[1] .. 'due', 'x' .. task.id) end
     event(task.id, 'running', task, worker)
   end
   redis.call('MSET', unpack(sets))
@@ -54,12 +56,10 @@ local function granted_before(claimant, nonce)
   local reply = {}
   for member in string.gmatch(string.sub(last, #nonce + 2), '[^ ]+') do
     local id = string.sub(member, 1, 22)
-    local text = redis.call('GET', KEYS[1] .. 't:' .. id)
-    if text and redis.call('ZSCORE', KEYS[1] .. 'lease', member) then
-      local task = read_record(text)
-      task.id = id
+    local task = record_of(id)
+    if task and redis.call('ZSCORE', KEYS[1] .. 'lease', member) then
       reply[#reply + 1] = id
-      reply[#reply + 1] = with_args(task, text)
+      reply[#reply + 1] = with_args(task, task.text)
     end
   end
   return reply
@@ -102,7 +102,7 @@ local function take_from(queue, line, amount, tasks)
   return #entries
 end
 
--- The best lines of a queue that the caller may take from: first the best one, how many there are.
+-- The best line of a queue that the caller may take from, and how many others there are.
 local function best_line(queue, served)
   local best, others = nil, 0
   for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. queue, 0, -1)) do
@@ -113,12 +113,15 @@ local function best_line(queue, served)
   return best, others
 end
 
--- A mark for each queue that still has something for a caller like this one: the mark that woke the
--- caller may have been for a task it had no room for.
+-- A mark for each line that still has something for a caller like this one: the mark that woke the
+-- caller may have been for a task it had no room for, and another may wait for just that.
 local function pass_on(queues, served)
   for name in string.gmatch(queues, '[^ ]+') do
-    local line = not settings_of(name).paused and best_line(name, served)
-    if line then mark(name, line, 1) end
+    if not settings_of(name).paused then
+      for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
+        if string.find(served, ' ' .. string.sub(line, 2) .. ' ', 1, true) then mark(name, line, 1) end
+      end
+    end
   end
 end
 

@@ -55,13 +55,15 @@ local function promote()
   redis.call('ZREM', KEYS[1] .. 'due', unpack(members))
   local keys = {}
   for i, member in ipairs(members) do keys[i] = KEYS[1] .. 't:' .. string.sub(member, -22) end
+  local seen = {}
   for i, text in ipairs(redis.call('MGET', unpack(keys))) do
-    local task = text and read_record(text)
+    local id = string.sub(members[i], -22)
     local kind = #members[i] > 22 and string.sub(members[i], 1, 1) or ''
     -- two members may name one task: the record is read again once it may have changed
-    if task and kind ~= '' then task = read_record(redis.call('GET', keys[i]) or '') end
+    local task = text and (seen[id] and record_of(id) or not seen[id] and read_record(text))
+    seen[id] = true
     if task then
-      task.id = string.sub(members[i], -22)
+      task.id = id
       if kind == 'x' then expire(task)
       elseif kind == 'y' then overrun(task)
       elseif task.state == 'd' then promote_one(task) end

@@ -26,9 +26,7 @@ local function clear_options(task)
   end
   if option(task, 'x') then redis.call('ZREM', KEYS[1] .. 'due', 'x' .. task.id) end
   if option(task, 'd') then redis.call('ZREM', KEYS[1] .. 'due', 'y' .. task.id) end
-  if string.find(task.flags, 'x', 1, true) then
-    redis.call('SREM', KEYS[1] .. 'cancels', task.id)
-  end
+  if task.flags ~= '-' then redis.call('SREM', KEYS[1] .. 'cancels', task.id) end
 end
 
 local function bury(task, text)

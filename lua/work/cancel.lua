@@ -10,6 +10,7 @@ Returns  {"cancelled"}          it was not running: it has ended
          {"requested", worker}  it runs: its worker was told, and is reminded with every beat
          {"ended", state}       it had ended already: nothing was changed
          {"missing"}
+         {"foreign"}            its record was not written by coordq
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -22,11 +23,8 @@ Returns  {"cancelled"}          it was not running: it has ended
 local id = ARGV[1]
 -- not deny-oom, so first: a full Redis must be able to shrink
 redis.call('PERSIST', KEYS[1] .. 'lease')
-local text = redis.call('GET', KEYS[1] .. 't:' .. id)
-if not text then return { 'missing' } end
-local task = read_record(text)
-if not task then return { 'foreign' } end
-task.id = id
+local task = record_of(id)
+if not task then return { redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 1 and 'foreign' or 'missing' } end
 if string.find('sfc', task.state, 1, true) then return { 'ended', task.state } end
 if task.state == 'r' then
   if not string.find(task.flags, 'x', 1, true) then

@@ -12,6 +12,7 @@ ARGV[5]  version   as it was seen; -1 for any
 Returns  {"ok", id, record}
          {"conflict", state, version, worker}  it has moved on
          {"missing"}
+         {"foreign"}  its record was not written by coordq
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -23,15 +24,17 @@ Returns  {"ok", id, record}
 --- @include lib/grant
 local before = granted_before(ARGV[1], ARGV[2])
 if before and before[1] then return { 'ok', before[1], before[2] } end
-local text = redis.call('GET', KEYS[1] .. 't:' .. ARGV[4])
-if not text then return { 'missing' } end
-local task = read_record(text)
-if not task then return { 'foreign' } end
+local task = record_of(ARGV[4])
+if not task then
+  return { redis.call('EXISTS', KEYS[1] .. 't:' .. ARGV[4]) == 1 and 'foreign' or 'missing' }
+end
 local version = tonumber(ARGV[5])
 if task.state ~= 'q' or version >= 0 and version ~= task.version then
   return { 'conflict', task.state, task.version, task.worker }
 end
-task.id = ARGV[4]
+-- not deny-oom, so first: work that was accepted goes on when Redis is full
+redis.call('ZCARD', KEYS[1] .. 'lease')
+redis.call('PERSIST', KEYS[1] .. 'lease')
 local reply = grant({ task }, ARGV[1], ARGV[2], tonumber(ARGV[3]))
 write_counts()
 write_events()

@@ -23,6 +23,8 @@ for i = 1, 5 do
   if ARGV[i + 1] ~= '' then values[i] = ARGV[i + 1] end
   values[i] = string.format('%.0f', values[i])
 end
+-- not deny-oom, so first: an operator must be able to act when Redis is full
+redis.call('PERSIST', key)
 redis.call('HSET', key, 'settings', table.concat(values, ' '))
 redis.call('SADD', KEYS[1] .. 'queues', name)
 queue_settings = {}

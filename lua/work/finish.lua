@@ -50,14 +50,31 @@ local function again(task, state, delay_ms, body, what)
   event(task.id, what, task, state == 'd' and string.format('%.0f', delay_ms) or '')
 end
 
-local function try_again(task, delay_ms, body)
+-- True when the task would run again but must not: it has ended instead.
+local function called_off(task, body)
   if string.find(task.flags, 'x', 1, true) then
-    settle(task, 'c', body, 'cancelled')
+    settle(task, 'c', reason_json('cancelled', 'cancelled while it ran'), 'cancelled')
   elseif string.find(task.flags, 'k', 1, true) then
     settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
   else
-    count(task.queue, 'retried', 1)
-    again(task, 'd', delay_ms, body, 'retrying')
+    return false
+  end
+  return true
+end
+
+local function try_again(task, delay_ms, body)
+  if called_off(task, body) then return end
+  count(task.queue, 'retried', 1)
+  again(task, 'd', delay_ms, body, 'retrying')
+end
+
+local function refund(task, delay_ms, kind)
+  task.attempt = math.max(0, task.attempt - 1)
+  if called_off(task, reason_json('cancelled', 'cancelled while it ran')) then return end
+  if kind == 'z' then
+    again(task, 'd', delay_ms, nil, 'snoozed')
+  else
+    again(task, 'q', 0, nil, 'released')
   end
 end
 
@@ -73,16 +90,8 @@ local function commit(task, kind, delay_ms, body)
       overdue and reason_json('deadline', 'its total timeout passed') or body, overdue and 'deadline' or '')
   elseif kind == 't' then
     try_again(task, delay_ms, body)
-  elseif kind == 'z' then
-    task.attempt = math.max(0, task.attempt - 1)
-    again(task, 'd', delay_ms, nil, 'snoozed')
   else
-    task.attempt = math.max(0, task.attempt - 1)
-    if string.find(task.flags, 'x', 1, true) then
-      settle(task, 'c', reason_json('cancelled', 'cancelled while it ran'), 'cancelled')
-    else
-      again(task, 'q', 0, nil, 'released')
-    end
+    refund(task, delay_ms, kind)
   end
 end
 

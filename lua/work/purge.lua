@@ -22,9 +22,8 @@ local name, limit, cancelled = ARGV[1], tonumber(ARGV[2]), 0
 redis.call('PERSIST', KEYS[1] .. 'lease')
 
 local function cancel(id, state)
-  local task = read_record(redis.call('GET', KEYS[1] .. 't:' .. id) or '')
+  local task = record_of(id)
   if not task or task.state ~= state or task.queue ~= name then return end
-  task.id = id
   leave_backlog(task)
   settle(task, 'c', reason_json('cancelled', 'its queue was purged'), 'purged')
   cancelled = cancelled + 1

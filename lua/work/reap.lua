@@ -9,8 +9,8 @@ Returns  {reaped, grace_ms}
          reaped    how many were taken back
          grace_ms  > 0: nothing is taken back for so long, because Redis was away (see work/beat)
 
-A lapse of a worker that has beaten within the last lease is a lost reply and costs nothing; one of a
-silent worker is taken for its death: a strike.
+A lapse of a worker that beats is a lost reply and costs nothing; one of a worker that was silent when
+the lease ended is taken for its death: a strike. Workers silent for a day are forgotten.
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -20,6 +20,17 @@ silent worker is taken for its death: a strike.
 --- @include lib/ready
 --- @include lib/settle
 --- @include lib/giveback
+local FORGOTTEN_MS = 86400000
+
+-- Whether a worker lived when a lease of its ended. A lease that nobody extends ends one lease after
+-- the last beat, so a dead worker was silent for all of it; a living one beats several times a lease.
+-- How long a lease is follows from the worker's info, which lives for three from each beat.
+local function beating(worker, ended)
+  local beat = tonumber(redis.call('ZSCORE', KEYS[1] .. 'workers', worker) or '0')
+  local info_ms = redis.call('PTTL', KEYS[1] .. 'worker:' .. worker)
+  return info_ms > 0 and ended - beat < (info_ms + now - beat) / 6
+end
+
 local grace_ms = redis.call('PTTL', KEYS[1] .. 'grace')
 if grace_ms > 0 then return { 0, grace_ms } end
 local lapsed = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'lease', '-inf', now, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[1]))
@@ -28,16 +39,14 @@ for i = 1, #lapsed, 2 do
   local member = lapsed[i]
   redis.call('ZREM', KEYS[1] .. 'lease', member)
   local id = string.sub(member, 1, 22)
-  local task = read_record(redis.call('GET', KEYS[1] .. 't:' .. id) or '')
+  local task = record_of(id)
   if task and task.state == 'r' and task.fence == string.sub(member, 24) then
-    task.id = id
-    local worker = string.match(task.worker, '^[^/]+')
-    local beat = tonumber(redis.call('ZSCORE', KEYS[1] .. 'workers', worker) or '0')
     count(task.queue, 'lapsed', 1)
-    give_back(task, 'lapsed', beat < tonumber(lapsed[i + 1]) - 1)
+    give_back(task, 'lapsed', not beating(string.match(task.worker, '^[^/]+'), tonumber(lapsed[i + 1])))
     reaped = reaped + 1
   end
 end
+redis.call('ZREMRANGEBYSCORE', KEYS[1] .. 'workers', '-inf', now - FORGOTTEN_MS)
 write_counts()
 write_finished()
 write_events()

@@ -32,9 +32,8 @@ local released = {}
 for _, member in ipairs(members) do
   if redis.call('ZREM', KEYS[1] .. 'lease', member) == 1 then
     local id = string.sub(member, 1, 22)
-    local task = read_record(redis.call('GET', KEYS[1] .. 't:' .. id) or '')
+    local task = record_of(id)
     if task and task.state == 'r' then
-      task.id = id
       give_back(task, crash and 'crashed' or 'released', crash)
       released[#released + 1] = member
     end

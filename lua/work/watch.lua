@@ -25,6 +25,8 @@ for i = 2, #ARGV do
     local _, amount = string.gsub(known, ',', ',')
     if mailbox ~= '' and not string.find(known, ',' .. mailbox .. ',', 1, true) and amount <= MAILBOXES_MAX then
       task.mailbox = task.mailbox == '-' and mailbox or task.mailbox .. ',' .. mailbox
+      -- not deny-oom, so first: results can be waited for when Redis is full
+      redis.call('PERSIST', key)
       redis.call('SET', key, write_record(task))
     end
   end
