@@ -78,7 +78,7 @@ class Middleware:
     def before_run(self, ctx: Context, args: Mapping[str, Any]) -> Any:
         """Before the handler runs, with its validated arguments."""
 
-    async def wrap_run(self, ctx: Context, call_next: CallNext) -> Any:  # noqa: ARG002
+    async def wrap_run(self, ctx: Context, call_next: CallNext) -> Any:
         """Around the handler: call `call_next()` and return what it returns."""
         return await call_next()
 

@@ -1,7 +1,5 @@
 """What may happen around every task of an agent, and what it may and may not change."""
 
-# ruff: noqa: ARG002 - a hook has its parameters whether it looks at them or not
-
 from __future__ import annotations
 
 import asyncio
