@@ -246,14 +246,15 @@ class Child:
         if not emptied.done():
             self._hands.cancel_all("shutdown")
             await asyncio.wait({emptied}, timeout=self._patience_s)
-        if not emptied.done():
+        if not emptied.done() or not emptied.result():
             emptied.cancel()
             await self._release_rest()
 
-    async def _emptied(self) -> None:
-        for lane in self._lanes:
-            await lane.closed()
+    async def _emptied(self) -> bool:
+        """Wait until nothing is held; false when something may have been granted unseen."""
+        closed = [await lane.closed() for lane in self._lanes]
         await self._slots.emptied()
+        return all(closed)
 
     async def _release_rest(self) -> None:
         """Give back what did not stop in time, and what may have been granted unseen."""

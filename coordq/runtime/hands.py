@@ -18,7 +18,9 @@ from coordq.runtime.slots import Hold, Slots
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
 
-KILL_GRACE_S: Final = 5.0
+SUSPECT_STRIKES: Final = 2
+"""From so many strikes on, tasks run one at a time: the next death tells who is guilty."""
+KILL_GRACE_S: Final = 2.0
 """How long past its timeout a handler may block the loop before the parent kills the child."""
 
 _log = logging.getLogger("coordq.worker")
@@ -63,8 +65,6 @@ class Hands:
         self._executor = executor
         self._reporter = reporter
         self._timeouts_ms = timeouts_ms
-        # Tasks at which a worker has died run one at a time, so that the guilty one can be told
-        # from those that stood beside it.
         self._suspects = asyncio.Lock()
         self.started = 0
         self._succeeded = 0
@@ -73,7 +73,7 @@ class Hands:
     def start(self, claim: Claim, deliver: Deliver) -> None:
         """Take a claim and run its handler; `deliver` gets the outcome."""
         self.started += 1
-        if claim.strikes:
+        if claim.strikes >= SUSPECT_STRIKES:
             hold = self._slots.take(claim, mark=Mark.WAITING, deadline_ns=0)
             hold.task = asyncio.create_task(self._run_suspect(hold, deliver))
         else:
@@ -113,8 +113,11 @@ class Hands:
         try:
             async with self._suspects:
                 deadline_ns = self._deadline_ns(hold.claim)
-                self._slots.begin(hold, mark=Mark.SUSPECT, deadline_ns=deadline_ns)
+                hold.waiting = False
+                self._slots.remark(hold, mark=Mark.SUSPECT, deadline_ns=deadline_ns)
                 await self._run(hold, deliver)
+                # Done, though Redis has not heard of it: the next to run must not share its blame.
+                self._slots.remark(hold, mark=Mark.WAITING)
         except asyncio.CancelledError:
             if not hold.ended:
                 self._end(hold, None, deliver)

@@ -57,10 +57,10 @@ class Mark(IntEnum):
     """How far a held claim has come: who is to blame if the child dies now."""
 
     WAITING = 0
-    """Held, but its handler has not started."""
+    """Held, but its handler has not started, or is done."""
     RUNNING = 1
     SUSPECT = 2
-    """Running, and a worker has died at this task before."""
+    """Running alone among its kind: one more death, and it is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class Parent:
         self._shutdown = Shutdown(drain_timeout_s=settings.drain_timeout_s, enter=self._enter)
         self._burst = Burst(done=lambda: self._shutdown.to(Stage.DRAINING, "nothing left to do"))
         self._health = Health(self._vital_signs)
+        self._files: reload.Snapshot = {}
         self._engine: AsyncEngine
         self._brood: Brood
         self._heart: Heart
@@ -84,6 +85,8 @@ class Parent:
         )
         await self._heart.first()
         self._watch_signals()
+        if settings.reload:
+            self._files = await asyncio.to_thread(reload.snapshot, settings.targets)
         await self._brood.start()
         await self._begin()
         await self._ended.wait()
@@ -101,7 +104,7 @@ class Parent:
             self._go(inbox.listen(self._engine, shard, worker=self._name, obey=self._obey))
         self._go(Watch(settings, brood=self._brood, note=self._note_stall).run())
         if settings.reload:
-            self._go(reload.watch(settings.targets, self._on_reload))
+            self._go(reload.watch(settings.targets, self._files, self._on_reload))
         if settings.health_port is not None:
             port = await self._health.open(settings.health_host, settings.health_port)
             _log.info("health at http://%s:%d/healthz", settings.health_host, port)

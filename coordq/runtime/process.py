@@ -121,7 +121,7 @@ class ChildProcess:
     def guilty(self, held: list[Held], code: int) -> set[str]:
         """Which of the claims it died with get a strike.
 
-        A task at which a worker died before is blamed alone; if there is none, all that ran are.
+        One that is suspect already is blamed alone; if there is none, all that ran are.
         """
         if self.condemned is not None:
             return set(self.condemned)
@@ -188,7 +188,7 @@ async def _joined(popen: subprocess.Popen[bytes]) -> None:
 def _environment() -> dict[str, str] | None:
     """Lets the child find coordq where the parent found it, also in a checkout not installed."""
     root = str(Path(coordq.__path__[0]).resolve().parent)
-    if root not in {str(Path(entry).resolve()) for entry in sys.path if entry}:
+    if root not in {str(Path(entry or ".").resolve()) for entry in sys.path}:
         return None
     if Path(root).name in {"site-packages", "dist-packages"}:
         return None

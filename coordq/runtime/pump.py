@@ -34,6 +34,7 @@ BLOCK_S: Final = 5.0
 """Marks are hints: one claim in so many seconds is made without."""
 PAUSE_S: Final = 1.0
 """After a refusal, at most."""
+LAST_CLAIM_S: Final = 2.0
 CHECK_S: Final = 0.2
 """How soon to look again whether claiming is allowed."""
 
@@ -102,9 +103,15 @@ class Lane:
         if self._tasks and not self._calling:
             self._tasks[0].cancel()
 
-    async def closed(self) -> None:
-        """Wait, after `drain`, until no claim is on its way any more."""
-        await asyncio.wait(self._tasks[:1])
+    async def closed(self) -> bool:
+        """Wait, after `drain`, until no claim is on its way any more.
+
+        False when Redis did not answer the last one in time: it may have been granted unseen.
+        """
+        _, late = await asyncio.wait(self._tasks[:1], timeout=LAST_CLAIM_S)
+        for task in late:
+            task.cancel()
+        return not late
 
     async def close(self) -> None:
         """Stop at once and hang up. What is still held stays in the ledger."""

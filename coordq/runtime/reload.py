@@ -25,9 +25,15 @@ def snapshot(targets: Sequence[str]) -> Snapshot:
     return seen
 
 
-async def watch(targets: Sequence[str], on_change: Callable[[list[str]], Awaitable[None]]) -> None:
-    """Call `on_change` with the changed files, for ever, once they have stopped changing."""
-    known = await asyncio.to_thread(snapshot, targets)
+async def watch(
+    targets: Sequence[str],
+    known: Snapshot,
+    on_change: Callable[[list[str]], Awaitable[None]],
+) -> None:
+    """Call `on_change` with the files that differ from `known`, once they have stopped changing.
+
+    For ever. Take the first snapshot before anything is loaded, or a change in between is missed.
+    """
     latest = known
     while True:
         await asyncio.sleep(POLL_S)

@@ -74,9 +74,8 @@ class Slots:
         hold = self.held[claim.member] = Hold(slot, claim, waiting=mark is Mark.WAITING)
         return hold
 
-    def begin(self, hold: Hold, *, mark: Mark, deadline_ns: int) -> None:
-        """The handler of a claim that had to wait starts now."""
-        hold.waiting = False
+    def remark(self, hold: Hold, *, mark: Mark, deadline_ns: int = 0) -> None:
+        """Note in the ledger how far a held claim has come."""
         member = hold.claim.member.encode()
         self._ledger.write(hold.slot, member, mark=mark, deadline_ns=deadline_ns)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -161,13 +162,10 @@ class Fleet:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
-        if error is not None:
-            print(self.log())
+        sys.stdout.write(self.log())  # pytest shows it when the test fails
 
 
 def started(path: Path) -> list[list[int]]:

@@ -1,0 +1,34 @@
+"""Workers and clients for the tests of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordq.client.client import Client, connect
+from tests.runtime.fleet import Fleet
+
+NewFleet = Callable[..., Fleet]
+
+
+@pytest.fixture
+def client(redis_url: str, namespace: str) -> Iterator[Client]:
+    """A client of the namespace of this test."""
+    with connect(redis_url, namespace=namespace) as client:
+        yield client
+
+
+@pytest.fixture
+def new_fleet(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[NewFleet]:
+    """Start a worker of the tester agent: `new_fleet(processes=2)`. It ends with the test."""
+    with ExitStack() as fleets:
+
+        def start(url: str = redis_url, **settings: Any) -> Fleet:
+            fleet = Fleet(tmp_path, url, namespace, **settings)
+            return fleets.enter_context(fleet)
+
+        yield start
