@@ -29,14 +29,14 @@ STYLES: Final = {
 }
 
 TASK_COLUMNS: Final = (
-    Column("ID", whole=True),
+    Column("ID"),
     Column("State"),
-    Column("Name"),
-    Column("Queue"),
-    Column("Priority"),
-    Column("Tried", right=True),
-    Column("Since", right=True),
-    Column("Note"),
+    Column("Name", spare=1),
+    Column("Queue", spare=4),
+    Column("Priority", spare=6),
+    Column("Tried", right=True, spare=5),
+    Column("Since", right=True, spare=3),
+    Column("Note", elastic=True, spare=2),
 )
 
 
@@ -124,15 +124,15 @@ def progress_line(progress: dict[str, Any] | None) -> str:
 QUEUE_COLUMNS: Final = (
     Column("Queue"),
     Column("Ready", right=True),
-    Column("Scheduled", right=True),
+    Column("Scheduled", right=True, spare=4),
     Column("Running", right=True),
-    Column("Oldest", right=True),
-    Column("Succeeded", right=True),
-    Column("Failed", right=True),
-    Column("Retried", right=True),
-    Column("Lapsed", right=True),
-    Column("Size", right=True),
-    Column("Limits"),
+    Column("Oldest", right=True, spare=1),
+    Column("Succeeded", right=True, spare=3),
+    Column("Failed", right=True, spare=2),
+    Column("Retried", right=True, spare=7),
+    Column("Lapsed", right=True, spare=8),
+    Column("Size", right=True, spare=6),
+    Column("Limits", spare=5, elastic=True),
 )
 
 
@@ -190,12 +190,12 @@ WORKER_COLUMNS: Final = (
     Column("Worker"),
     Column("State"),
     Column("Busy", right=True),
-    Column("Slots", right=True),
-    Column("Children", right=True),
-    Column("Beat", right=True),
-    Column("Zone"),
-    Column("Queues"),
-    Column("Agents"),
+    Column("Slots", right=True, spare=2),
+    Column("Children", right=True, spare=4),
+    Column("Beat", right=True, spare=3),
+    Column("Zone", spare=6),
+    Column("Queues", spare=1, elastic=True),
+    Column("Agents", spare=5, elastic=True),
 )
 
 

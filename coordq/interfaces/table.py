@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from coordq.interfaces.words import printable, to_json
+
+GAP: Final = 2
+ELASTIC_MIN: Final = 12
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,8 +26,10 @@ class Column:
 
     title: str
     right: bool = False
-    whole: bool = False
-    """Never cut: ids must be copyable."""
+    spare: int = 0
+    """Left out when space is short, those with the highest number first; 0: never."""
+    elastic: bool = False
+    """Cut rather than left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +101,47 @@ def show(renderable: RenderableType) -> None:
 
 def grid(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
     """A table for rich, without lines: they would only be in the way of copying."""
+    listed = list(rows)
+    widths = [_width(column, at, listed) for at, column in enumerate(columns)]
+    kept = fitting(columns, widths, get_terminal_size().columns)
     table = _bare()
     table.show_header = True
-    for column in columns:
+    for at in kept:
         table.add_column(
-            column.title,
-            justify="right" if column.right else "left",
+            columns[at].title,
+            justify="right" if columns[at].right else "left",
             no_wrap=True,
-            overflow="ignore" if column.whole else "ellipsis",
-            min_width=22 if column.whole else None,
+            overflow="ellipsis",
+            min_width=widths[at],
             header_style="bold dim",
         )
-    for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
+    for row in listed:
+        table.add_row(*(_text(row[at]) for at in kept))
     return table
+
+
+def _width(column: Column, at: int, rows: Sequence[Row]) -> int:
+    """How much space a column asks for."""
+    if column.elastic:
+        return ELASTIC_MIN
+    return max(len(column.title), *(len(_plain(row[at])) for row in rows))
+
+
+def fitting(columns: Sequence[Column], widths: Sequence[int], space: int) -> list[int]:
+    """Which columns fit into so many characters: the most spare ones make room for the others."""
+    kept = list(range(len(columns)))
+    while sum(widths[at] + GAP for at in kept) - GAP > space:
+        spare = max(kept, key=lambda at: columns[at].spare)
+        if not columns[spare].spare:
+            break
+        kept.remove(spare)
+    return kept
 
 
 def _bare() -> Table:
     from rich.table import Table
 
-    return Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    return Table(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
 
 
 def _text(cell: str | Cell) -> RenderableType:

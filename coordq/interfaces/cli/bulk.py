@@ -91,6 +91,7 @@ def enqueue_file(
 
     with _opened(place) as file, session.connect() as client:
         lines = Lines(name, options, Draft(client.engine.shards))
+        lines.draft.order(name or "any", {}, options)  # what is wrong for all is said once
         checked = _check(file, lines)
         _report_bad(checked, session=session, skip_bad=skip_bad)
         file.seek(0)

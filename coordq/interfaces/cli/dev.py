@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Final
 import click
 
 import coordq
-from coordq.errors import CoordqError
+from coordq.errors import CoordqError, InvalidInput
 from coordq.interfaces.cli.failure import INTERRUPTED
 from coordq.interfaces.cli.group import Command
 from coordq.interfaces.cli.params import QUEUES
@@ -55,6 +55,8 @@ def dev_command(
     TARGETS are as for coordq worker; by default ./workers, else the agents that come with coordq.
     """
     places = _targets(targets)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with session.connect() as client:
         command = _command(places, processes=processes, queues=queues)
         with _worker(command, session=session, client=client) as process:
@@ -65,11 +67,22 @@ def dev_command(
 
 
 def _targets(targets: tuple[str, ...]) -> tuple[str, ...]:
-    if targets or Path("workers").is_dir():
-        return chosen_targets(targets)
-    from coordq.runtime.loader import builtin_workers
+    """What to run. Raises InvalidInput for what is not there: waiting would not bring it."""
+    from coordq.runtime.loader import builtin_workers, watched
 
-    return (str(builtin_workers()),)
+    if not targets and not Path("workers").is_dir():
+        return (str(builtin_workers()),)
+    chosen = chosen_targets(targets)
+    for target in chosen:
+        if not watched([target]):
+            raise InvalidInput(f"There is no file, folder or module {target!r} to run.")
+    return chosen
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    """Take a TERM, or the end of the terminal, for Ctrl-C: the worker must not be left behind."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _command(

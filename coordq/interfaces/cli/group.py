@@ -75,11 +75,11 @@ class LazyGroup(Group):
         super().__init__(*args, **attributes)
         self.homes = homes
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""
         return list(self.homes)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now; None when there is none."""
         if cmd_name not in self.homes:
             return None
@@ -87,7 +87,7 @@ class LazyGroup(Group):
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands by section, out of the table."""
         for section in dict.fromkeys(home.section for home in self.homes.values()):
             with formatter.section(section):
