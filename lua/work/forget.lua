@@ -11,7 +11,7 @@ Returns  how many were deleted; tasks that have not ended are left alone
 local deleted = 0
 for i = 1, #ARGV do
   local id = ARGV[i]
-  local task = read_record(redis.call('GET', KEYS[1] .. 't:' .. id) or '')
+  local task = record_of(id)
   local dead = redis.call('ZSCORE', KEYS[1] .. 'dead', id)
   if dead or task and string.find('sfc', task.state, 1, true) then
     redis.call('ZREM', KEYS[1] .. 'dead', id)

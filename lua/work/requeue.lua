@@ -6,7 +6,8 @@ KEYS[1]  root      prefix of every key of the shard
 ARGV[1]  from      states that may be requeued, such as "fc" or "d"
 ARGV[2...]         ids, at most 500
 
-Returns  {answer, ...}  per id: "ok", "missing", or the letter of the state that does not allow it
+Returns  {answer, ...}  per id: "ok", "missing", "foreign" (its record was not written by coordq), or
+                        the letter of the state that does not allow it
 
 A requeued task starts over: attempts and strikes are 0, its time limits run anew. Its version grows,
 and its old fences are refused.
@@ -49,14 +50,12 @@ end
 
 local answers = {}
 for i = 2, #ARGV do
-  local text = redis.call('GET', KEYS[1] .. 't:' .. ARGV[i])
-  local task = text and read_record(text)
+  local task = record_of(ARGV[i])
   if not task then
-    answers[i - 1] = text and 'foreign' or 'missing'
+    answers[i - 1] = redis.call('EXISTS', KEYS[1] .. 't:' .. ARGV[i]) == 1 and 'foreign' or 'missing'
   elseif not string.find(ARGV[1], task.state, 1, true) then
     answers[i - 1] = task.state
   else
-    task.id = ARGV[i]
     start_over(task)
     answers[i - 1] = 'ok'
   end

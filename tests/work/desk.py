@@ -49,6 +49,13 @@ def order(
     return Order(id or new_id(shard), made, dump_args(name, args or {}), mailbox)
 
 
+def bulk(amount: int, name: str = "job", **options: Any) -> list[Order]:
+    """Orders that differ in nothing but their ids and arguments: one group of a call."""
+    first = order(name, **options)
+    rest = (Order(new_id(), first.template, b'{"n":%d}' % n) for n in range(1, amount))
+    return [first, *rest]
+
+
 def ask(
     want: int = 1,
     *,
