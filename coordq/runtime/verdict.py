@@ -68,8 +68,7 @@ class Cancelled(Exception):
 
 def attempts_of(claim: Claim, handler: Handler) -> int:
     """How often the task may be tried: as it was enqueued, else as its definition says."""
-    asked = claim.spec.max_attempts
-    return asked if asked != MAX_ATTEMPTS else handler.options.max_attempts
+    return claim.spec.max_attempts or handler.options.max_attempts or MAX_ATTEMPTS
 
 
 def snoozed(claim: Claim, seconds: float) -> Outcome:

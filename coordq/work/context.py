@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from coordq import clock
 from coordq.errors import CoordqError, InvalidInput
+from coordq.work.spec import MAX_ATTEMPTS
 
 LINE_MAX: Final = 8_192
 MESSAGE_MAX: Final = 500
@@ -99,7 +100,7 @@ class Context:
     ) -> None:
         self.agent = agent
         self.deadline = deadline
-        self.max_attempts: int = max_attempts or claim.spec.max_attempts
+        self.max_attempts: int = max_attempts or claim.spec.max_attempts or MAX_ATTEMPTS
         """After how many failed attempts the task becomes a dead letter."""
         self._claim = claim
         self._reporter = reporter

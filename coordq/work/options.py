@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from coordq.errors import InvalidOption, InvalidTime
 from coordq.ids import is_id
 from coordq.names import check_name
-from coordq.work.spec import MAX_ATTEMPTS, PRIORITIES, RESULT_TTL_S, Spec, write_spec
+from coordq.work.spec import PRIORITIES, RESULT_TTL_S, Spec, write_spec
 
 if TYPE_CHECKING:
     from coordq.work.backoff import Backoff
@@ -44,7 +44,8 @@ class Options:
     unique_for: Seconds = 0
     on_duplicate: str = "return"
     """return (the first task's handle) or reject (DuplicateTask)."""
-    max_attempts: int = MAX_ATTEMPTS
+    max_attempts: int | None = None
+    """How often it is tried; None: as its definition says, else three times."""
     backoff: Backoff | None = None
     timeout: Seconds = 0
     """Of one run; 0 = none."""
@@ -116,7 +117,7 @@ def _check(options: Options) -> None:
     _check_choice("on_duplicate", options.on_duplicate, ON_DUPLICATE)
     _check_times(options)
     _check_routing(options)
-    attempts = options.max_attempts
+    attempts = 1 if options.max_attempts is None else options.max_attempts
     if (
         isinstance(attempts, bool)
         or not isinstance(attempts, int)
@@ -248,7 +249,7 @@ def template(name: str, options: Options) -> Template:
         priority=options.priority,
         role=options.role,
         capabilities=tuple(sorted(set(options.capabilities))),
-        max_attempts=options.max_attempts,
+        max_attempts=options.max_attempts or 0,
         result_ttl=math.ceil(seconds("result_ttl", options.result_ttl)),
         expires_ms=_ms(options.expires),
         total_ms=_ms(options.total_timeout),

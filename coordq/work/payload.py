@@ -12,6 +12,8 @@ from coordq.errors import InvalidArguments, PayloadTooLarge
 PAYLOAD_MAX: Final = 1024 * 1024
 """Bytes of JSON that one task's arguments, or its result, may take."""
 DEPTH_MAX: Final = 100
+VALUES_MAX: Final = 2**19
+"""More cannot fit into PAYLOAD_MAX, but a list that holds itself many times over could try."""
 
 _FLAT: Final = frozenset({str, int, bool, type(None)})
 
@@ -27,7 +29,7 @@ def dump_args(name: str, args: Any) -> bytes:
         if type(key) is not str:
             raise _refused(name, f"the parameter name {key!r} is not text")
         if type(value) not in _FLAT:
-            _check(name, key, value, 1)
+            _check(name, key, value)
     try:
         text = to_json(args)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -55,21 +57,29 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _check(name: str, path: str, value: Any, depth: int) -> None:
+def _check(name: str, path: str, value: Any) -> None:
     """Raise InvalidArguments for what json would silently bend, or choke on."""
-    if depth > DEPTH_MAX:
-        raise _refused(name, f"{path[:60]} is nested more than {DEPTH_MAX} levels deep")
-    if isinstance(value, dict):
-        _check_keys(name, path, value)
-        inside = ((f"{path}.{key}", inner) for key, inner in value.items())
-    elif isinstance(value, list | tuple):
-        inside = ((f"{path}[{at}]", inner) for at, inner in enumerate(value))
-    else:
-        _check_leaf(name, path, value)
-        return
-    for where, inner in inside:
-        if type(inner) not in _FLAT:
-            _check(name, where, inner, depth + 1)
+    todo, left = [(path, value, 1)], VALUES_MAX
+    while todo:
+        where, item, depth = todo.pop()
+        inside = _inside(name, where, item)
+        left -= len(inside)
+        if depth > DEPTH_MAX:
+            raise _refused(name, f"{where[:60]} is nested more than {DEPTH_MAX} levels deep")
+        if left < 0:
+            raise _refused(name, f"{path} holds more than {VALUES_MAX:,} values")
+        todo += [(at, inner, depth + 1) for at, inner in inside if type(inner) not in _FLAT]
+
+
+def _inside(name: str, path: str, item: Any) -> list[tuple[str, Any]]:
+    """The values inside a container, with where they are; nothing for what holds none."""
+    if isinstance(item, dict):
+        _check_keys(name, path, item)
+        return [(f"{path}.{key}", inner) for key, inner in item.items()]
+    if isinstance(item, list | tuple):
+        return [(f"{path}[{at}]", inner) for at, inner in enumerate(item)]
+    _check_leaf(name, path, item)
+    return []
 
 
 def _check_keys(name: str, path: str, value: dict[Any, Any]) -> None:

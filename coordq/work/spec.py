@@ -34,7 +34,8 @@ class Spec:
     priority: str = "normal"
     role: str = ""
     capabilities: tuple[str, ...] = ()
-    max_attempts: int = MAX_ATTEMPTS
+    max_attempts: int = 0
+    """0: as the task's definition says, else MAX_ATTEMPTS."""
     result_ttl: int = RESULT_TTL_S
     """Seconds."""
     expires_ms: int = 0
@@ -74,7 +75,7 @@ def write_spec(spec: Spec) -> str:
     options = {
         "p": "" if spec.priority == "normal" else str(PRIORITIES.index(spec.priority)),
         "r": requirement(spec.role, spec.capabilities),
-        "m": "" if spec.max_attempts == MAX_ATTEMPTS else str(spec.max_attempts),
+        "m": str(spec.max_attempts or ""),
         "t": "" if spec.result_ttl == RESULT_TTL_S else str(spec.result_ttl),
         "x": str(spec.expires_ms or ""),
         "d": str(spec.total_ms or ""),
@@ -100,7 +101,7 @@ def read_spec(line: bytes) -> Spec:
         priority=PRIORITIES[int(options.get("p", NORMAL))],
         role=role,
         capabilities=tuple(capabilities),
-        max_attempts=int(options.get("m", MAX_ATTEMPTS)),
+        max_attempts=int(options.get("m", 0)),
         result_ttl=int(options.get("t", RESULT_TTL_S)),
         expires_ms=int(options.get("x", 0)),
         total_ms=int(options.get("d", 0)),

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from coordq.errors import ForeignData
 from coordq.ids import created_ms
-from coordq.work.spec import Spec, read_spec
+from coordq.work.spec import MAX_ATTEMPTS, Spec, read_spec
 
 
 class State(StrEnum):
@@ -129,8 +129,8 @@ class Task:
 
     @property
     def max_attempts(self) -> int:
-        """How often it may be tried."""
-        return self.spec.max_attempts
+        """How often it may be tried, unless its definition says otherwise."""
+        return self.spec.max_attempts or MAX_ATTEMPTS
 
     @property
     def reason(self) -> str | None:
