@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,10 +131,4 @@ def bench_command(arguments: tuple[str, ...]) -> None:
     """Measure coordq and the Redis under it; -h lists the arguments."""
     from coordq.interfaces.bench import main
 
-    before = sys.argv[0]
-    sys.argv[0] = "coordq bench"
-    try:
-        code = main(list(arguments))
-    finally:
-        sys.argv[0] = before
-    raise click.exceptions.Exit(code or 0)
+    raise click.exceptions.Exit(main(arguments))
