@@ -92,7 +92,7 @@ def _parse(url: str, scheme: str, namespace: str | None) -> Address:
     query.pop("ns", None)
     check_name("namespace", chosen)
     shards = _shards(query.pop("shards", "0"))
-    bare = urlunsplit(parts._replace(query=urlencode(query)))
+    bare = url.partition("?")[0] + (f"?{urlencode(query)}" if query else "")
     if scheme in _PLAIN:
         _check_plain(bare)
         return Address("plain", bare, chosen, shards)

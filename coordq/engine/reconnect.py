@@ -34,7 +34,7 @@ def _give_up(error: LostError, where: str, patience_s: float | None) -> NoReturn
     if error.refusal is not None:
         raise error.refusal from error
     raise Unreachable(
-        f"Redis at {where} did not answer within {patience_s:g} s: {error}. "
+        f"Redis at {where} did not answer within {patience_s:g} s: {str(error).rstrip('.')}. "
         "Check that it runs and that the address is right.",
         url=where,
     ) from error
