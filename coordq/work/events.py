@@ -71,12 +71,15 @@ def read_entry(shard: int, entry: Any) -> Iterator[Event]:
     """The events of one stream entry, in order; its form is described in lua/lib/event.lua."""
     at, fields = entry[0].decode(), entry[1]
     head, _, items = fields[1].decode(errors="replace").rpartition("\n")
-    kind, queue, name, detail = head.split(" ", 3)
+    parts = head.split(" ", 3)
+    if fields[0] != b"e" or len(parts) != 4:  # noqa: PLR2004 - a stranger's entry
+        return
+    kind, queue, name, detail = parts
     subject = ""
     for item in items.split(" "):
         words = item.split(",")
         subject = subject[:-2] + words[0][1:] if words[0].startswith("+") else words[0]
-        version, fence = (int(words[1]), int(words[2])) if len(words) > 1 else (1, 0)
+        version, fence = (int(words[1]), int(words[2])) if len(words) > 2 else (1, 0)  # noqa: PLR2004
         yield Event(at, shard, subject, kind, version, fence, queue, name, detail)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from coordq.engine.call import Call
-from coordq.errors import InvalidOption
+from coordq.errors import ForeignData, InvalidOption
 from coordq.names import check_name
 
 LIMIT_MAX: Final = 2**53
@@ -110,8 +110,16 @@ _COUNTERS: Final = (
 def read_queue(name: str, flat: list[bytes], oldest_ms: int) -> Queue:
     """The queue whose HASH holds `flat`; oldest_ms: -1 when nothing is ready."""
     fields = {flat[at]: flat[at + 1] for at in range(0, len(flat), 2)}
-    settings = [int(word) for word in fields.get(b"settings", b"0 0 0 0 0").split(b" ")]
-    paused, strict, high, low, max_bytes = settings
+    try:
+        settings = [int(word) for word in fields.get(b"settings", b"0 0 0 0 0").split(b" ")]
+        paused, strict, high, low, max_bytes = settings
+        counters = {key: max(0, int(fields.get(key.encode(), b"0"))) for key in _COUNTERS}
+    except ValueError as error:
+        raise ForeignData(
+            f"The hash of queue {name!r} holds something coordq did not write: {error}. "
+            "Remove that field.",
+            queue=name,
+        ) from error
     return Queue(
         name=name,
         paused=paused == 1,
@@ -119,7 +127,7 @@ def read_queue(name: str, flat: list[bytes], oldest_ms: int) -> Queue:
         high=high,
         low=low,
         max_bytes=max_bytes,
-        **{key: max(0, int(fields.get(key.encode(), b"0"))) for key in _COUNTERS},
+        **counters,
         oldest_ready_ms=None if oldest_ms < 0 else oldest_ms,
     )
 
@@ -186,11 +194,20 @@ def _read_overview(reply: Any) -> Overview:
             WorkerView(
                 workers[at].decode(),
                 max(0, int(now_ms) - int(float(workers[at + 1]))),
-                json.loads(workers[at + 2]),
+                _read_info(workers[at + 2]),
             )
             for at in range(0, len(workers), 3)
         ),
     )
+
+
+def _read_info(text: bytes) -> dict[str, Any]:
+    """What a worker says of itself; nothing when that is not what a worker would say."""
+    try:
+        info = json.loads(text)
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def merge_queues(parts: list[Queue]) -> Queue:

@@ -8,7 +8,8 @@ Events of one call that are alike travel in one entry, at most 64 together. An e
 
 where an item is <id>[,<version>,<fence>] and version 1, fence 0 go without saying. An id that differs
 from the one before it in its last two characters only, as those of a bulk do, is written as + and
-these two. Batching and this are what keep "events on" affordable: 4 bytes for a task of a bulk.
+these two. Batching and this are what keep "events on" affordable: 4 bytes for a task of a bulk. Should a
+stranger's key stand where the stream should be, events are lost and the work goes on.
 ]]
 local EVENT_ENTRIES_MAX = 8192
 local EVENT_ITEMS_MAX = 64
@@ -16,7 +17,7 @@ local event_head, event_items, event_stem = nil, {}, ''
 
 local function write_events()
   if event_head then
-    redis.call('XADD', KEYS[1] .. 'events', 'MAXLEN', '~', EVENT_ENTRIES_MAX, '*', 'e',
+    redis.pcall('XADD', KEYS[1] .. 'events', 'MAXLEN', '~', EVENT_ENTRIES_MAX, '*', 'e',
       event_head .. '\n' .. table.concat(event_items, ' '))
   end
   event_head, event_items, event_stem = nil, {}, ''

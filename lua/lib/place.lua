@@ -5,6 +5,7 @@ what comes in and what goes out; `make_room` is nil in the former.
 local ARGS_INLINE_MAX = 2048
 local on_full = ARGV[1]
 local records, apart, room, reply
+local written = false
 local placed, taken = {}, {} -- ids that this call has dealt with, unique keys that it took: key -> id
 
 local function delay_of(text)
@@ -186,8 +187,7 @@ local function refusal(name)
   return { 'full', name, tasks, settings.high, bytes, settings.max_bytes }
 end
 
-local function place_groups()
-  local groups = read_groups()
+local function place_checked(groups)
   local full = place_all(groups, make_room and find_existing(groups))
   -- what fills the queue may be these very tasks, put there by a call whose reply was lost
   if full then full = place_all(groups, find_existing(groups)) end
@@ -197,10 +197,36 @@ local function place_groups()
     place_all(groups, find_existing(groups))
     if #records > 0 then redis.call('MSET', unpack(records)) end
   end
+  written = true
   if #apart > 0 then redis.call('MSET', unpack(apart)) end
   if full then redis.call('HSET', KEYS[1] .. 'queue:' .. full, 'wanted', now) end
   for _, group in ipairs(groups) do settle_in(group) end
   write_counts()
   write_events()
   return reply
+end
+
+-- A stranger's key was in the way half-way through: nothing of these tasks remains.
+local function take_back(groups)
+  give_keys_back()
+  for _, group in ipairs(written and groups or {}) do
+    local line = KEYS[1] .. 'line:' .. group.queue .. ':' .. group.line
+    for _, id in ipairs(group.ids) do
+      redis.pcall('LREM', line, -1, id)
+      redis.pcall('ZREM', KEYS[1] .. 'due', id, 'x' .. id, 'y' .. id)
+      redis.call('UNLINK', KEYS[1] .. 't:' .. id, KEYS[1] .. 'p:' .. id)
+    end
+    if redis.call('EXISTS', line) == 0 then
+      redis.pcall('ZREM', KEYS[1] .. 'heads:' .. group.queue, group.line)
+      redis.pcall('ZREMRANGEBYRANK', KEYS[1] .. 'marker:' .. group.queue .. ':' .. string.sub(group.line, 2), 0, -1)
+    end
+  end
+end
+
+local function place_groups()
+  local groups = read_groups()
+  local fine, answer = pcall(place_checked, groups)
+  if fine then return answer end
+  take_back(groups)
+  error(answer, 0)
 end

@@ -65,8 +65,9 @@ local function write_counts()
     local key = KEYS[1] .. 'queue:' .. name
     for field, by in pairs(queue) do
       if by ~= 0 then
-        local total = redis.call('HINCRBY', key, field, by)
-        if field == 'enqueued' and total == by then redis.call('SADD', KEYS[1] .. 'queues', name) end
+        -- a counter that a stranger made no number is lost; what was done must still be told
+        local total = redis.pcall('HINCRBY', key, field, by)
+        if field == 'enqueued' and total == by then redis.pcall('SADD', KEYS[1] .. 'queues', name) end
       end
     end
     local settings = settings_of(name)

@@ -13,7 +13,8 @@ local finished = {}
 local function tell_waiters(task, text)
   for mailbox in string.gmatch(task.mailbox, '[^,]+') do
     local key = KEYS[1] .. 'mailbox:' .. mailbox
-    redis.call('RPUSH', key, task.id .. '\n' .. text)
+    -- an outcome must not depend on the state of a mailbox, or of a list for people
+    redis.pcall('RPUSH', key, task.id .. '\n' .. text)
     redis.call('PEXPIRE', key, MAILBOX_TTL_MS)
   end
 end
@@ -66,9 +67,9 @@ local function write_finished()
   local size = #finished
   if size == 0 then return end
   for first = 1, size, 2000 do
-    redis.call('LPUSH', KEYS[1] .. 'done', unpack(finished, first, math.min(first + 1999, size)))
+    redis.pcall('LPUSH', KEYS[1] .. 'done', unpack(finished, first, math.min(first + 1999, size)))
   end
-  redis.call('LTRIM', KEYS[1] .. 'done', 0, DONE_MAX - 1)
+  redis.pcall('LTRIM', KEYS[1] .. 'done', 0, DONE_MAX - 1)
   finished = {}
 end
 

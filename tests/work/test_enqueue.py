@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from coordq.engine.call import Call
-from coordq.errors import QueueFull
+from coordq.errors import ForeignData, QueueFull
 from coordq.ids import new_id
 from coordq.work.enqueue import Receipt
+from coordq.work.options import unique_digest
 from coordq.work.payload import dump_args
 from tests.work.desk import Desk, order
 
@@ -171,3 +172,37 @@ def test_ids_from_other_clocks_are_fine(desk: Desk) -> None:
     desk.place(order("job", id=early))
 
     assert desk.take().id == early
+
+
+@pytest.mark.parametrize("options", [{}, {"delay": 60}, {"role": "reader"}, {"unique": "u"}])
+@pytest.mark.parametrize("mode", ["wait", "refuse", "shed", "force"])
+@pytest.mark.parametrize(
+    "drawer",
+    [
+        "queue:default",
+        "queues",
+        "heads:default",
+        "due",
+        "routes",
+        "line:default:2job",
+        "marker:default:job",
+        f"unique:{unique_digest('job', 'u')}",
+    ],
+)
+def test_a_strangers_key_in_the_way_is_an_error_and_changes_nothing(
+    desk: Desk, drawer: str, mode: str, options: dict[str, object]
+) -> None:
+    """A key of another type, wherever the script meets it: all or nothing."""
+    desk.redis("SET" if drawer.startswith("line") else "RPUSH", desk.key(drawer), "junk")
+    before = desk.dump()
+    made = order("job", {"text": "x" * 3000}, **options)
+
+    try:
+        receipt = desk.place(made, on_full=mode)
+    except ForeignData as trouble:
+        assert trouble.code == "foreign-data"
+        assert desk.dump() == before
+    else:  # not in its way
+        assert receipt == Receipt(made.id)
+        assert desk.redis("EXISTS", desk.key(f"t:{made.id}"), desk.key(f"p:{made.id}")) == 2
+    desk.audited = False
