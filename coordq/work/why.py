@@ -32,13 +32,14 @@ def span(ms: int) -> str:
 
 
 def _message(task: Task) -> str:
-    return str((task.error or {}).get("message", "no reason was recorded"))
+    message = str((task.error or {}).get("message", "no reason was recorded"))
+    return " ".join(message.split())
 
 
 def _failed(task: Task) -> str:
     error = task.error or {}
     reason = error.get("reason", "error")
-    what = f"{error.get('type', 'error')}: {error.get('message', '')}"
+    what = f"{error.get('type', 'error')}: {_message(task)}"
     return (
         f"It is a dead letter ({reason}) after {task.attempt} of {task.max_attempts} attempts and "
         f"{task.strikes} strikes: {what}. Revive it with `coordq dead revive {task.id}`."
@@ -51,7 +52,7 @@ def _scheduled(task: Task) -> str:
     if task.attempt and task.error:
         return (
             f"Attempt {task.attempt} of {task.max_attempts} failed "
-            f"({task.error.get('type')}: {task.error.get('message')}); it is tried again {when}."
+            f"({task.error.get('type')}: {_message(task)}); it is tried again {when}."
         )
     return f"It is scheduled: it becomes ready {when}."
 
@@ -66,7 +67,7 @@ def _running(task: Task) -> str:
         )
     if left <= 0:
         return (
-            f"The lease of {task.worker} lapsed {span(-left)} ago: it goes back to its queue as soon "
+            f"The lease of {task.worker} lapsed {span(-left)} ago: it goes back as soon "
             "as a live worker or supervisor reaps."
         )
     return (

@@ -3,7 +3,7 @@ work/requeue: tasks that ended, or wait for a later try, are ready again now.
 
 KEYS[1]  root      prefix of every key of the shard
 
-ARGV[1]  from      states that may be requeued, such as "fc" or "d"
+ARGV[1]  from      states that may be requeued, of d, s, f and c
 ARGV[2...]         ids, at most 500
 
 Returns  {answer, ...}  per id: "ok", "missing", "foreign" (its record was not written by coordq), or
@@ -53,7 +53,7 @@ for i = 2, #ARGV do
   local task = record_of(ARGV[i])
   if not task then
     answers[i - 1] = redis.call('EXISTS', KEYS[1] .. 't:' .. ARGV[i]) == 1 and 'foreign' or 'missing'
-  elseif not string.find(ARGV[1], task.state, 1, true) then
+  elseif not (string.find(ARGV[1], task.state, 1, true) and string.find('dsfc', task.state, 1, true)) then
     answers[i - 1] = task.state
   else
     start_over(task)
