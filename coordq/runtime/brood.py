@@ -23,7 +23,7 @@ from coordq.ids import shard_of
 from coordq.runtime.control import Message
 from coordq.runtime.ledger import Held, Ledger, Word
 from coordq.runtime.process import ChildProcess, Phase
-from coordq.runtime.worker import WorkerSettings
+from coordq.runtime.worker import ASKERS, WorkerSettings
 from coordq.work.beat import release
 
 STABLE_S: Final = 10.0
@@ -32,7 +32,6 @@ RESTART_MAX_S: Final = 10.0
 SECOND_LOOK_S: Final = 0.3
 HOPELESS: Final = 4
 """After so many early deaths in a row, of a worker that never served, it gives up."""
-ASKERS: Final = "ab"
 
 _log = logging.getLogger("coordq.worker")
 
@@ -183,8 +182,12 @@ class Brood:
             wait_s = min(RESTART_MAX_S, 0.25 * 2**deaths) * random.uniform(0.8, 1.0)
             _log.info("child %d starts again in %.1f s", child.index, wait_s)
             await asyncio.sleep(wait_s)
-        if not any(other.index == child.index and other.alive for other in self.children):
-            await self._spawn(child.index)
+        while not any(other.index == child.index and other.alive for other in self.children):
+            try:
+                await self._spawn(child.index)
+            except OSError as error:
+                _log.error("child %d cannot be started: %s", child.index, error)
+                await asyncio.sleep(RESTART_MAX_S)
 
     async def insist(self, call: Call[Any]) -> None:
         """Run a call until Redis has answered, however long it is away."""

@@ -36,7 +36,7 @@ from coordq.runtime.menu import Menu, Skill, served_queues
 from coordq.runtime.pump import Bench, Lane
 from coordq.runtime.reporter import Reporter
 from coordq.runtime.slots import Slots
-from coordq.runtime.worker import WorkerSettings
+from coordq.runtime.worker import ASKERS, WorkerSettings
 from coordq.work.agent import Agent
 from coordq.work.beat import release
 
@@ -259,7 +259,7 @@ class Child:
     async def _release_rest(self) -> None:
         """Give back what did not stop in time, and what may have been granted unseen."""
         members = list(self._slots.held)
-        claimants = [f"{self._name}:{asker}" for asker in "ab"]
+        claimants = [f"{self._name}:{asker}" for asker in ASKERS]
         try:
             async with asyncio.timeout(RELEASE_S):
                 for shard in range(self._engine.shards):

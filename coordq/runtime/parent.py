@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from coordq import clock
 from coordq.engine.aio import AsyncEngine, open_async_engine
+from coordq.errors import InvalidOption
 from coordq.runtime import inbox, reload
 from coordq.runtime.brood import Brood
 from coordq.runtime.burst import Burst
@@ -83,6 +84,7 @@ class Parent:
             brood=self._brood,
             info=self._info,
         )
+        await self._open_health()
         await self._heart.first()
         self._watch_signals()
         if settings.reload:
@@ -91,6 +93,19 @@ class Parent:
         await self._begin()
         await self._ended.wait()
         return await self._leave()
+
+    async def _open_health(self) -> None:
+        host, port = self._settings.health_host, self._settings.health_port
+        if port is None:
+            return
+        try:
+            port = await self._health.open(host, port)
+        except OSError as error:
+            raise InvalidOption(
+                f"Health checks cannot be served at {host}:{port}: {error.strerror or error}.",
+                option="health_port",
+            ) from error
+        _log.info("health at http://%s:%d/healthz", host, port)
 
     def _watch_signals(self) -> None:
         self._shutdown.watch_signals()
@@ -105,9 +120,6 @@ class Parent:
         self._go(Watch(settings, brood=self._brood, note=self._note_stall).run())
         if settings.reload:
             self._go(reload.watch(settings.targets, self._files, self._on_reload))
-        if settings.health_port is not None:
-            port = await self._health.open(settings.health_host, settings.health_port)
-            _log.info("health at http://%s:%d/healthz", settings.health_host, port)
         _log.info("started: pid %d, %d children", os.getpid(), settings.processes)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:

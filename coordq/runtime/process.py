@@ -132,9 +132,9 @@ class ChildProcess:
 
     async def ended(self) -> int:
         """Wait for its end; returns the exit code, negative for a signal."""
-        if hasattr(os, "pidfd_open"):
+        try:
             await _readable(os.pidfd_open(self.pid))
-        else:
+        except (AttributeError, OSError):  # not Linux, or one older than 5.3
             await _joined(self._popen)
         return self._popen.wait()
 

@@ -1,12 +1,14 @@
 """Claims in, outcomes out: what one child does with one shard.
 
-A lane has two askers, each with a connection and a claimant name of its own:
+A lane has three askers, each with a connection and a claimant name of its own:
 
 - *wake*, `<worker>/<child>.<generation>:a`, blocks on the markers while slots are free, and claims;
-- *work*, `...:b`, commits outcomes and claims as many tasks as it commits, in the same round trip.
+- *work*, twice, `...:b` and `...:c`, commits outcomes and claims as many tasks as it commits, in
+  the same round trip.
 
-While a commit is on its way outcomes pile up; when it returns, the next takes all of them. So it is
-immediate when little happens and batched under load, without a timer.
+While a commit is on its way outcomes pile up; the next takes all of them. So it is immediate when
+little happens and batched under load, without a timer. There are two because a Redis that works on
+one batch would otherwise wait while the child runs the next.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from coordq.runtime.ledger import Ledger
 from coordq.runtime.limits import Limits
 from coordq.runtime.menu import Menu
 from coordq.runtime.slots import Hold, Slots
+from coordq.runtime.worker import ASKERS
 from coordq.work.claim import Ask, Claimed, claim, routes_key
 from coordq.work.finish import OUTCOMES_MAX, Finished, Outcome, finish
 
@@ -35,6 +38,8 @@ BLOCK_S: Final = 5.0
 PAUSE_S: Final = 1.0
 """After a refusal, at most."""
 LAST_CLAIM_S: Final = 2.0
+SPLIT_MIN: Final = 8
+"""A batch that is not worth to be shared by two askers."""
 CHECK_S: Final = 0.2
 """How soon to look again whether claiming is allowed."""
 
@@ -77,7 +82,8 @@ class Lane:
         self._troubled = False
         self._nonce = 0
         self._outcomes: list[tuple[Hold, Outcome]] = []
-        self._wanted = asyncio.Event()
+        self._idle: list[asyncio.Future[None]] = []
+        self._roused = False
         self._nudged = False
         self._probes: list[asyncio.Future[int]] = []
         self._due: asyncio.TimerHandle | None = None
@@ -88,12 +94,11 @@ class Lane:
 
     async def start(self) -> None:
         """Begin to claim."""
-        self._lines = [await self._bench.engine.dedicated(self.shard) for _ in "ab"]
-        wake, work = self._lines
-        self._tasks = [
-            asyncio.create_task(self._wake(wake), name=f"coordq:wake:{self.shard}"),
-            asyncio.create_task(self._work(work), name=f"coordq:work:{self.shard}"),
-        ]
+        self._lines = [await self._bench.engine.dedicated(self.shard) for _ in ASKERS]
+        wake, *workers = self._lines
+        self._tasks = [asyncio.create_task(self._wake(wake))]
+        for asker, line in zip(ASKERS[1:], workers, strict=True):
+            self._tasks.append(asyncio.create_task(self._work(line, asker)))
 
     def drain(self) -> None:
         """Claim nothing more. A claim on its way is let through, so that none goes astray."""
@@ -201,13 +206,13 @@ class Lane:
 
     def _nudge(self) -> None:
         self._nudged = True
-        self._wanted.set()
+        self._rouse()
 
     async def probe(self) -> int:
         """Claim now, and say how many tasks that brought; -1 when nothing could be asked."""
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._probes.append(answer)
-        self._wanted.set()
+        self._rouse()
         return await answer
 
     # -- committing ----------------------------------------------------------------------------
@@ -215,19 +220,40 @@ class Lane:
     def deliver(self, hold: Hold, outcome: Outcome) -> None:
         """Queue the outcome of a claim for the next commit."""
         self._outcomes.append((hold, outcome))
-        self._wanted.set()
+        if not self._roused:
+            self._rouse()
 
-    async def _work(self, line: Line) -> None:
+    def _rouse(self) -> None:
+        """Wake one work asker; it wakes the other if it leaves something to do."""
+        while self._idle:
+            idle = self._idle.pop()
+            if not idle.done():  # cancelled, when the lane is closed
+                self._roused = True
+                idle.set_result(None)
+                return
+
+    async def _work(self, line: Line, asker: str) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await self._wanted.wait()
-            self._wanted.clear()
             while self._outcomes or self._nudged or self._probes:
-                await self._round(line)
+                await self._round(line, asker)
+            idle = loop.create_future()
+            self._idle.append(idle)
+            await idle
 
-    async def _round(self, line: Line) -> None:
-        """One call: all outcomes there are, and as many claims."""
-        batch = self._outcomes[:OUTCOMES_MAX]
-        del self._outcomes[:OUTCOMES_MAX]
+    def _take(self) -> list[tuple[Hold, Outcome]]:
+        """The outcomes of the next call: all there are, or half of what is held."""
+        most = min(OUTCOMES_MAX, max(SPLIT_MIN, (len(self._slots.held) + 1) // 2))
+        batch = self._outcomes[:most]
+        del self._outcomes[:most]
+        self._roused = False
+        if self._outcomes:
+            self._rouse()
+        return batch
+
+    async def _round(self, line: Line, asker: str) -> None:
+        """One call: outcomes, and as many claims."""
+        batch = self._take()
         probes, self._probes = self._probes, []
         extra = self._slots.reserve(self._bench.chunk) if self._nudged or probes else 0
         want = self._wanted_now(len(batch) + extra)
@@ -235,7 +261,8 @@ class Lane:
         finished = None
         try:
             if batch or want:
-                finished = await self._commit(line, batch, want)
+                ask = self._ask(asker, want) if want else None
+                finished = await self._commit(line, batch, ask)
         finally:
             self._slots.unreserve(extra)
         self._give_back(batch, finished)
@@ -251,12 +278,11 @@ class Lane:
         return self._bench.limits.room(amount, started=self._bench.hands.started)
 
     async def _commit(
-        self, line: Line, batch: list[tuple[Hold, Outcome]], want: int
+        self, line: Line, batch: list[tuple[Hold, Outcome]], ask: Ask | None
     ) -> Finished | None:
         """Send outcomes until Redis has taken them; None when that did not work at once."""
         outcomes = [outcome for _, outcome in batch]
         try:
-            ask = self._ask("b", want) if want else None
             return await line.run(finish(self.shard, outcomes, ask))
         except CoordqError as error:
             await self._complain("finishing", error)

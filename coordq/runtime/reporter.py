@@ -46,8 +46,10 @@ class Reporter:
 
     def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None:
         """Note how far a task is; the last word wins. From any thread."""
+        fraction = min(1.0, max(0.0, done / total)) if total else None
+        facts = {"done": done, "total": total, "message": message, "fraction": fraction}
         with self._lock:
-            self._of(claim.member).progress = {"done": done, "total": total, "message": message}
+            self._of(claim.member).progress = facts
 
     def log(self, claim: Any, line: str, /) -> None:
         """Note a line. From any thread."""

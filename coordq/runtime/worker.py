@@ -14,6 +14,8 @@ from coordq.names import check_name
 
 PROCESSES_MAX: Final = 256
 CONCURRENCY_MAX: Final = 4096
+ASKERS: Final = "abc"
+"""A child claims under three names, `<worker>/<child>.<generation>:<asker>`: see `pump`."""
 
 
 @dataclass(frozen=True, slots=True)

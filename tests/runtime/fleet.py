@@ -69,6 +69,18 @@ AGENT = """
         return "done"
 
     @agent.task
+    async def talkative(ctx: Context, lines: int) -> None:
+        '''Says a lot and ends at once.'''
+        for number in range(lines):
+            ctx.log(f"line {number}")
+            ctx.progress(number + 1, lines)
+
+    @agent.task
+    def delegating(ctx: Context, text: str) -> str:
+        '''Enqueues from a thread.'''
+        return ctx.client.work.enqueue("echo", {"text": text}).id
+
+    @agent.task
     async def deadly() -> None:
         '''Kills its process.'''
         os.kill(os.getpid(), signal.SIGKILL)

@@ -17,6 +17,7 @@ from coordq.errors import InvalidName, InvalidOption, Unreachable
 from coordq.runtime.worker import WorkerSettings, run_worker
 from tests.runtime.conftest import NewFleet
 from tests.runtime.fleet import Fleet, started
+from tests.servers import Server
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
@@ -111,6 +112,30 @@ def test_a_cancel_that_missed_the_inbox_comes_with_a_beat(
     client.engine.execute(0, "SADD", keys.cancels(keys.root(client.namespace, 0)), handle.id)
 
     wait_until(lambda: handle.get().state == "cancelled", within=5, what="the end")
+
+
+def test_what_a_task_said_is_there_when_it_has_ended(new_fleet: NewFleet, client: Client) -> None:
+    """The last lines explain the failure; they must not arrive after the claim is gone."""
+    new_fleet()
+
+    handle = client.work.enqueue("talkative", {"lines": 450})
+    handle.result(timeout=10)
+
+    lines = [str(line) for line in client.work.logs(handle.id)]
+    assert len(lines) == 450
+    assert "line 449" in lines[-1]
+    progress = client.work.progress(handle.id)
+    assert progress is not None
+    assert (progress["done"], progress["total"], progress["fraction"]) == (450, 450, 1.0)
+
+
+def test_a_sync_handler_can_enqueue_more(new_fleet: NewFleet, client: Client) -> None:
+    """ctx.client in a thread is a sync client of the worker's own namespace."""
+    new_fleet()
+
+    follower = client.work.run("delegating", {"text": "next"}, timeout=10)
+
+    assert client.work.result(follower, timeout=10) == "next"
 
 
 def test_a_worker_says_who_it_is_and_what_it_does(new_fleet: NewFleet, client: Client) -> None:
@@ -316,6 +341,19 @@ def test_a_draining_worker_is_healthy_but_not_ready(
     assert _get(f"{url}/readyz")[0] == 503
     (tmp_path / "gate").touch()
     assert fleet.wait() == 0
+
+
+def test_a_health_port_that_is_taken_is_refused_before_anything_runs(
+    tmp_path: Path, redis_url: str, redis_server: Server, namespace: str
+) -> None:
+    """Half a worker, without the checks that somebody relies on, is worse than none."""
+    settings = {"health_port": redis_server.port}
+
+    fleet = Fleet(tmp_path, redis_url, namespace, **settings).start(ready=False)
+
+    assert fleet.wait() != 0
+    assert InvalidOption.__name__ in fleet.log()
+    assert "serves:" not in fleet.log()
 
 
 def test_usr1_shows_what_every_thread_is_doing(new_fleet: NewFleet) -> None:
