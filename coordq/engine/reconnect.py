@@ -59,8 +59,12 @@ async def persist_async(
     """`persist` for coroutines."""
     import tenacity
 
+    async def attempted() -> T:
+        # tenacity awaits only what it can see to be a coroutine function, which a lambda is not
+        return await attempt()
+
     try:
         retrying = tenacity.AsyncRetrying(**_policy(patience_s))  # type: ignore[arg-type]
-        return await retrying(attempt)
+        return await retrying(attempted)
     except LostError as error:
         _give_up(error, where, patience_s)
