@@ -55,7 +55,7 @@ def test_a_run_knows_its_task_and_attempt(client: Client) -> None:
 
 
 def test_a_fence_grows_with_every_claim(client: Client) -> None:
-    """Send it with writes elsewhere: a system that refuses smaller ones is safe from late workers."""
+    """Send it with writes elsewhere: who refuses smaller ones is safe from late workers."""
     first = client.work.run("describe", wait_for=10)
     second = client.work.run("describe", wait_for=10)
 

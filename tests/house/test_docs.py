@@ -1,0 +1,242 @@
+"""The documents are true: what they show runs, what exists is in them, what is made is up to date.
+
+Tables that follow from the code stand between `<!-- made from ... -->` and `<!-- end -->`. When
+the code changes, `REWRITE=1 ./scripts/test tests/house/test_docs.py` writes them anew.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from coordq import errors
+from coordq.client.work import Work
+from coordq.engine import keys
+from coordq.interfaces.cli.root import cli
+from coordq.work.task import NEXT, TERMINAL
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "coordq/*/README.md", "lua/*.md", "workers/*.md", "tests/manual/*.md")
+    for path in ROOT.glob(pattern)
+)
+ALL_WORDS = "\n".join(path.read_text() for path in DOCUMENTS)
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks in a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+# -- what is shown runs --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A folder with the README's first example, and an environment without any settings."""
+    (tmp_path / "greet.py").write_text(blocks("python")[0])
+    environment = {key: value for key, value in os.environ.items() if key[:7] != "COORDQ_"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment["XDG_DATA_HOME"] = environment["HOME"] = str(tmp_path / "home")
+    return tmp_path, environment
+
+
+def test_the_first_example_has_twelve_lines() -> None:
+    """Short enough to be read before anybody decides whether to read on."""
+    assert len(blocks("python")[0].splitlines()) == 12
+
+
+def test_the_first_example_runs_as_pasted(project: tuple[Path, dict[str, str]]) -> None:
+    """Nothing but the package: no server, no setting. Only the install line is left out."""
+    folder, environment = project
+    commands = blocks("sh")[0].splitlines()
+    assert commands.pop(0).startswith("pip install")
+    script = "set -m\n" + "\n".join(commands) + "\nwait\n"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "Hello, Ada!" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_other_examples_run(redis_url: str, namespace: str) -> None:
+    """Each Python block runs, with the address of a server that is there."""
+    for code in blocks("python")[1:]:
+        there = code.replace("redis://localhost:6379", f"{redis_url}?ns={namespace}")
+        assert there != code
+        exec(compile(there, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
+
+
+# -- what exists is written down -----------------------------------------------------------------
+
+
+def commands(group: click.Group, words: str = "coordq") -> Iterator[str]:
+    """Every command, as it is typed."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{words} {name}")
+        else:
+            yield f"{words} {name}"
+
+
+@pytest.mark.parametrize("command", list(commands(cli)))
+def test_every_command_is_documented(command: str) -> None:
+    """A command that the README does not name is found by nobody."""
+    assert f"`{command}`" in README
+
+
+def settings() -> set[str]:
+    """Every environment variable that the package reads by name."""
+    source = "\n".join(
+        path.read_text()
+        for folder in ("coordq", "workers")
+        for path in (ROOT / folder).rglob("*.py")
+        if "bench" not in path.parts
+    )
+    read = re.findall(r'(?:settings\.get\(|^SETTING: Final = )"(\w+)"', source, re.MULTILINE)
+    return {f"COORDQ_{name}" for name in read} | set(re.findall(r'"(COORDQ_[A-Z_]+[A-Z])"', source))
+
+
+@pytest.mark.parametrize("setting", sorted(settings()))
+def test_every_setting_is_documented(setting: str) -> None:
+    """Whatever changes how coordq behaves can be looked up."""
+    assert f"`{setting}`" in ALL_WORDS
+
+
+def test_every_verb_is_documented() -> None:
+    """Each verb of the work door is in the client's README."""
+    text = (ROOT / "coordq" / "client" / "README.md").read_text()
+    verbs = [verb for verb in vars(Work) if not verb.startswith("_")]
+
+    assert [verb for verb in verbs if f"`{verb}`" not in text] == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Links between documents, and the headings they point at."""
+    for path in DOCUMENTS:
+        for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", path.read_text()):
+            found = (path.parent / target).resolve() if target else path
+            file = found / "README.md" if found.is_dir() else found
+            assert file.exists(), f"{path.name}: {target}"
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE) if heading else []
+            assert not heading or heading in [text.lower().replace(" ", "-") for text in headings]
+
+
+def test_documents_name_no_machine() -> None:
+    """No paths of somebody's home, no private hosts: the documents are everybody's."""
+    found = re.findall(r"(?<![\w.])/(?:home|root|Users|work|tmp)/\w+", ALL_WORDS)
+
+    assert found == []
+
+
+# -- what is made is up to date ------------------------------------------------------------------
+
+
+def first_line(doc: str | None) -> str:
+    """The first paragraph of a docstring, on one line, safe inside a table."""
+    return " ".join((doc or "").split("\n\n")[0].split()).replace("|", "\\|")
+
+
+def states() -> str:
+    """The state diagram."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for state, events in NEXT.items():
+        for event, then in events.items():
+            arrows.setdefault((state.value, then.value), []).append(event)
+    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> ready", "    [*] --> scheduled"]
+    lines += [f"    {a} --> {b}: {', '.join(names)}" for (a, b), names in arrows.items()]
+    lines += [f"    {state.value} --> [*]" for state in sorted(TERMINAL)]
+    return "\n".join([*lines, "```"])
+
+
+def key_table() -> str:
+    """Every key with its type."""
+    rows = []
+    for name, function in inspect.getmembers(keys, inspect.isfunction):
+        if name != "root":
+            words = [f"<{word}>" for word in list(inspect.signature(function).parameters)[1:]]
+            rows.append(f"| `{function('', *words)}` | {first_line(function.__doc__)} |")
+    return "\n".join(["| key | holds |", "|---|---|", *sorted(rows)])
+
+
+def error_table() -> str:
+    """Every error, parents before children."""
+
+    def below(kind: type[errors.CoordqError], depth: int) -> Iterator[str]:
+        for child in sorted(kind.__subclasses__(), key=lambda one: one.__name__):
+            if child.__module__ == errors.__name__:
+                indent = "&nbsp;&nbsp;" * depth
+                said = first_line(child.__doc__)
+                name = f"{indent}`{child.__name__}`"
+                yield f"| `{child.code}` | {name} | {child.exit_code} | {said} |"
+                yield from below(child, depth + 1)
+
+    return "\n".join(
+        ["| code | error | exit | means |", "|---|---|---|---|", *below(errors.CoordqError, 0)]
+    )
+
+
+def script_table() -> str:
+    """Every script, in the first sentence of its header."""
+    rows = []
+    for path in sorted((ROOT / "lua").rglob("*.lua")):
+        name = path.relative_to(ROOT / "lua").with_suffix("")
+        header = path.read_text().split("]]")[0]
+        said = header.split("\n\n")[0].partition(":")[2]
+        rows.append(f"| `{name}` | {' '.join(said.split())} |")
+    return "\n".join(["| script | does |", "|---|---|", *rows])
+
+
+MADE: dict[str, Callable[[], str]] = {
+    "coordq/work/README.md": states,
+    "coordq/engine/README.md": key_table,
+    "coordq/client/README.md": error_table,
+    "lua/README.md": script_table,
+}
+_SECTION = re.compile(r"(<!-- made from [^>]*-->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_from_code_is_up_to_date(name: str) -> None:
+    """A table that was right once is worse than none: with REWRITE=1 it is written anew."""
+    path = ROOT / name
+    text = path.read_text()
+    fresh = _SECTION.sub(lambda found: f"{found[1]}\n{MADE[name]()}\n\n{found[3]}", text)
+    if os.environ.get("REWRITE"):
+        path.write_text(fresh)
+        return
+
+    assert fresh == text, f"{name} is out of date: run REWRITE=1 pytest {Path(__file__).name}"
+
+
+def test_every_error_code_is_unique() -> None:
+    """A code stands for one thing, and lists of errors are complete."""
+    kinds: list[Any] = [
+        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if hasattr(kind, "code")
+    ]
+
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    for kind in kinds[1:]:
+        assert kind.__doc__, kind.__name__
+        assert f"`{kind.code}`" in ALL_WORDS or kind is errors.CoordqError
