@@ -20,32 +20,29 @@ import signal
 import socket
 import struct
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from coordq.errors import CoordqError, InvalidAgent
+from coordq.errors import InvalidAgent
 from coordq.runtime.verdict import Crashed
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
-from coordq.work.spec import read_spec, write_spec
+from coordq.work.spec import write_spec
 
 if TYPE_CHECKING:
-    from coordq.work.agent import Handler
     from coordq.work.context import Reporter
 
 FRAME_MAX: Final = 256 * 1024 * 1024
 EXIT_S: Final = 2.0
 """How long the process may take to exit after its last word."""
 THREADS: Final = 4
-_LENGTH: Final = struct.Struct(">I")
+LENGTH: Final = struct.Struct(">I")
 _ROOT: Final = str(Path(__file__).resolve().parents[2])
 # Finds coordq where the worker found it, also in a checkout that is not installed.
 _START: Final = (
-    "import sys; sys.path.append(sys.argv[2]); from coordq.runtime.isolate import main; main()"
+    "import sys; sys.path.append(sys.argv[2]); from coordq.runtime.apart import main; main()"
 )
 
 
@@ -63,12 +60,10 @@ class Isolation:
     shards: int = 1
 
 
-def _frame(message: list[Any]) -> bytes:
+def frame(message: list[Any]) -> bytes:
+    """A message as it travels: its length, then JSON."""
     body = json.dumps(message, ensure_ascii=False).encode(errors="replace")
-    return _LENGTH.pack(len(body)) + body
-
-
-# The worker's side
+    return LENGTH.pack(len(body)) + body
 
 
 async def run_apart(
@@ -100,7 +95,7 @@ async def run_apart(
     writer: asyncio.StreamWriter | None = None
     try:
         reader, writer = await asyncio.open_connection(sock=ours)
-        writer.write(_frame(["job", _job(claim, isolation, remaining_s, result_max)]))
+        writer.write(frame(["job", _job(claim, isolation, remaining_s, result_max)]))
         return await _listen(reader, claim, reporter, process)
     finally:
         if writer is not None:
@@ -155,7 +150,7 @@ async def _listen(
 async def _receive(reader: asyncio.StreamReader) -> Any:
     """The next message; None when the process has hung up."""
     try:
-        (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
         return json.loads(await reader.readexactly(size)) if size <= FRAME_MAX else None
     except (asyncio.IncompleteReadError, ConnectionError, ValueError):
         return None
@@ -164,112 +159,3 @@ async def _receive(reader: asyncio.StreamReader) -> Any:
 def _kill_group(leader: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-
-
-# The process's side
-
-
-class _Wire:
-    """Tells the worker; from any thread. Is the run's reporter."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._lock = threading.Lock()
-
-    def say(self, *message: Any) -> None:
-        with self._lock:
-            self._sock.sendall(_frame(list(message)))
-
-    def progress(self, _: Any, done: float, total: float | None, message: str, /) -> None:
-        self.say("progress", done, total, message)
-
-    def log(self, _: Any, line: str, /) -> None:
-        self.say("log", line)
-
-
-def _read_job(sock: socket.socket) -> dict[str, Any]:
-    with sock.makefile("rb") as stream:
-        (size,) = _LENGTH.unpack(stream.read(_LENGTH.size))
-        job: dict[str, Any] = json.loads(stream.read(size))[1]
-    return job
-
-
-def _die_with_worker(sock: socket.socket) -> None:
-    """Wait for the worker to hang up, then end this process and all that it started."""
-    while True:
-        try:
-            if sock.recv(1):
-                continue
-        except OSError:
-            pass
-        os.killpg(0, signal.SIGKILL)
-
-
-async def _run(job: dict[str, Any], wire: _Wire) -> Outcome:
-    from coordq.runtime.clients import Clients
-    from coordq.runtime.executor import Executor
-
-    claim = _claim(job)
-    handler = _load(job["targets"], claim.name)
-    clients: list[Clients] = []
-
-    def provide(asynchronous: bool, /) -> Any:  # noqa: FBT001 - as ClientProvider wants it
-        if not clients:
-            clients.append(Clients(_whereabouts(job)))
-        return clients[0].get(asynchronous)
-
-    executor = Executor(
-        {handler.name: handler},
-        reporter=wire,
-        provider=provide,
-        threads=THREADS,
-        result_max=job["result_max"],
-    )
-    await executor.boot()
-    outcome = await executor.run(claim)
-    await executor.close()
-    for made in clients:
-        await made.close()
-    assert outcome is not None
-    return outcome
-
-
-def _claim(job: dict[str, Any]) -> Claim:
-    spec = read_spec(job["spec"].encode())
-    numbers = (job["fence"], job["version"], job["attempt"], job["strikes"])
-    return Claim(job["id"], *numbers, spec, job["args"].encode(), job["member"])
-
-
-def _load(targets: Sequence[str], name: str) -> Handler:
-    """The task's handler, to be run right here. Raises InvalidAgent."""
-    from coordq.runtime.loader import load
-
-    for agent in load(targets).agents:
-        if name in agent.handlers:
-            handler = agent.handlers[name]
-            handler.isolation = "none"
-            return handler
-    raise InvalidAgent(f"a fresh process found no task {name!r} in {', '.join(targets)}.")
-
-
-def _whereabouts(job: dict[str, Any]) -> Any:
-    """What `Clients` wants to know of the worker's engine."""
-    from coordq.engine.address import parse
-
-    address = parse(job["url"], namespace=job["namespace"])
-    return SimpleNamespace(address=address, shards=job["shards"])
-
-
-def main() -> None:
-    """Run the one task that the worker hands over the inherited socket."""
-    sock = socket.socket(fileno=int(sys.argv[1]))
-    sock.set_inheritable(False)
-    job = _read_job(sock)
-    threading.Thread(target=_die_with_worker, args=(sock,), daemon=True).start()
-    wire = _Wire(sock)
-    try:
-        outcome = asyncio.run(_run(job, wire))
-    except CoordqError as error:
-        wire.say("unloadable", str(error))
-    else:
-        wire.say("outcome", outcome.kind, outcome.body.decode(), outcome.delay_ms)

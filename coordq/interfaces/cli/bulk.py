@@ -20,8 +20,8 @@ import click
 
 from coordq.clock import monotonic
 from coordq.errors import CoordqError, InvalidArguments, InvalidInput
-from coordq.interfaces.cli.enqueue import from_file
 from coordq.interfaces.cli.session import Session
+from coordq.interfaces.cli.wishes import from_file
 from coordq.interfaces.table import say, show_json
 from coordq.interfaces.words import count, printable
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
 import click
@@ -12,6 +11,7 @@ from coordq.interfaces.cli.group import Command
 from coordq.interfaces.cli.pairs import read_arguments
 from coordq.interfaces.cli.params import MOMENT, PAIR, SPAN, WAITS
 from coordq.interfaces.cli.session import Function, Session, common
+from coordq.interfaces.cli.wishes import to_options
 from coordq.interfaces.table import say, show_json
 from coordq.interfaces.words import as_text
 
@@ -132,49 +132,3 @@ def _enqueue_one(
         if not handle.created:
             say("coordq: a task with this key or id is already there; this is its id.", err=True)
         say(handle.id)
-
-
-def to_options(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments for `work.enqueue` out of what the command line gave."""
-    options = {key: value for key, value in chosen.items() if value not in {None, ()}}
-    renamed = {"capability": "capabilities", "wait_for_room": "wait", "header": "headers"}
-    for here, there in renamed.items():
-        if here in options:
-            options[there] = options.pop(here)
-    if "headers" in options:
-        options["headers"] = dict(options["headers"])
-    if "backoff" in options:
-        from coordq.work.backoff import Backoff
-
-        options["backoff"] = Backoff.steps(options["backoff"], jitter="none")
-    return options
-
-
-TIMES: Final = (
-    "delay",
-    "unique_for",
-    "timeout",
-    "expires",
-    "total_timeout",
-    "result_ttl",
-    "wait",
-)
-
-
-def from_file(given: dict[str, Any]) -> dict[str, Any]:
-    """Options of one line of a file: as `work.enqueue` takes them, and with "5m" for 300.
-
-    Raises click.BadParameter for text that is no time; the rest is checked by the client.
-    """
-    options = dict(given)
-    for key in TIMES:
-        if isinstance(options.get(key), str):
-            options[key] = SPAN.convert(options[key], None, None)
-    if isinstance(options.get("at"), str):
-        at: datetime | float = MOMENT.convert(options["at"], None, None)
-        options["at"] = at
-    if isinstance(options.get("backoff"), str):
-        options |= to_options({"backoff": WAITS.convert(options["backoff"], None, None)})
-    if isinstance(options.get("capabilities"), list):
-        options["capabilities"] = tuple(options["capabilities"])
-    return options
