@@ -22,6 +22,7 @@ from coordq import errors
 from coordq.client.work import Work
 from coordq.engine import keys
 from coordq.interfaces.cli.root import cli
+from coordq.work import hints
 from coordq.work.task import NEXT, TERMINAL
 
 ROOT = Path(__file__).parents[2]
@@ -185,7 +186,7 @@ def error_table() -> str:
 
     def below(kind: type[errors.CoordqError], depth: int) -> Iterator[str]:
         for child in sorted(kind.__subclasses__(), key=lambda one: one.__name__):
-            if child.__module__ == errors.__name__:
+            if child.__module__ in {errors.__name__, hints.__name__}:
                 indent = "&nbsp;&nbsp;" * depth
                 said = first_line(child.__doc__)
                 name = f"{indent}`{child.__name__}`"
