@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 PREFIX = "COORDQ_"
 
@@ -13,5 +14,13 @@ def get(name: str, default: str | None = None) -> str | None:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """What a child process inherits: all of our environment, and `changes`."""
-    return {**os.environ, **changes}
+    """What a child process inherits: our environment, `changes`, and where coordq is.
+
+    The last matters in a checkout that is not installed: a child finds coordq where we found it.
+    """
+    values = {**os.environ, **changes}
+    home = Path(__file__).resolve().parents[1]
+    if home.name not in {"site-packages", "dist-packages"}:
+        known = values.get("PYTHONPATH")
+        values["PYTHONPATH"] = f"{known}{os.pathsep}{home}" if known else str(home)
+    return values

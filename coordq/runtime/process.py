@@ -10,11 +10,9 @@ import subprocess
 import sys
 import threading
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-import coordq
-from coordq import clock
+from coordq import clock, settings
 from coordq.runtime.control import Control, Message
 from coordq.runtime.ledger import Held, Ledger, Mark, Word
 from coordq.runtime.worker import WorkerSettings
@@ -159,7 +157,7 @@ class ChildProcess:
 
 def _start(command: list[str], inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
     """Not asyncio's subprocess: its watchers differ by version and loop, and no pipe is needed."""
-    return subprocess.Popen(command, pass_fds=inherited, env=_environment())
+    return subprocess.Popen(command, pass_fds=inherited, env=settings.environment())
 
 
 async def _readable(fd: int) -> None:
@@ -183,14 +181,3 @@ async def _joined(popen: subprocess.Popen[bytes]) -> None:
 
     threading.Thread(target=wait, daemon=True).start()
     await ended.wait()
-
-
-def _environment() -> dict[str, str] | None:
-    """Lets the child find coordq where the parent found it, also in a checkout not installed."""
-    root = str(Path(coordq.__path__[0]).resolve().parent)
-    if root not in {str(Path(entry or ".").resolve()) for entry in sys.path}:
-        return None
-    if Path(root).name in {"site-packages", "dist-packages"}:
-        return None
-    known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{known}{os.pathsep}{root}" if known else root}

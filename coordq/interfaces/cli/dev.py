@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-import coordq
+from coordq import settings
 from coordq.errors import CoordqError, InvalidInput
 from coordq.interfaces.cli.failure import INTERRUPTED
 from coordq.interfaces.cli.group import Command
@@ -117,14 +117,11 @@ def _worker(
 
 
 def _environment(session: Session, client: Client) -> dict[str, str]:
-    """Ours, with the Redis we use; and coordq importable, also from a bare checkout."""
-    values = {**os.environ, "COORDQ_NAMESPACE": client.namespace}
+    """Ours, with the Redis we use."""
+    chosen = {"COORDQ_NAMESPACE": client.namespace}
     if session.url:
-        values["COORDQ_URL"] = session.url
-    home = str(Path(coordq.__path__[0]).resolve().parent)
-    if "site-packages" not in home:
-        values["PYTHONPATH"] = os.pathsep.join(filter(None, [home, values.get("PYTHONPATH")]))
-    return values
+        chosen["COORDQ_URL"] = session.url
+    return settings.environment(**chosen)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
