@@ -1,0 +1,434 @@
+"""The queue against a model of a few lines: whatever is done in whatever order, they agree.
+
+Hypothesis makes up sequences of operations, on a real server, and when the two disagree it finds the
+shortest sequence that shows it. After every step each record is compared with the model, and the
+auditor recounts counters, lines, leases, due moments, dead letters and unique keys.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from coordq.engine.connection import open_engine
+from coordq.errors import Conflict
+from coordq.work.claim import Claim
+from coordq.work.enqueue import Order, Receipt
+from coordq.work.finish import LETTERS, Outcome
+from coordq.work.task import TERMINAL, State
+from tests.servers import Server, binary_on_path, bundled_binary
+from tests.work.desk import Desk, ask, error, order
+
+QUEUES = ("a", "b")
+STRIKES_MAX = 3
+any_of = st.integers(0, 10_000)
+"""Which one, of however many there are."""
+
+
+@dataclass(slots=True)
+class Model:
+    """What a task should be."""
+
+    order: Order
+    state: State
+    attempt: int = 0
+    strikes: int = 0
+    fence: int = 0
+    asked: str = ""
+    """x: to be cancelled, k: over its total time."""
+    version: int = 1
+
+    @property
+    def queue(self) -> str:
+        return self.order.template.spec.queue
+
+    @property
+    def unique(self) -> str:
+        return self.order.template.spec.unique
+
+    def go(self, state: State) -> None:
+        """A transition."""
+        self.state = state
+        self.version += 1
+
+
+class Queues(RuleBasedStateMachine):
+    """Everything that may be done to tasks, and what should become of them."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine = open_engine(self.url, namespace=f"m-{secrets.token_hex(6)}")
+        self.desk = Desk(self.engine)
+        self.tasks: dict[str, Model] = {}
+        self.holders: dict[str, str] = {}
+        self.held: list[Claim] = []
+        self.committed: set[str] = set()
+        self.last_fence = 0
+        self.paused: set[str] = set()
+        self.high = dict.fromkeys(QUEUES, 0)
+
+    def teardown(self) -> None:
+        names = list(self.desk.names())
+        if names:
+            self.desk.redis("UNLINK", *names)
+        self.engine.close()
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def some(self, number: int, *states: State) -> Model | None:
+        """One of the tasks in these states."""
+        found = [each for each in self.tasks.values() if each.state in states]
+        return found[number % len(found)] if found else None
+
+    def claim_of(self, model: Model) -> Claim:
+        """The claim on a running task."""
+        return next(
+            each
+            for each in self.held
+            if (each.id, each.fence) == (model.order.id, model.fence)
+        )
+
+    def end(self, model: Model, state: State) -> None:
+        """A task ends, and its unique key is free."""
+        model.go(state)
+        if self.holders.get(model.unique) == model.order.id:
+            del self.holders[model.unique]
+
+    def back(self, model: Model, state: State) -> None:
+        """A task is to run again, unless somebody has called it off."""
+        if "x" in model.asked:
+            self.end(model, State.CANCELLED)
+        elif "k" in model.asked:
+            self.end(model, State.FAILED)
+        else:
+            model.go(state)
+
+    def started(self, claims: tuple[Claim, ...]) -> None:
+        """Tasks were handed out."""
+        for each in claims:
+            model = self.tasks[each.id]
+            assert model.state is State.READY
+            assert each.fence > self.last_fence
+            self.last_fence = each.fence
+            model.go(State.RUNNING)
+            model.attempt += 1
+            model.fence = each.fence
+            assert (each.attempt, each.strikes) == (model.attempt, model.strikes)
+            assert (each.version, each.args) == (model.version, model.order.args)
+            self.held.append(each)
+
+    def backlog(self, queue: str) -> int:
+        """How many of a queue wait."""
+        waiting = {State.READY, State.SCHEDULED}
+        return sum(each.queue == queue and each.state in waiting for each in self.tasks.values())
+
+    # -- producers -----------------------------------------------------------------------------
+
+    @rule(
+        queue=st.sampled_from(QUEUES),
+        priority=st.sampled_from(("critical", "normal", "low")),
+        delay=st.sampled_from((0, 0, 600)),
+        unique=st.sampled_from((None, None, "u", "v")),
+        size=st.sampled_from((1, 1, 3000)),
+        limits=st.booleans(),
+        mode=st.sampled_from(("wait", "refuse", "force")),
+    )
+    def enqueue(self, mode: str, size: int, *, limits: bool, **options: Any) -> None:
+        """One task."""
+        times = {"expires": 9000, "total_timeout": 90_000} if limits else {}
+        made = order("job", {"text": "x" * size}, **options, **times)
+        queue, unique = options["queue"], made.template.spec.unique
+        high = self.high[queue]
+        full = mode != "force" and high and self.backlog(queue) >= high
+        if full and mode == "refuse":
+            mode = "wait"
+        receipt = self.desk.place(made, on_full=mode)
+        if full:
+            assert receipt.no_room
+        elif unique and unique in self.holders:
+            assert receipt == Receipt(self.holders[unique], created=False)
+        else:
+            assert receipt == Receipt(made.id)
+            state = State.SCHEDULED if options["delay"] else State.READY
+            self.tasks[made.id] = Model(made, state)
+            if unique:
+                self.holders[unique] = made.id
+
+    @precondition(lambda self: self.tasks)
+    @rule(number=any_of, together=st.booleans())
+    def enqueue_again(self, number: int, *, together: bool) -> None:
+        """A reply was lost, some time ago, of one or of several."""
+        known = list(self.tasks.values())
+        if together:
+            orders = [each.order for each in known[: number % 7 + 1]]
+            assert self.desk.place_all(orders) == [Receipt(each.id) for each in orders]
+        else:
+            again = known[number % len(known)].order
+            assert self.desk.place(again) == Receipt(again.id)
+
+    # -- workers -------------------------------------------------------------------------------
+
+    @rule(want=st.integers(1, 5), queues=st.sampled_from(("a", "b", "a b", "b a")))
+    def claim(self, want: int, queues: str) -> None:
+        """The best of them, as many as there are."""
+        open_to = {name for name in queues.split() if name not in self.paused}
+        ready = [
+            each
+            for each in self.tasks.values()
+            if each.state is State.READY and each.queue in open_to
+        ]
+        claims = self.desk.claim(want, queues=queues).claims
+        assert len(claims) == min(want, len(ready))
+        assert {each.queue for each in claims} <= open_to
+        self.started(claims)
+
+    @rule(number=any_of, stale=st.booleans())
+    def claim_one(self, number: int, *, stale: bool) -> None:
+        """A browsed one."""
+        model = self.some(number, *State)
+        if model is None:
+            return
+        version = model.version - 1 if stale else model.version
+        try:
+            claim = self.desk.take_one(model.order.id, version)
+        except Conflict as conflict:
+            assert stale or model.state is not State.READY
+            assert (conflict.state, conflict.version) == (model.state.value, model.version)
+        else:
+            assert not stale
+            self.started((claim,))
+
+    @precondition(lambda self: self.held)
+    @rule(number=any_of, kind=st.sampled_from(tuple(LETTERS)), want=st.integers(0, 2))
+    def finish(self, number: int, kind: str, want: int) -> None:
+        """An outcome by any claim there ever was: held, committed before, or lost."""
+        claim = self.held[number % len(self.held)]
+        model = self.tasks.get(claim.id)
+        outcome = Outcome(kind, claim.id, claim.fence, error(), 600_000)
+        then = ask(want, queues="a b") if want else None
+        done = self.desk.finish(outcome, then=then)
+        (verdict,) = done.verdicts
+        if model is None:
+            assert verdict == "stale"
+        elif model.state is State.RUNNING and model.fence == claim.fence:
+            assert verdict == "ok"
+            assert claim.member not in self.committed
+            self.committed.add(claim.member)
+            self.ended(model, kind)
+        elif model.fence == claim.fence:
+            assert verdict == "duplicate"
+            assert claim.member in self.committed
+        else:
+            assert verdict == "stale"
+        self.started(done.claimed.claims)
+
+    def ended(self, model: Model, kind: str) -> None:
+        """What an outcome does."""
+        if kind in {"snooze", "release"}:
+            model.attempt -= 1
+        if kind == "succeeded":
+            self.end(model, State.SUCCEEDED)
+        elif kind == "failed":
+            self.end(model, State.FAILED)
+        elif kind == "cancelled":
+            self.end(model, State.FAILED if "k" in model.asked else State.CANCELLED)
+        else:
+            self.back(model, State.READY if kind == "release" else State.SCHEDULED)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def beat(self) -> None:
+        """A beat names what is lost and what shall be cancelled."""
+        recent = self.held[-20:]
+        beaten = self.desk.beat(*recent)
+        running = {
+            f"{each.order.id}|{each.fence}": each
+            for each in self.tasks.values()
+            if each.state is State.RUNNING
+        }
+        members = [each.member for each in recent]
+        assert list(beaten.lost) == [each for each in members if each not in running]
+        called_off = [each for each in members if each in running and running[each].asked]
+        assert list(beaten.cancelled) == called_off
+
+    @rule(number=any_of, crash=st.sampled_from(("lapse", "crash", "shutdown")))
+    def lose(self, number: int, crash: str) -> None:
+        """A claim ends without an outcome."""
+        model = self.some(number, State.RUNNING)
+        if model is None:
+            return
+        claim = self.claim_of(model)
+        if crash == "lapse":
+            self.desk.redis("ZREM", self.desk.key("workers"), "w1")
+            self.desk.redis("DEL", self.desk.key("grace"))
+            self.desk.lapse(claim)
+            assert self.desk.reap().amount == 1
+        else:
+            assert self.desk.release(claim, reason=crash) == 1
+        model.attempt -= 1
+        model.fence = 0
+        if crash != "shutdown":
+            model.strikes += 1
+        if model.strikes >= STRIKES_MAX and not model.asked:
+            self.end(model, State.FAILED)
+        else:
+            self.back(model, State.READY)
+
+    # -- everybody else ------------------------------------------------------------------------
+
+    @rule(number=any_of)
+    def cancel(self, number: int) -> None:
+        """Whatever state it is in."""
+        model = self.some(number, *State)
+        if model is None:
+            return
+        done = self.desk.cancel(model.order.id)
+        if model.state in {State.READY, State.SCHEDULED}:
+            self.end(model, State.CANCELLED)
+        elif model.state is State.RUNNING and "x" not in model.asked:
+            model.asked += "x"
+        assert done.state is model.state
+
+    @rule(number=any_of)
+    def requeue(self, number: int) -> None:
+        """It starts over."""
+        model = self.some(number, *State)
+        if model is None:
+            return
+        (answer,) = self.desk.requeue(model.order.id)
+        if model.state not in {State.FAILED, State.CANCELLED, State.SCHEDULED}:
+            assert answer == model.state.value
+            return
+        assert answer == "ok"
+        model.go(State.READY)
+        model.attempt, model.strikes, model.fence, model.asked = 0, 0, 0, ""
+        if model.unique:
+            self.holders.setdefault(model.unique, model.order.id)
+
+    @rule(number=any_of)
+    def forget(self, number: int) -> None:
+        """An ended task is deleted, a living one is not."""
+        model = self.some(number, *State)
+        if model is None:
+            return
+        gone = self.desk.forget(model.order.id)
+        assert gone == (model.state in TERMINAL)
+        if gone:
+            del self.tasks[model.order.id]
+
+    @rule(number=any_of)
+    def promote(self, number: int) -> None:
+        """Time passes for one scheduled task."""
+        model = self.some(number, State.SCHEDULED)
+        if model is None:
+            return
+        self.desk.make_due(model.order.id)
+        self.desk.promote()
+        model.go(State.READY)
+
+    @rule(number=any_of, what=st.sampled_from(("x", "y", "xy", "yx")))
+    def time_out(self, number: int, what: str) -> None:
+        """Time passes for the limits of a task that has some, as far as they still count."""
+        model = self.some(number, State.READY, State.SCHEDULED, State.RUNNING)
+        if model is None or not model.order.template.spec.total_ms:
+            return
+        members = [f"{letter}{model.order.id}" for letter in what]
+        still = [each for each in members if self.desk.redis("ZSCORE", self.desk.key("due"), each)]
+        for age, member in enumerate(reversed(still), start=1):
+            self.desk.make_due(member, ago_ms=age * 10)
+        self.desk.promote()
+        if not still:
+            return
+        waits = model.state in {State.READY, State.SCHEDULED}
+        if waits:
+            self.end(model, State.FAILED)
+        elif any(each.startswith("y") for each in still):
+            model.asked += "k"
+
+    @rule(queue=st.sampled_from(QUEUES))
+    def purge(self, queue: str) -> None:
+        """Whatever waits there."""
+        doomed = [
+            each
+            for each in self.tasks.values()
+            if each.queue == queue and each.state in {State.READY, State.SCHEDULED}
+        ]
+        assert self.desk.purge(queue) == (len(doomed), False)
+        for each in doomed:
+            self.end(each, State.CANCELLED)
+
+    @rule(queue=st.sampled_from(QUEUES), paused=st.booleans())
+    def pause(self, queue: str, *, paused: bool) -> None:
+        """And resume."""
+        self.desk.configure(queue, paused=paused)
+        (self.paused.add if paused else self.paused.discard)(queue)
+
+    @rule(queue=st.sampled_from(QUEUES), high=st.sampled_from((0, 3, 6)), strict=st.booleans())
+    def limit(self, queue: str, high: int, *, strict: bool) -> None:
+        """And rank otherwise."""
+        self.desk.configure(queue, high=high, strict=strict)
+        self.high[queue] = high
+
+    # -- what must hold ------------------------------------------------------------------------
+
+    @invariant()
+    def records_are_as_the_model_says(self) -> None:
+        """State, version, attempts, strikes and fence."""
+        for task_id, model in self.tasks.items():
+            task = self.desk.task(task_id)
+            assert (task.state, task.version) == (model.state, model.version)
+            assert (task.attempt, task.strikes) == (model.attempt, model.strikes)
+            assert task.fence == model.fence
+
+    @invariant()
+    def unique_keys_are_held_by_whom_the_model_says(self) -> None:
+        """Freed exactly when due."""
+        for digest in {each.unique for each in self.tasks.values() if each.unique}:
+            holder = self.desk.redis("GET", self.desk.key(f"unique:{digest}"))
+            assert (holder.decode() if holder else None) == self.holders.get(digest)
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        """Recounted."""
+        self.desk.audit()
+
+
+@pytest.fixture(scope="module", params=["bundled", "on PATH"])
+def judged(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Redis 6.2, which embedded:// runs, and what is on PATH."""
+    find: Callable[[], Any] = bundled_binary if request.param == "bundled" else binary_on_path
+    binary = find()
+    if binary is None:
+        pytest.skip(f"no redis-server {request.param}")
+    with Server(binary) as server:
+        yield server.url
+
+
+def test_the_queue_does_what_its_model_does(judged: str, examples: int = 40) -> None:
+    """No task lost, none started twice, one outcome per fence, and books that balance."""
+    machine = type("Judged", (Queues,), {"url": judged})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
