@@ -176,7 +176,7 @@ BROKEN: dict[str, tuple[str, Callable[[Client], object]]] = {
     "line": ("line", lambda client: client.work.enqueue("job")),
     "heads": ("heads", take),
     "queue": ("queue", lambda client: client.work.enqueue("job")),
-    "events": ("events", lambda client: client.work.enqueue("job")),
+    "events": ("events", lambda client: list(client.work.events())),
     "due": ("due", lambda client: client.work.enqueue("job", delay=5)),
     "lease": ("lease", take),
     "dead": ("dead", lambda client: client.work.dead()),
