@@ -128,6 +128,7 @@ class Child:
             claimant=self._name,
             lease_ms=settings.lease_ms,
             chunk=max(1, -(-settings.concurrency // 4)),
+            siblings=settings.processes,
             on_start=self._on_start,
         )
         skills = [_skill(agent) for agent in self._agents]

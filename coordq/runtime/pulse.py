@@ -77,7 +77,7 @@ class Heart:
                 began = clock.monotonic()
                 pause_s = self._settings.beat_s if await self._once(line, shard) else RETRY_S
                 used_s = clock.monotonic() - began
-                await asyncio.sleep(max(0.01, (pause_s - used_s) * random.uniform(0.95, 1.0)))
+                await asyncio.sleep(max(0.01, (pause_s - used_s) * random.uniform(0.98, 1.02)))
         finally:
             await line.close()
 

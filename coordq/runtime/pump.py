@@ -33,8 +33,10 @@ from coordq.runtime.worker import ASKERS
 from coordq.work.claim import Ask, Claimed, claim, routes_key
 from coordq.work.finish import OUTCOMES_MAX, Finished, Outcome, finish
 
-BLOCK_S: Final = 5.0
-"""Marks are hints: one claim in so many seconds is made without."""
+BLOCK_S: Final = 6.0
+"""Marks are hints: a worker makes one claim in so many seconds without, whichever child does."""
+BLOCK_MAX_S: Final = 24.0
+"""So long a child blocks at most: a connection that died silently is not noticed before."""
 PAUSE_S: Final = 1.0
 """After a refusal, at most."""
 LAST_CLAIM_S: Final = 2.0
@@ -60,6 +62,8 @@ class Bench:
     lease_ms: int
     chunk: int
     """How many the wake asker claims at most: a part of a child, so that a burst is shared."""
+    siblings: int
+    """How many children the worker has, this one included."""
     on_start: Callable[[], None]
     """Called when tasks were started."""
 
@@ -177,7 +181,8 @@ class Lane:
         """Wait for a mark. The marks of a busy time are stale, and each costs one empty claim."""
         if self._open:
             marks = self._menu.markers(self._root)
-            await line.block("BZPOPMIN", *marks, timeout_s=BLOCK_S * random.uniform(0.9, 1.0))
+            most_s = min(BLOCK_MAX_S, BLOCK_S * self._bench.siblings)
+            await line.block("BZPOPMIN", *marks, timeout_s=most_s * random.uniform(0.9, 1.0))
 
     async def _complain(self, what: str, error: CoordqError) -> None:
         """Say once that Redis refuses us, and wait a little."""
