@@ -108,8 +108,8 @@ def test_run_waits_for_the_holder_of_a_unique_key(client: Client) -> None:
     first = client.work.enqueue("job", unique="u")
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(client.work.run, "job", unique="u", wait_for=10)
-        held = take_one(client)
-        succeed(client, held, "once")
+        wait_until(lambda: is_awaited(client, first.id))
+        succeed(client, take_one(client), "once")
 
         assert waiting.result(10) == first.result(1) == "once"
 
