@@ -74,7 +74,9 @@ local function set_aside(id, queue, line)
   event(id, 'failed', { version = 0, fence = '0', queue = queue, name = string.sub(line, 2) }, 'foreign-data')
 end
 
-local function take_from(queue, line, amount, tasks)
+-- seen: ids that this call has taken. An id may stand in a line more than once, and its record still
+-- says ready until the call grants it.
+local function take_from(queue, line, amount, tasks, seen)
   local key = KEYS[1] .. 'line:' .. queue .. ':' .. line
   local entries = redis.call('LPOP', key, amount)
   if not entries then
@@ -87,7 +89,7 @@ local function take_from(queue, line, amount, tasks)
   else
     redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
   end
-  local keys, seen = {}, {}
+  local keys = {}
   for i, entry in ipairs(entries) do keys[i] = KEYS[1] .. 't:' .. string.sub(entry, 1, 22) end
   for i, text in ipairs(redis.call('MGET', unpack(keys))) do
     local id = string.sub(entries[i], 1, 22)
@@ -127,13 +129,13 @@ end
 
 -- queues: in the caller's order of preference. served: ' route route ... '. Returns tasks, more.
 local function choose(queues, served, want)
-  local tasks, scanned = {}, 0
+  local tasks, seen, scanned = {}, {}, 0
   for name in string.gmatch(queues, '[^ ]+') do
     while #tasks < want and scanned < SCAN_MAX and not settings_of(name).paused do
       local line, others = best_line(name, served)
       if not line then break end
       local amount = others > 0 and math.min(want - #tasks, 8) or want - #tasks
-      local found = take_from(name, line, amount, tasks)
+      local found = take_from(name, line, amount, tasks, seen)
       scanned = scanned + math.max(1, found)
       if others == 0 and found < amount then break end
     end

@@ -119,7 +119,10 @@ local function place(group, id, args, existing)
     left.tasks, left.bytes = left.tasks - 1, left.bytes - size
   end
   local holder = group.unique ~= '' and held_by(group, id)
-  if holder then return '=' .. holder end
+  if holder then
+    -- this very task may have held the key once, in a call whose reply was lost, and have ended since
+    return redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 1 and '+' or '=' .. holder
+  end
   put(group, id, args, size)
   return '+'
 end

@@ -127,9 +127,6 @@ def _unique(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -
         if digest not in lasting:
             assert holder in tasks, f"the holder of unique:{digest} exists"
             assert tasks[holder].state not in TERMINAL, f"the holder of unique:{digest} lives"
-    for task in tasks.values():
-        if task.spec.unique and not task.spec.unique_ms and task.state not in TERMINAL:
-            assert task.spec.unique in holders, f"the unique key of {task.id} is held"
 
 
 def _belongings(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:

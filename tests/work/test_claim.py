@@ -190,6 +190,20 @@ def test_an_id_that_stands_twice_in_a_line_is_granted_once(desk: Desk) -> None:
     assert desk.claim(10).claims == ()
 
 
+def test_an_id_that_stands_three_times_is_granted_once(desk: Desk) -> None:
+    """Also when the call comes back to the line for more: a second grant would be a second run."""
+    task_id = desk.put()
+    for _ in range(3):
+        desk.release(desk.take_one(task_id))
+
+    for want in (2, 3):
+        claims = desk.claim(want).claims
+        assert [each.id for each in claims] == [task_id]
+        assert desk.redis("ZCARD", desk.key("lease")) == 1
+        desk.release(*claims)
+        desk.release(desk.take_one(task_id))
+
+
 def test_a_thousand_stale_entries_do_not_hold_up_a_claim_for_ever(desk: Desk) -> None:
     """A call looks at a bounded number of entries, and says that there may be more."""
     orders = [order() for _ in range(500)] + [order() for _ in range(500)]

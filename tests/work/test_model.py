@@ -419,7 +419,7 @@ def judged(request: pytest.FixtureRequest) -> Iterator[str]:
         yield server.url
 
 
-def test_the_queue_does_what_its_model_does(judged: str, examples: int = 40) -> None:
+def test_the_queue_does_what_its_model_does(judged: str, examples: int = 60) -> None:
     """No task lost, none started twice, one outcome per fence, and books that balance."""
     machine = type("Judged", (Queues,), {"url": judged})
     run_state_machine_as_test(

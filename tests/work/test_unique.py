@@ -139,6 +139,18 @@ def test_an_enqueue_repeated_after_the_end_leaves_the_key_free(desk: Desk) -> No
     assert not held(desk)
 
 
+def test_an_enqueue_repeated_after_the_key_went_to_another_is_still_the_first(desk: Desk) -> None:
+    """The caller asks what became of its own task, and not who has the key now."""
+    once = order("job", unique="u")
+    desk.place(once)
+    desk.end(desk.take())
+    desk.put("job", unique="u")
+
+    assert desk.place(once) == Receipt(once.id)
+    assert desk.place_all([once]) == [Receipt(once.id)]
+    assert desk.queue().enqueued == 2
+
+
 def test_a_requeued_task_holds_its_key_again(desk: Desk) -> None:
     """It is alive again, so a second one is a duplicate again."""
     first = desk.put("job", unique="u")
