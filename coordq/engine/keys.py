@@ -44,7 +44,7 @@ def queues(root: str) -> str:
 
 
 def routes(root: str) -> str:
-    """Routes with requirements ever used: SET."""
+    """Queues and routes with requirements ever used: SET of `<queue> <route>`."""
     return f"{root}routes"
 
 

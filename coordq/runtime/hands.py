@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from coordq import clock
 from coordq.runtime.ledger import Ledger, Mark, Word
+from coordq.runtime.pace import Pace
 from coordq.runtime.slots import Hold, Slots
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
@@ -66,6 +67,7 @@ class Hands:
         self._reporter = reporter
         self._timeouts_ms = timeouts_ms
         self._suspects = asyncio.Lock()
+        self._pace = Pace()
         self.started = 0
         self._succeeded = 0
         self._failed = 0
@@ -77,9 +79,18 @@ class Hands:
             hold = self._slots.take(claim, mark=Mark.WAITING, deadline_ns=0)
             hold.task = asyncio.create_task(self._run_suspect(hold, deliver))
         else:
-            deadline_ns = self._deadline_ns(claim)
-            hold = self._slots.take(claim, mark=Mark.RUNNING, deadline_ns=deadline_ns)
-            hold.task = asyncio.create_task(self._run(hold, deliver))
+            timed = claim.spec.timeout_ms or claim.name in self._timeouts_ms
+            mark = Mark.WAITING if timed else Mark.RUNNING
+            hold = self._slots.take(claim, mark=mark, deadline_ns=0)
+            self._pace.start(lambda: self._begin(hold, deliver))
+
+    def _begin(self, hold: Hold, deliver: Deliver) -> None:
+        """Its turn has come."""
+        if hold.waiting:
+            hold.waiting = False
+            deadline_ns = self._deadline_ns(hold.claim)
+            self._slots.remark(hold, mark=Mark.RUNNING, deadline_ns=deadline_ns)
+        hold.task = asyncio.create_task(self._run(hold, deliver))
 
     def decline(self, claim: Claim, deliver: Deliver) -> None:
         """Take a claim only to give it back: it came while we were closing."""
@@ -88,9 +99,11 @@ class Hands:
 
     def cancel(self, hold: Hold, reason: str) -> None:
         """Tell a handler to stop. The first reason counts, unless the claim is lost."""
-        if hold.ended or hold.task is None or hold.reason in {reason, "lost"}:
+        if hold.ended or hold.reason in {reason, "lost"}:
             return
         hold.reason = reason
+        if hold.task is None:
+            return  # it sees the reason when its turn comes
         if hold.waiting:
             hold.task.cancel()
         else:
@@ -125,6 +138,9 @@ class Hands:
     async def _run(self, hold: Hold, deliver: Deliver) -> None:
         claim = hold.claim
         outcome = None
+        if hold.reason:  # told to stop before its first step
+            self._end(hold, None, deliver)
+            return
         try:
             outcome = await self._executor.run(claim)
         except asyncio.CancelledError:

@@ -11,6 +11,8 @@ from coordq.engine import keys
 from coordq.work.claim import serve, serves
 
 DEFAULT_QUEUE: Final = "default"
+ANY_ROUTE: Final = "*"
+"""Marked when a requirement turns up that nobody has met before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Menu:
         self.routes_version = version
         self._required = sorted(
             route
-            for route in routes
+            for route in set(routes)
             if any(
                 serves(route, skill.names, skill.role, skill.capabilities) for skill in self._skills
             )
@@ -66,7 +68,7 @@ class Menu:
         return [
             keys.marker(root, queue, route)
             for queue, _ in self._queues
-            for route in (*self._plain, *self._required)
+            for route in (*self._plain, *self._required, ANY_ROUTE)
         ]
 
 

@@ -30,7 +30,7 @@ from coordq.runtime.limits import Limits
 from coordq.runtime.menu import Menu
 from coordq.runtime.slots import Hold, Slots
 from coordq.runtime.worker import ASKERS
-from coordq.work.claim import Ask, Claimed, claim, routes_key
+from coordq.work.claim import Ask, Claimed, claim, read_route, routes_key
 from coordq.work.finish import OUTCOMES_MAX, Finished, Outcome, finish
 
 BLOCK_S: Final = 6.0
@@ -175,7 +175,7 @@ class Lane:
 
     async def _learn(self, line: Line, version: int) -> None:
         members = await line.execute("SMEMBERS", routes_key(self._root))
-        self._menu.learn((member.decode() for member in members), version=version)
+        self._menu.learn(map(read_route, members), version=version)
 
     async def _block(self, line: Line) -> None:
         """Wait for a mark. The marks of a busy time are stale, and each costs one empty claim."""
@@ -272,6 +272,10 @@ class Lane:
             self._slots.unreserve(extra)
         self._give_back(batch, finished)
         claims = self._absorb(finished.claimed) if finished is not None and want else -1
+        if finished is not None and want:
+            version = finished.claimed.routes_version
+            if version != self._menu.routes_version:
+                await self._learn(line, version)
         self._slots.settle()
         for answer in probes:
             if not answer.done():

@@ -159,5 +159,10 @@ def claim_one(
 
 
 def routes_key(root: str) -> str:
-    """Where the routes with requirements are listed: a SET, read with SMEMBERS."""
+    """Where the routes with requirements are listed: a SET, read with SMEMBERS and `read_route`."""
     return keys.routes(root)
+
+
+def read_route(member: bytes) -> str:
+    """The route in a member of that set, which names the queue too."""
+    return member.decode().partition(" ")[2]

@@ -158,13 +158,15 @@ local function schedule(group)
   if group.delay_ms > 0 and string.sub(head, -22) == group.ids[1] then mark(group.queue, group.line, 1) end
 end
 
--- A requirement that nobody has met before: every live worker looks whether it can serve it.
-local function learn_route(route)
-  if redis.call('SADD', KEYS[1] .. 'routes', route) == 0 then return end
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1] .. 'workers', now - 60000, '+inf')) do
-    redis.call('RPUSH', KEYS[1] .. 'inbox:' .. worker, '{"do":"routes"}')
-    redis.call('PEXPIRE', KEYS[1] .. 'inbox:' .. worker, 60000)
+-- A requirement that nobody has met before: all who wait at the queue look whether they can serve it.
+local function learn_route(queue, route)
+  if redis.call('SADD', KEYS[1] .. 'routes', queue .. ' ' .. route) == 0 then return end
+  local workers = redis.call('ZCOUNT', KEYS[1] .. 'workers', now - 60000, '+inf')
+  local marks = {}
+  for i = 1, math.min(400, 8 * workers) do
+    marks[2 * i - 1], marks[2 * i] = '0', i
   end
+  if #marks > 0 then redis.call('ZADD', KEYS[1] .. 'marker:' .. queue .. ':*', unpack(marks)) end
 end
 
 local function settle_in(group)
@@ -180,7 +182,7 @@ local function settle_in(group)
   local task = { version = 1, fence = '0', queue = group.queue, name = name }
   local what = delayed and 'scheduled' or 'ready'
   for _, id in ipairs(group.ids) do event(id, what, task) end
-  if string.find(group.line, '@', 1, true) then learn_route(string.sub(group.line, 2)) end
+  if string.find(group.line, '@', 1, true) then learn_route(group.queue, string.sub(group.line, 2)) end
 end
 
 local function refusal(name)

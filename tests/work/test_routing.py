@@ -34,7 +34,7 @@ def test_requirements_that_were_ever_used_are_listed(desk: Desk) -> None:
 
     routes = desk.redis("SMEMBERS", routes_key(desk.root))
 
-    assert set(routes) == {b"job@reader", b"job@+gpu"}
+    assert set(routes) == {b"default job@reader", b"default job@+gpu"}
     assert desk.claim(1).routes_version == 2
 
 
