@@ -1,4 +1,4 @@
-"""How a worker is set up, and the call that runs one: `run_worker(settings) -> exit code`."""
+"""How a worker is set up; `start.run_worker` runs one."""
 
 from __future__ import annotations
 
@@ -120,21 +120,3 @@ def worker_name(settings: WorkerSettings) -> str:
     """A name that no other worker has, not even one of a former life of the same container."""
     host = settings.name or re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:60] or "worker"
     return f"{host.lstrip('.-') or 'worker'}.{os.getpid()}-{os.urandom(2).hex()}"
-
-
-def run_worker(settings: WorkerSettings) -> int:
-    """Run a worker until it is told to stop; returns the process's exit code.
-
-    0: it ended in good order. 1: its targets cannot be loaded, or it had to be forced to end.
-    Raises InvalidOption, InvalidName, and what opening the engine raises (Unreachable, ...).
-    Must be called from the main thread: it takes over the signals TERM, INT, QUIT and USR1.
-    """
-    import asyncio
-
-    from coordq.runtime import logs
-    from coordq.runtime.parent import Parent
-
-    settings.check()
-    name = worker_name(settings)
-    logs.configure(name, form=settings.log_format, level=settings.log_level, everything=False)
-    return asyncio.run(Parent(settings, name=name).run())

@@ -19,7 +19,8 @@ from tests.waiting import wait_until
 
 _RUN = """
 import json, sys
-from coordq.runtime.worker import WorkerSettings, run_worker
+from coordq.runtime.start import run_worker
+from coordq.runtime.worker import WorkerSettings
 sys.exit(run_worker(WorkerSettings.from_dict(json.loads(sys.argv[1]))))
 """
 

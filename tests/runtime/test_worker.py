@@ -14,7 +14,8 @@ import pytest
 from coordq.client.client import Client
 from coordq.engine import keys
 from coordq.errors import InvalidName, InvalidOption, Unreachable
-from coordq.runtime.worker import WorkerSettings, run_worker
+from coordq.runtime.start import run_worker
+from coordq.runtime.worker import WorkerSettings
 from tests.runtime.conftest import NewFleet
 from tests.runtime.fleet import Fleet, started
 from tests.servers import Server

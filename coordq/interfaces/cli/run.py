@@ -73,7 +73,8 @@ def worker_command(session: Session, *, targets: tuple[str, ...], **settings: An
 
     By default ./workers. The first TERM or Ctrl-C drains, the second gives back what still runs.
     """
-    from coordq.runtime.worker import WorkerSettings, run_worker
+    from coordq.runtime.start import run_worker
+    from coordq.runtime.worker import WorkerSettings
 
     named = {_FIELDS.get(name, name): value for name, value in settings.items()}
     named["labels"] = dict(named["labels"])
