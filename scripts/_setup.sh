@@ -46,7 +46,8 @@ pip_install() { # pip_install ARGUMENTS
     if command -v uv >/dev/null 2>&1; then
         uv pip install --quiet --python .venv/bin/python "$@"
     else
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
+        # setuptools warns every editable install that it is one
+        PYTHONWARNINGS=ignore .venv/bin/python -m pip install -q --disable-pip-version-check "$@"
     fi
 }
 

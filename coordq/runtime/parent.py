@@ -248,6 +248,7 @@ class Parent:
             "version": _version(),
             "started_ms": self._started_ms,
             "concurrency": settings.concurrency,
+            "slots": settings.concurrency * settings.processes,
             "processes": settings.processes,
             "queues": serving[-1].queues if serving else [name for name, _ in settings.queues],
             "agents": serving[-1].agents if serving else [],
