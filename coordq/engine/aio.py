@@ -19,10 +19,14 @@ from coordq.engine.address import Address, parse
 from coordq.engine.call import Argument, Call
 from coordq.engine.reconnect import persist_async
 from coordq.engine.topology import Plain, Topology, topology
-from coordq.engine.trouble import LostError, NoScriptError, translate
-from coordq.engine.wire import REPLY_TIMEOUT_S, Packer, connection_options, pack
+from coordq.engine.trouble import LostError, NoScriptError, closed, translate
+from coordq.engine.wire import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, Packer, connection_options, pack
 
 T = TypeVar("T")
+WINDOW = 4
+"""How many calls of run_many are on their way at once."""
+LINKS_MAX = 64
+"""How many calls may be on their way at once, each on a link of its own; the others wait."""
 _KINDS: dict[str, type[Any]] = {
     "tcp": aredis.Connection,
     "ssl": aredis.SSLConnection,
@@ -49,16 +53,24 @@ class AsyncSocketLink:
     __slots__ = ("_connection",)
 
     def __init__(self, kind: str, options: dict[str, Any]) -> None:
-        self._connection = _KINDS[kind](**options)
+        # Time limits are ours: redis-py's own use asyncio.wait_for, which costs a task for each
+        # request, and on Python 3.11 swallows a cancel that comes as the request has been sent.
+        self._connection = _KINDS[kind](**options | {"socket_timeout": None})
 
     async def open(self) -> AsyncSocketLink:
         """Connect and authenticate."""
-        await self._connection.connect()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S + REPLY_TIMEOUT_S):
+                await self._connection.connect()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def send(self, packed: bytes) -> None:
         """Hand a request to the kernel."""
-        await self._connection.send_packed_command(packed, check_health=False)
+        async with asyncio.timeout(REPLY_TIMEOUT_S):
+            await self._connection.send_packed_command(packed, check_health=False)
 
     async def receive(self, timeout_s: float | None = None) -> Any:
         """The reply to the oldest request that has none."""
@@ -81,19 +93,35 @@ class AsyncEngine:
         self._packer = Packer(address.namespace)
         self._topology: Topology | None = None
         self._idle: dict[int, deque[AsyncLink]] = {}
+        self._room = asyncio.Semaphore(LINKS_MAX)
         self._closed = False
 
     async def run(self, call: Call[T]) -> T:
         """Run one call. Raises Unreachable, RedisFull, ReadOnly, ForeignData, ScriptMisuse."""
-        line = self._borrow(call.shard)
-        try:
-            return await line.run(call)
-        finally:
-            self._give_back(line)
+        async with self._room:
+            line = self._borrow(call.shard)
+            try:
+                return await line.run(call)
+            finally:
+                await self._give_back(line)
 
     async def run_many(self, calls: Iterable[Call[T]]) -> list[T]:
-        """Run calls of any shards at once; the results are in order."""
-        return list(await asyncio.gather(*(self.run(call) for call in calls)))
+        """Run calls of any shards, a few at once; the results are in order."""
+        results: dict[int, T] = {}
+        numbered = enumerate(calls)
+
+        async def send() -> None:
+            for at, call in numbered:
+                results[at] = await self.run(call)
+
+        senders = [asyncio.create_task(send()) for _ in range(WINDOW)]
+        try:
+            await asyncio.gather(*senders)
+        finally:
+            for sender in senders:
+                sender.cancel()
+            await asyncio.gather(*senders, return_exceptions=True)
+        return [results[at] for at in sorted(results)]
 
     async def execute(self, shard: int, *command: Argument, timeout_s: float = 0.0) -> Any:
         """Run a plain command on the shard's server and return its raw reply.
@@ -104,7 +132,7 @@ class AsyncEngine:
         try:
             return await line.execute(*command, timeout_s=timeout_s)
         finally:
-            self._give_back(line)
+            await self._give_back(line)
 
     async def dedicated(self, shard: int) -> Line:
         """A connection of one's own to the server of `shard`. Close it after use."""
@@ -114,8 +142,10 @@ class AsyncEngine:
         idle = self._idle.setdefault(shard, deque())
         return Line(self, shard, idle.pop() if idle else None)
 
-    def _give_back(self, line: Line) -> None:
-        if line.link is not None:
+    async def _give_back(self, line: Line) -> None:
+        if self._closed:  # while the call was on its way
+            await line.close()
+        elif line.link is not None:
             self._idle[line.shard].append(line.link)
             line.link = None
 
@@ -126,7 +156,9 @@ class AsyncEngine:
             await idle.pop().close()
 
     async def connect(self, shard: int, *, again: bool) -> AsyncLink:
-        """A new link to the server of `shard`. Raises LostError."""
+        """A new link to the server of `shard`. Raises LostError, Unreachable."""
+        if self._closed:
+            raise closed(self.address.shown)
         if self.address.kind == "fake":
             return fake.AsyncFakeLink(self.address.path)
         try:

@@ -19,7 +19,7 @@ from coordq.engine.address import Address, parse
 from coordq.engine.call import Argument, Call
 from coordq.engine.reconnect import persist
 from coordq.engine.topology import Topology, topology
-from coordq.engine.trouble import LostError, NoScriptError, translate
+from coordq.engine.trouble import LostError, NoScriptError, closed, translate
 from coordq.engine.wire import REPLY_TIMEOUT_S, Packer, connection_options, pack
 
 T = TypeVar("T")
@@ -103,12 +103,18 @@ class Engine:
         """Run calls of any shards, in order; the next is sent before the last is answered."""
         results: list[T] = []
         pending: deque[tuple[Call[T], Link | None]] = deque()
-        for call in calls:
-            pending.append((call, self._send(call)))
-            if len(pending) >= WINDOW:
+        try:
+            for call in calls:
+                pending.append((call, self._send(call)))
+                if len(pending) >= WINDOW:
+                    results.append(self._receive(*pending.popleft()))
+            while pending:
                 results.append(self._receive(*pending.popleft()))
-        while pending:
-            results.append(self._receive(*pending.popleft()))
+        finally:
+            # after an error, replies are still to come on these: nobody else may read them
+            for _, link in pending:
+                if link is not None:
+                    link.close()
         return results
 
     def execute(self, shard: int, *command: Argument, timeout_s: float = 0.0) -> Any:
@@ -176,6 +182,9 @@ class Engine:
             if isinstance(meaning, LostError | NoScriptError):
                 return self.run(call)
             raise meaning from error
+        except BaseException:
+            link.close()
+            raise
         self._idle[call.shard].append(link)
         return call.read(reply)
 
@@ -194,6 +203,8 @@ class Engine:
             return self._connect(shard, again=again)
 
     def _connect(self, shard: int, *, again: bool) -> Link:
+        if self._closed:
+            raise closed(self.address.shown)
         if self._topology is None:
             return fake.FakeLink(self.address.path)
         try:

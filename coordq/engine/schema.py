@@ -11,6 +11,7 @@ from typing import Any, Final
 from coordq.engine.address import Address
 from coordq.engine.call import Call
 from coordq.errors import SchemaMismatch, ServerEvicts, ServerTooOld
+from coordq.ids import SHARDS_MAX
 
 SCHEMA: Final = 1
 OLDEST: Final = (6, 2)
@@ -42,11 +43,20 @@ def check(info: bytes, address: Address) -> None:
         )
 
 
+def _number(text: Any) -> int | None:
+    return int(text) if isinstance(text, bytes) and text.isdigit() else None
+
+
 def hello(address: Address) -> Call[int]:
     """How many shards the namespace has; the first caller decides."""
 
     def read(reply: Any) -> int:
-        schema, shards = int(reply[0]), int(reply[1])
+        schema, shards = _number(reply[0]), _number(reply[1])
+        if schema is None or shards is None or not 1 <= shards <= SHARDS_MAX:
+            raise SchemaMismatch(
+                f"The layout of namespace {address.namespace!r} was not written by coordq: "
+                f"{reply!r:.80}. Use another namespace."
+            )
         if schema != SCHEMA:
             raise SchemaMismatch(
                 f"Namespace {address.namespace!r} is written in key space {schema}, this coordq "

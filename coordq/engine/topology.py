@@ -14,8 +14,10 @@ from threading import Lock
 from typing import Any, Protocol
 
 import redis
+from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.crc import key_slot
+from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from coordq.engine import keys
@@ -41,6 +43,11 @@ class Topology(Protocol):
 
     def close(self) -> None:
         """Let go of what was held to keep the server there."""
+
+
+def _once() -> Retry:
+    """Of their own redis-py's clients try a dead host for seconds: patience is ours to have."""
+    return Retry(NoBackoff(), 0)
 
 
 class Plain:
@@ -95,6 +102,7 @@ class Sentinels:
             list(address.hosts),
             socket_timeout=CONNECT_TIMEOUT_S,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
+            retry=_once(),
         )
         self._known: Endpoint | None = None
         self._lock = Lock()
@@ -147,6 +155,7 @@ class Cluster:
                 protocol=2,
                 socket_timeout=CONNECT_TIMEOUT_S,
                 socket_connect_timeout=CONNECT_TIMEOUT_S,
+                retry=_once(),
                 **({**self._options, "ssl": True} if self._kind == "ssl" else self._options),
             )
             try:

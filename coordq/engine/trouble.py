@@ -14,6 +14,7 @@ from coordq.errors import (
     ReadOnly,
     RedisFull,
     ScriptMisuse,
+    Unreachable,
 )
 
 MOVED: Final = ("MOVED", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED")
@@ -67,7 +68,8 @@ def translate(error: Exception, script: str) -> Exception:
         return AccessDenied(
             f"Redis does not allow {script}: {error}. Grant +@all ~cq:* to this user."
         )
-    if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+    lost = redis.ConnectionError | redis.TimeoutError | OSError | exceptions.InvalidResponse
+    if isinstance(error, lost):
         if isinstance(error, exceptions.BusyLoadingError):
             return LostError(str(error), moved=False)
         return LostError(str(error) or type(error).__name__)
@@ -102,9 +104,14 @@ def _misuse(text: str, script: str) -> Exception:
     """When the call itself cannot work."""
     if "WRONGTYPE" in text:
         return ForeignData(
-            f"A key that {script} needs holds something coordq did not write: {text}. "
+            f"A key that {script} needs holds something coordq did not write: {text.rstrip('.')}. "
             "Use another namespace, or move that key away."
         )
     if text.startswith("NOPERM"):
         return AccessDenied(f"Redis does not allow {script}: {text}. Grant +@all ~cq:*.")
     return ScriptMisuse(f"{script} failed inside Redis: {text}", script=script)
+
+
+def closed(where: str) -> Unreachable:
+    """The error for a call on a client that has hung up."""
+    return Unreachable(f"This client of {where} was closed: connect again.", url=where)

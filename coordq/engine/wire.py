@@ -39,12 +39,7 @@ class Packer:
 
     def pack(self, call: Call[Any]) -> bytes:
         """`call` as an EVALSHA. Raises InvalidArguments for text that is not Unicode."""
-        try:
-            return pack(self._head(call.script, call.shard) + call.args)
-        except UnicodeEncodeError as error:
-            raise InvalidArguments(
-                f"{call.script}: text holds half a surrogate pair, which is not Unicode: {error}."
-            ) from error
+        return pack(self._head(call.script, call.shard) + call.args)
 
     def pack_whole(self, call: Call[Any]) -> bytes:
         """`call` as an EVAL, for a server that does not know the script."""
@@ -55,8 +50,13 @@ class Packer:
 
 
 def pack(command: tuple[Argument, ...]) -> bytes:
-    """A command as bytes."""
-    return pack_command(command)  # type: ignore[arg-type, no-any-return, unused-ignore]
+    """A command as bytes. Raises InvalidArguments for text that is not Unicode."""
+    try:
+        return pack_command(command)  # type: ignore[arg-type, no-any-return, unused-ignore]
+    except UnicodeEncodeError as error:
+        raise InvalidArguments(
+            f"Text holds half a surrogate pair, which is not Unicode: {error}."
+        ) from error
 
 
 def connection_options(

@@ -1,0 +1,151 @@
+"""Where a shard lives, when there is more than one server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from coordq.engine import keys
+from coordq.engine.address import parse
+from coordq.engine.aio import open_async_engine
+from coordq.engine.connection import Engine, open_engine
+from coordq.engine.topology import Plain, topology
+from coordq.errors import Unreachable
+from coordq.ids import new_id
+from coordq.work.enqueue import enqueue
+from tests.servers import SLOTS, Cluster, Guarded
+from tests.work.desk import Desk, order
+
+SHARDS = 4
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("redis://h:1/2", "tcp"),
+        ("rediss://h:1", "ssl"),
+        ("unix:///tmp/s", "unix"),
+    ],
+)
+def test_a_plain_address_is_one_endpoint(url: str, kind: str) -> None:
+    """It never moves."""
+    plain = topology(parse(url))
+
+    assert isinstance(plain, Plain)
+    assert plain.locate(0).kind == kind
+    assert plain.locate(7, again=True) == plain.locate(0)
+
+
+# -- cluster -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clustered(cluster: Cluster, namespace: str) -> Iterator[Engine]:
+    """Four shards on three primaries."""
+    with open_engine(f"{cluster.url}?shards={SHARDS}", namespace=namespace) as engine:
+        yield engine
+
+
+def test_each_shard_works_where_it_lives(clustered: Engine) -> None:
+    """And is whole there: one slot, one script."""
+    for shard in range(SHARDS):
+        desk = Desk(clustered, shard)
+        task_id = desk.put()
+        assert desk.end(desk.take()) == "ok"
+        assert desk.state(task_id) == "succeeded"
+        desk.audit()
+
+
+def test_one_host_is_enough_to_find_the_others(cluster: Cluster, namespace: str) -> None:
+    """A dead one among the hosts does not matter."""
+    url = f"redis+cluster://127.0.0.1:1,{cluster.nodes[1].address}?shards={SHARDS}"
+
+    with open_engine(url, namespace=namespace) as engine:
+        assert [engine.execute(shard, "PING") for shard in range(SHARDS)] == [b"PONG"] * SHARDS
+
+
+def test_a_cluster_that_is_not_there_is_unreachable(namespace: str) -> None:
+    """With every host that was asked."""
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
+        open_engine("redis+cluster://127.0.0.1:1", namespace=namespace, patience_s=0.1)
+
+
+def test_a_slot_that_moves_is_followed(cluster: Cluster, clustered: Engine) -> None:
+    """MOVED: the engine asks where, and the call is made there."""
+    desk = Desk(clustered, 0)
+    desk.put()
+    root = keys.root(clustered.namespace, 0)
+    slot = int(cluster.nodes[0].ask("CLUSTER", "KEYSLOT", root))
+    at = next(n for n in range(3) if SLOTS * n // 3 <= slot < SLOTS * (n + 1) // 3)
+    source, target = cluster.nodes[at], cluster.nodes[(at + 1) % 3]
+    move(cluster, slot, source, target)
+    try:
+        desk.put()
+        assert len(desk.claim(5).claims) == 2
+        asyncio.run(_put_async(f"{cluster.url}?shards={SHARDS}", clustered.namespace))
+        desk.audit()
+    finally:
+        move(cluster, slot, target, source)
+    assert desk.queue().running == 2
+
+
+async def _put_async(url: str, namespace: str) -> None:
+    async with await open_async_engine(url, namespace=namespace) as engine:
+        assert (await engine.run(enqueue(order(id=new_id(0))))).created
+
+
+def move(cluster: Cluster, slot: int, source: object, target: object) -> None:
+    """Move a slot with its keys, as redis-cli --cluster reshard does."""
+    from tests.servers import Server
+
+    assert isinstance(source, Server)
+    assert isinstance(target, Server)
+    old, new = source.ask("CLUSTER", "MYID"), target.ask("CLUSTER", "MYID")
+    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", old)
+    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", new)
+    while found := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
+        source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *found)
+    for node in (target, source, *cluster.nodes):
+        node.ask("CLUSTER", "SETSLOT", slot, "NODE", new)
+
+
+# -- sentinel ----------------------------------------------------------------------------------
+
+
+def test_a_sentinel_leads_to_the_master(guarded: Guarded, namespace: str) -> None:
+    """Work goes where writes are taken."""
+    with open_engine(guarded.url, namespace=namespace) as engine:
+        desk = Desk(engine)
+        desk.put()
+        assert desk.end(desk.take()) == "ok"
+        desk.audit()
+        assert b"role:master" in engine.execute(0, "INFO", "replication")
+
+
+def test_an_unknown_service_is_unreachable(guarded: Guarded, namespace: str) -> None:
+    """The Sentinel answers, but knows no such master."""
+    url = guarded.url.replace("mymaster", "another")
+
+    with pytest.raises(Unreachable, match="another"):
+        open_engine(url, namespace=namespace, patience_s=0.1)
+
+
+def test_work_goes_on_after_a_failover(server_binary: object, namespace: str) -> None:
+    """The master dies, its replica is promoted, and calls find it by themselves."""
+    with Guarded() as guarded:
+        assert server_binary
+        with open_engine(guarded.url, namespace=namespace, patience_s=60) as engine:
+            desk = Desk(engine)
+            ids = [desk.put() for _ in range(5)]
+            engine.execute(0, "WAIT", 1, 5000)
+            guarded.master.kill9()
+
+            held = desk.take()
+
+            assert held.id == ids[0]
+            assert desk.end(held) == "ok"
+            assert guarded.current_master()[1] == guarded.replica.port
+            asyncio.run(_put_async(guarded.url, namespace))
+            desk.audit()
