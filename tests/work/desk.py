@@ -15,7 +15,8 @@ from coordq.engine import keys
 from coordq.engine.call import Argument, Call
 from coordq.engine.connection import Engine
 from coordq.ids import new_id
-from coordq.work import beat, cancel, claim, finish, look, morgue, queue
+from coordq.work import beat as beating
+from coordq.work import cancel, claim, finish, look, morgue, queue
 from coordq.work import enqueue as ordering
 from coordq.work.cancel import Cancellation
 from coordq.work.claim import Ask, Claim, Claimed
@@ -66,9 +67,7 @@ def ask(
     lease_ms: int = 60_000,
 ) -> Ask:
     """An ask by a worker that knows tasks named `job`."""
-    return Ask(
-        claimant, nonce or f"n{next(_nonces)}", want, queues, claim.serve(served), lease_ms
-    )
+    return Ask(claimant, nonce or f"n{next(_nonces)}", want, queues, claim.serve(served), lease_ms)
 
 
 class Desk:
@@ -138,19 +137,23 @@ class Desk:
 
     def beat(
         self, *held: Claim, worker: str = WORKER, lease_ms: int = 60_000, info: bytes = b"{}"
-    ) -> beat.Beaten:
+    ) -> beating.Beaten:
         """One heartbeat."""
         members = tuple(each.member for each in held)
-        return self.engine.run(beat.beat(self.shard, beat.Pulse(worker, members, info, lease_ms)))
+        return self.engine.run(
+            beating.beat(self.shard, beating.Pulse(worker, members, info, lease_ms))
+        )
 
-    def reap(self, limit: int = 100) -> beat.Reaped:
+    def reap(self, limit: int = 100) -> beating.Reaped:
         """Take lapsed claims back."""
-        return self.engine.run(beat.reap(self.shard, limit=limit))
+        return self.engine.run(beating.reap(self.shard, limit=limit))
 
-    def release(self, *held: Claim, reason: str = "shutdown", claimants: tuple[str, ...] = ()) -> int:
+    def release(
+        self, *held: Claim, reason: str = "shutdown", claimants: tuple[str, ...] = ()
+    ) -> int:
         """Give claims back; how many were still held."""
         members = [each.member for each in held]
-        call = beat.release(self.shard, members, reason=reason, claimants=claimants)
+        call = beating.release(self.shard, members, reason=reason, claimants=claimants)
         return len(self.engine.run(call))
 
     # -- everybody else ------------------------------------------------------------------------

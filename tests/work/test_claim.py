@@ -1,8 +1,13 @@
-"""work/claim: the best ready tasks for one worker, each with a lease and a fence that only grows."""
+"""work/claim: the best ready tasks for one worker, with a lease and a fence that only grows."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from coordq.engine.call import Call
+from coordq.errors import ForeignData, ScriptMisuse
 from coordq.work import claim
 from coordq.work.payload import dump_args
 from tests.work.desk import CLAIMANT, Desk, ask, order
@@ -83,7 +88,7 @@ def test_fences_grow_though_the_clock_went_back(desk: Desk) -> None:
 
 
 def test_a_counter_that_is_no_number_is_replaced(desk: Desk) -> None:
-    """Strangers' data under our key must not strand the tasks that were just taken from the line."""
+    """Strangers' data under our key must not strand tasks that have just left the line."""
     desk.put()
     desk.redis("SET", desk.key("fence"), "junk")
 
@@ -290,16 +295,12 @@ def test_a_claim_says_when_new_requirements_appear(desk: Desk) -> None:
 
 def test_a_wrong_type_lease_set_takes_nothing_from_the_lines(desk: Desk) -> None:
     """The claim is refused before a task has left its line, so that none is stranded."""
-    from coordq.errors import ForeignData
-
     task_id = desk.put()
     desk.redis("SET", desk.key("lease"), "junk")
     before = desk.dump()
 
-    try:
+    with pytest.raises(ForeignData):
         desk.claim(1)
-    except ForeignData as refusal:
-        assert refusal.code == "foreign-data"
     assert desk.dump() == before
 
     desk.redis("DEL", desk.key("lease"))
@@ -317,12 +318,8 @@ def test_large_arguments_survive_a_retry(desk: Desk) -> None:
 
 def test_a_call_with_too_few_arguments_is_refused_by_name(desk: Desk) -> None:
     """The script's header says what is missing."""
-    import pytest
-
-    from coordq.errors import ScriptMisuse
-
     desk.redis("SCRIPT", "FLUSH")
-    call: Call[object] = Call("work/claim", 0, ("w", "n"), lambda reply: reply)
+    call: Call[Any] = Call("work/claim", 0, ("w", "n"), lambda reply: reply)
 
     with pytest.raises(ScriptMisuse, match=r"ARGV\[3\] want"):
         desk.run(call)

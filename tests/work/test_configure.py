@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from coordq.errors import ForeignData, InvalidName, InvalidOption
@@ -50,7 +52,7 @@ def test_marks_are_divided_by_shards(desk: Desk) -> None:
         {"high": float("nan")},
     ],
 )
-def test_nonsense_is_refused(desk: Desk, settings: dict[str, int]) -> None:
+def test_nonsense_is_refused(desk: Desk, settings: dict[str, Any]) -> None:
     """Before anything is sent."""
     with pytest.raises(InvalidOption):
         desk.configure(**settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.work.desk import CLAIMANT, Desk
@@ -111,7 +113,7 @@ def test_a_delay_and_a_total_timeout_due_together_end_the_task_once(desk: Desk) 
     assert desk.state(task_id) == "failed"
 
 
-def overrun(desk: Desk, **options: object) -> tuple[str, object]:
+def overrun(desk: Desk, **options: Any) -> tuple[str, Any]:
     """A running task whose total time has passed."""
     task_id = desk.put(total_timeout=100, **options)
     claim = desk.take()

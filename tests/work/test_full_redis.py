@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -44,12 +45,12 @@ def desk(server: Server, namespace: str) -> Iterator[Desk]:
 
 def fill(server: Server) -> None:
     """No byte is left."""
-    server.config(maxmemory=1)
+    server.config(maxmemory="1")
 
 
 def drain(server: Server) -> None:
     """There is room again."""
-    server.config(maxmemory=0)
+    server.config(maxmemory="0")
 
 
 @pytest.mark.parametrize("mode", ["wait", "refuse", "force", "shed"])
@@ -57,7 +58,7 @@ def drain(server: Server) -> None:
     "options", [{}, {"delay": 60}, {"unique": "u"}, {"unique": "u", "unique_for": 60}]
 )
 def test_an_enqueue_is_refused_and_changes_nothing(
-    server: Server, desk: Desk, mode: str, options: dict[str, object]
+    server: Server, desk: Desk, mode: str, options: dict[str, Any]
 ) -> None:
     """With an error of its own, so that a service can shed load."""
     desk.put()
@@ -193,16 +194,19 @@ def test_looks_go_on(server: Server, desk: Desk) -> None:
     assert desk.queue().ready == 1
 
 
+def put_until_full(desk: Desk) -> None:
+    """More and more."""
+    for _ in range(10_000):
+        desk.put("job", {"text": "x" * 10_000})
+
+
 def test_after_draining_there_is_room_again(server: Server, desk: Desk) -> None:
     """With a real limit: fill it with tasks, be refused, run them, and be let in."""
     used = int(desk.redis("INFO", "memory").split(b"used_memory:")[1].split(b"\r\n")[0])
-    server.config(maxmemory=used + ROOM)
-    accepted = 0
+    server.config(maxmemory=str(used + ROOM))
     with pytest.raises(RedisFull):
-        for _ in range(10_000):
-            desk.put("job", {"text": "x" * 10_000}, result_ttl=0)
-            accepted += 1
-    assert 100 < accepted < 400
+        put_until_full(desk)
+    assert 100 < desk.queue().ready < 400
     while claims := desk.claim(100).claims:
         for claim in claims:
             assert desk.end(claim, "failed") == "ok"
@@ -222,9 +226,7 @@ def test_a_namespace_can_be_opened_again(server: Server, desk: Desk, namespace: 
         assert Desk(engine).take().attempt == 1
 
 
-def test_a_new_namespace_is_refused_in_words(
-    server: Server, desk: Desk, namespace: str
-) -> None:
+def test_a_new_namespace_is_refused_in_words(server: Server, desk: Desk, namespace: str) -> None:
     """Not with a traceback."""
     fill(server)
     assert desk.claim(1).claims == ()

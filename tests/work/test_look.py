@@ -1,11 +1,14 @@
-"""work/look, work/list and work/overview: what there is to see, and that looking changes nothing."""
+"""work/look, work/list and work/overview: what there is to see; looking changes nothing."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from coordq.errors import ForeignData, InvalidOption, TaskNotFound
 from coordq.ids import new_id
+from coordq.work.enqueue import Order
 from coordq.work.look import glance, page
 from coordq.work.queue import merge
 from coordq.work.report import report
@@ -13,9 +16,9 @@ from coordq.work.task import State
 from tests.work.desk import Desk, bulk
 
 
-def ids(desk: Desk, state: State, **where: object) -> list[str]:
+def ids(desk: Desk, state: State, **where: Any) -> list[str]:
     """Ids of a page."""
-    return [task.id for task in desk.run(page(0, state, **where)).tasks]  # type: ignore[arg-type]
+    return [task.id for task in desk.run(page(0, state, **where)).tasks]
 
 
 def test_a_look_changes_nothing(desk: Desk) -> None:
@@ -40,7 +43,7 @@ def test_a_ready_task_knows_its_place(desk: Desk) -> None:
     assert places == [0, 1, 2, 3, 4]
 
 
-def place(desk: Desk, amount: int) -> list:  # type: ignore[type-arg]
+def place(desk: Desk, amount: int) -> list[Order]:
     """Enqueue several in one call."""
     orders = bulk(amount)
     desk.place_all(orders)

@@ -21,6 +21,7 @@ from coordq.work import beat, cancel, claim, finish, look, morgue, queue, report
 from coordq.work import enqueue as ordering
 from coordq.work.events import note
 from coordq.work.finish import Outcome
+from coordq.work.task import State
 from tests.proxy import LossyProxy
 from tests.work.desk import ERROR, Desk, ask, bulk, order
 
@@ -267,7 +268,7 @@ def purge(desk: Desk) -> tuple[Call[Any], Check]:
 
 
 @scene
-def configure(desk: Desk) -> tuple[Call[Any], Check]:
+def configure(_: Desk) -> tuple[Call[Any], Check]:
     """The same settings."""
 
     def check(after: Any) -> None:
@@ -332,7 +333,7 @@ def list_(desk: Desk) -> tuple[Call[Any], Check]:
     def check(found: Any) -> None:
         assert len(found.tasks) == 1
 
-    return look.page(0, look.State.READY), check
+    return look.page(0, State.READY), check
 
 
 @scene

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.waiting import wait_until, wait_until_async
 from tests.work.desk import Desk, order
 
 
-def fill(desk: Desk, amount: int, **options: object) -> list[str]:
+def fill(desk: Desk, amount: int, **options: Any) -> list[str]:
     """Enqueue several."""
     return [desk.put("job", {"n": n}, **options) for n in range(amount)]
 
@@ -245,7 +246,7 @@ def test_a_producer_that_waited_too_long_is_refused_with_facts(desk: Desk) -> No
 # -- shed --------------------------------------------------------------------------------------
 
 
-def shed(desk: Desk, **options: object) -> tuple[str, Receipt]:
+def shed(desk: Desk, **options: Any) -> tuple[str, Receipt]:
     """Enqueue one that would rather push others out."""
     made = order("job", on_full="shed", **options)
     return made.id, desk.place(made)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from coordq.ids import new_id
@@ -22,7 +24,7 @@ def aged_id(desk: Desk, age_ms: int) -> str:
     return text + new_id()[9:]
 
 
-def put(desk: Desk, priority: str, age_ms: int = 0, **options: object) -> str:
+def put(desk: Desk, priority: str, age_ms: int = 0, **options: Any) -> str:
     """Enqueue a task that was made so long ago."""
     made = order(id=aged_id(desk, age_ms), priority=priority, **options)
     desk.place(made)
@@ -103,7 +105,7 @@ def test_names_do_not_jump_the_queue(desk: Desk) -> None:
 
 
 def test_a_claim_of_many_takes_turns_between_lines(desk: Desk) -> None:
-    """A large claim looks at the other lines every eight tasks, so that none waits for all of it."""
+    """A large claim looks at the other lines every eight tasks, so none waits for all of it."""
     for _ in range(50):
         desk.put("a")
         desk.put("b")

@@ -1,4 +1,4 @@
-"""NEXT, the table of transitions, against what the scripts really do: nothing more, nothing less."""
+"""NEXT, the table of transitions, against what the scripts really do: no more, no less."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from coordq.errors import Conflict, CoordqError
+from coordq.work.claim import Claim, read_claim
 from coordq.work.morgue import requeue
 from coordq.work.task import BY_LETTER, NEXT, TERMINAL, State
 from tests.work.desk import Desk, order
@@ -45,13 +46,9 @@ class Hand:
         action: Callable[[str], object] = getattr(self, event)
         action(task_id)
 
-    def _held(self, task_id: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _held(self, task_id: str) -> Claim:
         """The claim on a running task, as its worker has it."""
-        from coordq.work.claim import read_claim
-
-        return read_claim(
-            task_id.encode(), self._desk.redis("GET", self._desk.key(f"t:{task_id}"))
-        )
+        return read_claim(task_id.encode(), self._desk.redis("GET", self._desk.key(f"t:{task_id}")))
 
     def promote(self, task_id: str) -> None:
         self._desk.make_due(task_id)
@@ -162,7 +159,7 @@ def test_a_running_task_goes_on_until_its_worker_has_heard(desk: Desk, event: st
 
 
 def test_the_table_knows_every_state_that_exists_today() -> None:
-    """waiting and suspended come with flows."""
+    """The others, waiting and suspended, come with flows."""
     assert set(NEXT) == set(State) - {State.WAITING, State.SUSPENDED}
     assert {after for events in NEXT.values() for after in events.values()} <= set(NEXT)
 
