@@ -77,6 +77,8 @@ def parse(url: str | None = None, *, namespace: str | None = None) -> Address:
     Raises InvalidURL, InvalidName.
     """
     url = url or settings.get("URL") or DEFAULT_URL
+    if not isinstance(url, str):
+        raise InvalidURL(f"{url!r} is not a Redis address: give text.", url=repr(url))
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in SCHEMES:
         raise _invalid(url, f"start it with one of {', '.join(s + '://' for s in SCHEMES)}")

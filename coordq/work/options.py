@@ -22,6 +22,7 @@ LONGEST_S: Final = 10 * 366 * 86400.0
 """Ten years: whatever is further away is a mistake in the unit."""
 ATTEMPTS_MAX: Final = 10_000
 HEADERS_MAX: Final = 4096
+CAPABILITIES_MAX: Final = 32
 ON_FULL: Final = ("wait", "refuse", "shed", "force")
 ON_DUPLICATE: Final = ("return", "reject")
 
@@ -98,6 +99,8 @@ def seconds(option: str, value: object, *, zero: bool = True) -> float:
             f"{option}={value!r}: give seconds or a timedelta, not {type(value).__name__}.",
             option=option,
         )
+    if abs(value) > 10**18:
+        value = math.inf if value > 0 else -math.inf
     if math.isnan(value) or value < 0 or (value == 0 and not zero):
         raise InvalidTime(f"{option}={value!r}: a time must not be negative.", option=option)
     if value > LONGEST_S:
@@ -164,7 +167,7 @@ def _check_times(options: Options) -> None:
 
 
 def _check_routing(options: Options) -> None:
-    if options.role:
+    if options.role != "":
         check_name("role", options.role)
     capabilities: object = options.capabilities
     if isinstance(capabilities, str) or not isinstance(
@@ -172,6 +175,11 @@ def _check_routing(options: Options) -> None:
     ):
         raise InvalidOption(
             f"capabilities={capabilities!r}: give a collection of names.", option="capabilities"
+        )
+    if len(capabilities) > CAPABILITIES_MAX:
+        raise InvalidOption(
+            f"{len(capabilities)} capabilities: at most {CAPABILITIES_MAX} may be required.",
+            option="capabilities",
         )
     for capability in capabilities:
         check_name("capability", capability)
@@ -184,6 +192,12 @@ def _check_headers(headers: object) -> None:
         isinstance(key, str) and isinstance(value, str) for key, value in headers.items()
     ):
         raise InvalidOption("headers: give a mapping of text to text.", option="headers")
+    try:
+        "".join([*headers, *headers.values()]).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidOption(
+            "headers hold half a surrogate pair, which is not Unicode.", option="headers"
+        ) from error
     if sum(len(key) + len(value) for key, value in headers.items()) > HEADERS_MAX:
         raise InvalidOption(f"headers hold over {HEADERS_MAX} characters.", option="headers")
 

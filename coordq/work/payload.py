@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -15,6 +18,10 @@ DEPTH_MAX: Final = 100
 VALUES_MAX: Final = 2**19
 """More cannot fit into PAYLOAD_MAX, but a list that holds itself many times over could try."""
 
+DIGITS_MAX: Final = 4300
+"""Of an integer: Python reads no longer ones."""
+
+_LONG: Final = re.compile(rb"[0-9]{4301}")
 _FLAT: Final = frozenset({str, int, bool, type(None)})
 
 
@@ -40,13 +47,22 @@ def dump_args(name: str, args: Any) -> bytes:
             "allowed. Store the data elsewhere and pass where it is.",
             size=len(text),
         )
+    if len(text) > DIGITS_MAX and _LONG.search(text):
+        _read_back(name, text)
     return text
+
+
+def _read_back(name: str, text: bytes) -> None:
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise _refused(name, f"an integer has more than {DIGITS_MAX:,} digits") from error
 
 
 def _as_dict(name: str, args: Any) -> dict[str, Any]:
     if args is None:
         return {}
-    if isinstance(args, dict):
+    if isinstance(args, Mapping):
         return dict(args)
     raise _refused(name, f"they are {type(args).__name__}, not a mapping of names to values")
 

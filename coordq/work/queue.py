@@ -155,7 +155,13 @@ def _checked(settings: dict[str, int | bool | None]) -> dict[str, int]:
     for key, value in settings.items():
         if value is None:
             continue
-        if not isinstance(value, int) or not 0 <= value < LIMIT_MAX:
+        flag = isinstance(value, bool)
+        if (
+            not isinstance(value, int)
+            or flag is not (key in _FLAGS)
+            or value >= LIMIT_MAX
+            or value < 0
+        ):
             raise InvalidOption(
                 f"{key}={value!r}: give a whole number, 0 for no limit.", option=key
             )

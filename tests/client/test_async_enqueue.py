@@ -155,6 +155,15 @@ async def test_closing_sends_what_is_on_its_way(client: Client, url: str) -> Non
     assert client.work.get(handle.id).state == "ready"
 
 
+async def test_a_large_bulk_takes_few_connections(redis_server: Server, url: str) -> None:
+    """20,000 tasks are 40 calls, and a handful of connections."""
+    async with coordq.connect_async(url) as aclient:
+        await aclient.work.enqueue_many([("job", {"n": n}) for n in range(20_000)])
+        listed: bytes = redis_server.ask("CLIENT", "LIST")
+
+        assert listed.count(b"name=coordq") < 12
+
+
 async def test_closing_twice_is_fine(url: str) -> None:
     """close() in a finally block after `async with` harms nobody."""
     async with coordq.connect_async(url) as aclient:

@@ -69,6 +69,8 @@ def call(title: str, code: str, words: str, do: Callable[[Any, World], Any]) -> 
     return Bad(title, code, words, do)
 
 
+ABILITIES = {f"c{number}" for number in range(33)}
+
 NAMES = [
     name("empty", ""),
     name("space", "send mail"),
@@ -108,6 +110,7 @@ ARGUMENTS = [
     args("half a surrogate pair as key", {HALF: 1}, "surrogate"),
     args("nested 101 deep", {"x": deep(101)}, "nested more than 100"),
     args("nested 100,000 deep", {"x": deep(100_000)}, "nested more than 100"),
+    args("an integer of 5,000 digits", {"x": [10**5000]}, "4,300 digits"),
     args("a circle", loop(), "nested more than 100"),
     args("two megabytes", {"x": "y" * 2_000_000}, "1,048,576 are allowed", "payload-too-large"),
 ]
@@ -150,6 +153,10 @@ OPTIONS = [
     option("a full queue", "queue-full", "1 of 1 tasks", queue="full", on_full="refuse"),
     option("negative wait", "invalid-time", "wait=-1", wait=-1),
     option("role", "invalid-name", "role name", role="a b"),
+    option("role of none", "invalid-name", "role name", role=None),
+    option("too many capabilities", "invalid-option", "at most 32", capabilities=ABILITIES),
+    option("delay of 400 digits", "invalid-time", "ten years", delay=10**400),
+    option("header with half a pair", "invalid-option", "surrogate", headers={"a": HALF}),
     option("capabilities as text", "invalid-option", "collection", capabilities="http"),
     option("capability", "invalid-name", "capability name", capabilities=["a+b"]),
     option("capability as number", "invalid-name", "capability name", capabilities=[1]),
@@ -280,6 +287,7 @@ CHANGING = [
     ),
     call("claim: no such task", "task-not-found", ID, lambda w, _: w.claim_one(ID, claimant="me")),
     call("limit: negative", "invalid-option", "high=-1", lambda w, _: w.limit("q", high=-1)),
+    call("limit: truth value", "invalid-option", "high=True", lambda w, _: w.limit("q", high=True)),
     call("limit: half", "invalid-option", "high=1.5", lambda w, _: w.limit("q", high=1.5)),
     call(
         "limit: low above high", "invalid-option", "above", lambda w, _: w.limit("q", high=1, low=2)

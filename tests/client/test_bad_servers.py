@@ -34,6 +34,9 @@ ADDRESSES = {
     "cluster without hosts": ("redis+cluster://", "invalid-url", "names no host"),
     "Sentinel without a name": ("redis+sentinel://localhost", "invalid-url", "master's name"),
     "Sentinel with a bad port": ("redis+sentinel://h:x/main", "invalid-url", "not a Redis address"),
+    "unknown parameter": ("redis://localhost?colour=red", "invalid-url", "colour"),
+    "number": (5, "invalid-url", "not a Redis address"),
+    "bytes": (b"redis://localhost", "invalid-url", "not a Redis address"),
     "embedded with a parameter": ("embedded://x?colour=red", "invalid-url", "'colour'"),
     "too many shards": ("redis://localhost?shards=5000", "invalid-url", "1 to 1024"),
     "negative shards": ("redis://localhost?shards=-1", "invalid-url", "1 to 1024"),
@@ -81,6 +84,30 @@ def test_a_server_that_is_not_there_is_unreachable() -> None:
     with pytest.raises(Unreachable, match=str(port)) as caught:
         coordq.connect(f"redis://{HOST}:{port}", patience=0.1)
     assert isinstance(caught.value, ConnectionError)
+
+
+async def test_a_server_that_is_not_there_is_unreachable_async() -> None:
+    """The same on the event loop."""
+    with pytest.raises(Unreachable):
+        await coordq.connect_async(f"redis://{HOST}:{free_port()}", patience=0.1)
+
+
+def test_a_client_that_hung_up_says_so(url: str) -> None:
+    """It does not connect again behind one's back."""
+    client = coordq.connect(url)
+    client.close()
+
+    with pytest.raises(Unreachable, match="was closed"):
+        client.work.enqueue("job")
+
+
+async def test_an_async_client_that_hung_up_says_so(url: str) -> None:
+    """The same on the event loop."""
+    client = await coordq.connect_async(url)
+    await client.close()
+
+    with pytest.raises(Unreachable, match="was closed"):
+        await client.work.enqueue("job")
 
 
 def test_a_password_is_not_shown() -> None:

@@ -175,6 +175,31 @@ async def test_waiting_starts_again_after_a_pause(client: Client, url: str) -> N
             assert await handle.result(timeout=5) == number
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_wait_can_be_cancelled_at_any_step(url: str, steps: int) -> None:
+    """A cancel is never swallowed, whatever the client is doing just then."""
+    async with coordq.connect_async(url) as aclient:
+        handle = await aclient.work.enqueue("job")
+        waiting = asyncio.create_task(handle.result(timeout=60))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(waiting, 5)
+
+
+async def test_closing_at_once_takes_no_time(url: str) -> None:
+    """close() right after a wait began interrupts its listener; and no connection is left open."""
+    aclient = await coordq.connect_async(url)
+    waiting = asyncio.create_task(aclient.work.result((await aclient.work.enqueue("job")).id))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(aclient.close(), 1.5)
+
+    with pytest.raises(coordq.CoordqError):
+        await asyncio.wait_for(waiting, 5)
+
+
 async def test_an_async_wait_ends_after_its_timeout(url: str) -> None:
     """The same error as in the sync client."""
     async with coordq.connect_async(url) as aclient:
