@@ -80,3 +80,11 @@ def claimant(name: object) -> str:
             name=name,
         )
     return name
+
+
+def chosen(ids: tuple[str, ...], *, any_filter: bool, everything: bool) -> None:
+    """An empty list of ids must not mean all dead letters. Raises InvalidOption."""
+    if not (ids or any_filter or everything):
+        raise InvalidOption(
+            "Which dead letters? Give ids, a filter, or everything=True.", option="ids"
+        )

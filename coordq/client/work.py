@@ -325,8 +325,20 @@ class Work:
         """Dead letters, newest first."""
         return self.ls(state=State.FAILED, queue=queue, name=name, limit=limit)
 
-    def revive(self, *ids: str, queue: str = "", name: str = "", limit: int = 10_000) -> int:
-        """Make dead letters ready again: those given, or all that fit; how many were revived."""
+    def revive(
+        self,
+        *ids: str,
+        queue: str = "",
+        name: str = "",
+        everything: bool = False,
+        limit: int = 10_000,
+    ) -> int:
+        """Make dead letters ready again; how many were.
+
+        Those given, those that fit queue and name, or `everything`; at most `limit`.
+        Raises InvalidOption when it is not said which.
+        """
+        checked.chosen(ids, any_filter=bool(queue or name), everything=everything)
         chosen = list(ids) or self._dead_ids(queue, name, 0, limit)
         return self._drive(plans.requeue_all(chosen, frozenset({State.FAILED})))
 
@@ -336,10 +348,16 @@ class Work:
         queue: str = "",
         name: str = "",
         older_than: float = 0,
+        everything: bool = False,
         limit: int = 10_000,
     ) -> int:
-        """Delete dead letters: those given, or all that fit; older_than in s; how many were."""
+        """Delete dead letters; how many were.
+
+        Those given, those that fit queue, name and age (seconds), or `everything`; at most `limit`.
+        Raises InvalidOption when it is not said which.
+        """
         age_ms = int(seconds("older_than", older_than) * 1000)
+        checked.chosen(ids, any_filter=bool(queue or name or age_ms), everything=everything)
         chosen = list(ids) or self._dead_ids(queue, name, age_ms, limit)
         return self._drive(plans.forget_all(chosen))
 

@@ -338,8 +338,20 @@ class AsyncWork:
         """Dead letters, newest first."""
         return await self.ls(state=State.FAILED, queue=queue, name=name, limit=limit)
 
-    async def revive(self, *ids: str, queue: str = "", name: str = "", limit: int = 10_000) -> int:
-        """Make dead letters ready again: those given, or all that fit; how many were revived."""
+    async def revive(
+        self,
+        *ids: str,
+        queue: str = "",
+        name: str = "",
+        everything: bool = False,
+        limit: int = 10_000,
+    ) -> int:
+        """Make dead letters ready again; how many were.
+
+        Those given, those that fit queue and name, or `everything`; at most `limit`.
+        Raises InvalidOption when it is not said which.
+        """
+        checked.chosen(ids, any_filter=bool(queue or name), everything=everything)
         chosen = list(ids) or await self._dead_ids(queue, name, 0, limit)
         return await self._drive(plans.requeue_all(chosen, frozenset({State.FAILED})))
 
@@ -349,10 +361,16 @@ class AsyncWork:
         queue: str = "",
         name: str = "",
         older_than: float = 0,
+        everything: bool = False,
         limit: int = 10_000,
     ) -> int:
-        """Delete dead letters: those given, or all that fit; older_than in s; how many were."""
+        """Delete dead letters; how many were.
+
+        Those given, those that fit queue, name and age (seconds), or `everything`; at most `limit`.
+        Raises InvalidOption when it is not said which.
+        """
         age_ms = int(seconds("older_than", older_than) * 1000)
+        checked.chosen(ids, any_filter=bool(queue or name or age_ms), everything=everything)
         chosen = list(ids) or await self._dead_ids(queue, name, age_ms, limit)
         return await self._drive(plans.forget_all(chosen))
 

@@ -306,6 +306,8 @@ CHANGING = [
         "older_than",
         lambda w, _: w.purge_dead(older_than=-1),
     ),
+    call("revive: nothing said", "invalid-option", "Which dead", lambda w, _: w.revive()),
+    call("purge_dead: empty list", "invalid-option", "Which dead", lambda w, _: w.purge_dead(*[])),
     call("purge_dead: no id", "task-not-found", "22", lambda w, at: w.purge_dead(at.dead, "x")),
     call(
         "tell: no such worker",

@@ -110,7 +110,7 @@ def test_dead_letters_are_purged_by_age(client: Client) -> None:
     buried(client, 2)
 
     assert client.work.purge_dead(older_than=3600) == 0
-    assert client.work.purge_dead() == 2
+    assert client.work.purge_dead(everything=True) == 2
     assert client.work.stats().dead == 0
 
 

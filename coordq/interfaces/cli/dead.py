@@ -66,7 +66,7 @@ def dead_revive(
     """Make dead letters ready again, with all their attempts; 10,000 at once at most."""
     _need_choice(ids, everything=all or bool(queue or name))
     with session.connect() as client:
-        done = client.work.revive(*ids, queue=queue, name=name, limit=AT_ONCE_MAX)
+        done = client.work.revive(*ids, queue=queue, name=name, everything=all, limit=AT_ONCE_MAX)
     _tell(session, "revived", done, ids)
 
 
@@ -93,7 +93,7 @@ def dead_purge(
     confirm(f"Delete {what} for good?", yes=yes)
     with session.connect() as client:
         done = client.work.purge_dead(
-            *ids, queue=queue, name=name, older_than=older_than, limit=AT_ONCE_MAX
+            *ids, queue=queue, name=name, older_than=older_than, everything=all, limit=AT_ONCE_MAX
         )
     _tell(session, "deleted", done, ids)
 
