@@ -153,6 +153,7 @@ class Parent:
         match stage:
             case Stage.DRAINING:
                 self._brood.drain()
+                self._heart.hurry()
             case Stage.STOPPING:
                 self._brood.stop()
             case Stage.KILLED:
@@ -175,6 +176,7 @@ class Parent:
         match message.get("say"):
             case "ready":
                 self._introduce(child)
+                self._heart.hurry()
                 if self._settings.burst:
                     self._burst.look(self._brood.children)
             case "broken":

@@ -11,6 +11,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from coordq import clock
@@ -54,6 +55,7 @@ class Heart:
         self._sent: dict[int, bytes] = {}
         self._confirmed_ns = [0] * engine.shards
         self._silent: set[int] = set()
+        self._soon = [asyncio.Event() for _ in range(engine.shards)]
         self._patience_s = max(1.0, settings.lease_s / 3)
 
     def silent_s(self) -> float:
@@ -77,9 +79,20 @@ class Heart:
                 began = clock.monotonic()
                 pause_s = self._settings.beat_s if await self._once(line, shard) else RETRY_S
                 used_s = clock.monotonic() - began
-                await asyncio.sleep(max(0.01, (pause_s - used_s) * random.uniform(0.98, 1.02)))
+                await self._pause(shard, max(0.01, (pause_s - used_s) * random.uniform(0.98, 1.02)))
         finally:
             await line.close()
+
+    async def _pause(self, shard: int, most_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._soon[shard].wait()
+        self._soon[shard].clear()
+
+    def hurry(self) -> None:
+        """Beat now: there is something to tell that others wait for."""
+        for soon in self._soon:
+            soon.set()
 
     async def _once(self, line: Line, shard: int) -> bool:
         holders = [
