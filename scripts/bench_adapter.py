@@ -3,7 +3,7 @@
 It is imported in the producer and in every worker; the harness's own modules are at hand there.
 """
 
-# ruff: noqa: INP001, D103, ANN001, ANN201, ANN202 - the shape is the harness's
+# ruff: noqa: D103, ANN001, ANN201, ANN202, ARG001 - the shape is the harness's
 # mypy: ignore-errors
 
 VENV = "coordq"
