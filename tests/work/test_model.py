@@ -7,7 +7,8 @@ the auditor recounts counters, lines, leases, due moments, dead letters and uniq
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -324,3 +325,57 @@ def test_the_queue_does_what_its_model_does(judged: str) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def walk(queues: Queues, dice: random.Random, steps: int) -> None:
+    """So many operations, each drawn by the dice; after each one the books are checked."""
+    enqueue: dict[str, Sequence[Any]] = {
+        "mode": ("wait", "refuse", "force"),
+        "size": (1, 1, 3000),
+        "limits": (True, False),
+        "queue": QUEUES,
+        "priority": ("critical", "normal", "low"),
+        "delay": (0, 0, 600),
+        "unique": (None, None, "u", "v"),
+    }
+    numbers = range(10_000)
+    menu: list[tuple[str, dict[str, Sequence[Any]]]] = [
+        ("enqueue", enqueue),
+        ("enqueue", enqueue),
+        ("enqueue_again", {"number": numbers, "together": (True, False)}),
+        ("claim", {"want": range(1, 6), "queues": ("a", "b", "a b", "b a")}),
+        ("claim_one", {"number": numbers, "stale": (False, False, True)}),
+        ("finish", {"number": numbers, "kind": tuple(LETTERS), "want": range(3)}),
+        ("beat", {}),
+        ("lose", {"number": numbers, "crash": ("lapse", "crash", "shutdown")}),
+        ("cancel", {"number": numbers}),
+        ("requeue", {"number": numbers}),
+        ("promote", {"number": numbers}),
+        ("time_out", {"number": numbers, "what": ("x", "y", "xy", "yx")}),
+    ]
+    rare: list[tuple[str, dict[str, Sequence[Any]]]] = [
+        ("forget", {"number": numbers}),
+        ("purge", {"queue": QUEUES}),
+        ("pause", {"queue": QUEUES, "paused": (True, False, False)}),
+        ("limit", {"queue": QUEUES, "high": (0, 3, 6), "strict": (True, False)}),
+    ]
+    for _ in range(steps):
+        name, choices = dice.choice(rare if dice.random() < 0.1 else menu)
+        if name in {"finish", "beat"} and not queues.held:
+            continue
+        if name == "enqueue_again" and not queues.tasks:
+            continue
+        getattr(queues, name)(**{key: dice.choice(some) for key, some in choices.items()})
+        queues.records_are_as_the_model_says()
+        queues.unique_keys_are_held_by_whom_the_model_says()
+        queues.the_books_balance()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_walks_agree_with_the_model(redis_url: str, seed: int) -> None:
+    """Hypothesis likes short stories; the dice tell long ones, and found more."""
+    queues = type("Walked", (Queues,), {"url": redis_url})()
+    try:
+        walk(queues, random.Random(seed), steps=120)
+    finally:
+        queues.teardown()
