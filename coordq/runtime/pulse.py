@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -55,6 +56,7 @@ class Heart:
         self._sent: dict[int, bytes] = {}
         self._confirmed_ns = [0] * engine.shards
         self._silent: set[int] = set()
+        self._lapse_in_s = math.inf
         self._soon = [asyncio.Event() for _ in range(engine.shards)]
         self._patience_s = max(1.0, settings.lease_s / 3)
 
@@ -78,8 +80,9 @@ class Heart:
             while True:
                 began = clock.monotonic()
                 pause_s = self._settings.beat_s if await self._once(line, shard) else RETRY_S
-                used_s = clock.monotonic() - began
-                await self._pause(shard, max(0.01, (pause_s - used_s) * random.uniform(0.98, 1.02)))
+                left_s = (pause_s + began - clock.monotonic()) * random.uniform(0.98, 1.02)
+                # who lapses before the next beat is taken back by one that comes early
+                await self._pause(shard, max(0.01, min(left_s, self._lapse_in_s)))
         finally:
             await line.close()
 
@@ -117,14 +120,15 @@ class Heart:
     ) -> bool:
         """All claims, in as many calls as it takes. Confirmed is what the first call began with."""
         moment_ns = int(clock.monotonic() * 1e9)
-        lapsed = False
+        beaten = None
         for first in range(0, max(1, len(holders)), CHUNK):
             chunk = holders[first : first + CHUNK]
             beaten = await self._call(line, shard, tuple(held.member for _, held in chunk))
             _pass_on(chunk, beaten)
-            lapsed = beaten.lapsed
         self._confirm(shard, moment_ns)
-        return lapsed
+        assert beaten is not None, "an empty round is one call too"
+        self._lapse_in_s = _soon(beaten.lapse_in_ms)
+        return beaten.lapsed
 
     async def _call(self, line: Line, shard: int, members: tuple[str, ...]) -> Beaten:
         info = json.dumps(self._info(), separators=(",", ":")).encode()
@@ -146,6 +150,7 @@ class Heart:
             reaped = await line.run(reap(shard, limit=REAP_LIMIT))
             if reaped.amount:
                 _log.warning("took back %d claims whose lease had run out", reaped.amount)
+            self._lapse_in_s = _soon(reaped.lapse_in_ms)
             if reaped.amount < REAP_LIMIT:
                 return
 
@@ -168,6 +173,13 @@ class Heart:
                     await self._engine.run(leave(shard, self._worker))
         except (CoordqError, TimeoutError) as error:
             _log.warning("left without a good-bye: %s", str(error) or "Redis did not answer")
+
+
+def _soon(lapse_in_ms: int | None) -> float:
+    """When to look for a claim that is about to lapse: a little late, and not all at once."""
+    if lapse_in_ms is None:
+        return math.inf
+    return max(0, lapse_in_ms) / 1000 + random.uniform(0.02, 0.2)
 
 
 def _pass_on(holders: Sequence[tuple[ChildProcess, Held]], beaten: Beaten) -> None:

@@ -28,12 +28,17 @@ class Beaten:
 
     known: bool
     """False: Redis has forgotten the worker's info, send it with the next beat."""
-    lapsed: bool
-    """Some claim of the shard has lapsed: call `reap`."""
+    lapse_in_ms: int | None
+    """Until the next claim of the shard lapses, whoever holds it; None when nothing is claimed."""
     lost: tuple[str, ...]
     """Members no longer held: stop their work, its outcome would be refused."""
     cancelled: tuple[str, ...]
     """Members whose tasks shall be cancelled."""
+
+    @property
+    def lapsed(self) -> bool:
+        """Some claim of the shard has lapsed: call `reap`."""
+        return self.lapse_in_ms is not None and self.lapse_in_ms <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,18 @@ class Reaped:
     amount: int
     grace_ms: int
     """> 0: nobody reaps for so long, because Redis was away."""
+    lapse_in_ms: int | None = None
+    """Until the next claim lapses, or may be taken back; None when nothing is claimed."""
 
 
 def beat(shard: int, pulse: Pulse) -> Call[Beaten]:
     """One heartbeat; extends every lease that is still held."""
 
     def read(reply: Any) -> Beaten:
-        known, lapsed, lost, cancelled = reply
+        known, lapse_in_ms, lost, cancelled = reply
         return Beaten(
             known == 1,
-            lapsed > 0,
+            lapse_in_ms,
             tuple(member.decode() for member in lost),
             tuple(member.decode() for member in cancelled),
         )
@@ -68,7 +75,7 @@ def leave(shard: int, worker: str) -> Call[bool]:
 
 def reap(shard: int, *, limit: int = 100) -> Call[Reaped]:
     """Take back claims whose lease has run out."""
-    return Call("work/reap", shard, (limit,), lambda reply: Reaped(int(reply[0]), int(reply[1])))
+    return Call("work/reap", shard, (limit,), lambda reply: Reaped(*reply))
 
 
 def release(

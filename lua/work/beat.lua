@@ -8,9 +8,10 @@ ARGV[2]  lease_ms  from now on
 ARGV[3]  info      JSON about the worker, or "" when it is as it was
 ARGV[4...]         members "id|fence" that it holds, at most 1000
 
-Returns  {known, lapsed, {lost member, ...}, {cancelled member, ...}}
+Returns  {known, lapse_in_ms, {lost member, ...}, {cancelled member, ...}}
          known     0 when Redis has forgotten the worker's info: send it with the next beat
-         lapsed    1 when some claim of the shard has lapsed: call work/reap
+         lapse_in_ms  until the next claim of the shard lapses, whoever holds it: call work/reap
+                   then, or at once when it is not above 0; false when nothing is claimed
 
 A worker that was silent for longer than half a lease while everybody else was too has lived through an
 outage of Redis, not of the fleet: nobody reaps for one lease, so that all can beat first.
@@ -53,5 +54,5 @@ if #held > 0 then
     if hit == 1 then cancelled[#cancelled + 1] = held[i] end
   end
 end
-local oldest = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'lease', '-inf', now, 'LIMIT', 0, 1)
-return { known, #oldest, lost, cancelled }
+local oldest = redis.call('ZRANGE', KEYS[1] .. 'lease', 0, 0, 'WITHSCORES')
+return { known, oldest[2] and math.ceil(oldest[2] - now) or false, lost, cancelled }

@@ -5,9 +5,10 @@ KEYS[1]  root      prefix of every key of the shard
 
 ARGV[1]  limit     how many at most, 1 to 1000
 
-Returns  {reaped, grace_ms}
+Returns  {reaped, grace_ms, lapse_in_ms}
          reaped    how many were taken back
          grace_ms  > 0: nothing is taken back for so long, because Redis was away (see work/beat)
+         lapse_in_ms  until the next claim lapses; false when nothing is claimed
 
 A lapse of a worker that beats is a lost reply and costs nothing; one of a worker that was silent when
 the lease ended is taken for its death: a strike. Workers silent for a day are forgotten.
@@ -32,7 +33,7 @@ local function beating(worker, ended)
 end
 
 local grace_ms = redis.call('PTTL', KEYS[1] .. 'grace')
-if grace_ms > 0 then return { 0, grace_ms } end
+if grace_ms > 0 then return { 0, grace_ms, grace_ms } end
 local lapsed = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'lease', '-inf', now, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[1]))
 local reaped = 0
 for i = 1, #lapsed, 2 do
@@ -50,4 +51,5 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1] .. 'workers', '-inf', now - FORGOTTEN_MS)
 write_counts()
 write_finished()
 write_events()
-return { reaped, 0 }
+local oldest = redis.call('ZRANGE', KEYS[1] .. 'lease', 0, 0, 'WITHSCORES')
+return { reaped, 0, oldest[2] and math.ceil(oldest[2] - now) or false }
