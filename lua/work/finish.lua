@@ -141,7 +141,6 @@ if want > 0 then
     local tasks
     tasks, more = choose(ARGV[5], ARGV[6], want)
     reply = grant(tasks, ARGV[1], ARGV[2], tonumber(ARGV[4]))
-    if more == 1 then pass_on(ARGV[5], ARGV[6]) end
   end
 end
 write_counts()

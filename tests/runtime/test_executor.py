@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordq import clock
-from coordq.errors import CoordqError, InvalidAgent, InvalidInput
+from coordq.errors import CoordqError, InvalidInput
 from coordq.runtime.executor import Executor
 from coordq.work.agent import Agent
 from coordq.work.backoff import Backoff
@@ -22,10 +22,6 @@ from coordq.work.claim import Claim
 from coordq.work.context import Context
 from coordq.work.signals import Reject, Retry, Snooze
 from tests.claims import Heard, agent_of, claim_of, end_of, error_of, executed, outcome_of
-
-
-class Strange:
-    """A type that JSON knows nothing about."""
 
 
 def test_an_async_handler_gives_its_result() -> None:
@@ -392,16 +388,3 @@ def test_a_thousand_tasks_at_once_leave_nothing_behind() -> None:
     kinds = executed(agent, steps)
 
     assert (kinds.count("retry"), kinds.count("succeeded")) == (667, 333)
-
-
-def test_a_hint_nobody_can_read_stops_the_worker_and_not_a_task() -> None:
-    """It is found when the worker starts."""
-
-    def handler(strange: Strange) -> None: ...
-
-    agent, _ = agent_of(handler)
-
-    async def steps(executor: Executor) -> None: ...
-
-    with pytest.raises(InvalidAgent, match="'strange'"):
-        executed(agent, steps)

@@ -8,11 +8,18 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pytest
+
+from coordq.errors import InvalidAgent
 from coordq.runtime.executor import Executor
 from coordq.work.agent import Agent
 from coordq.work.depends import Depends
 from coordq.work.signals import Snooze
 from tests.claims import agent_of, claim_of, end_of, error_of, executed, outcome_of
+
+
+class Strange:
+    """A type that JSON knows nothing about."""
 
 
 def journal(scope: Any = "task") -> tuple[Any, list[str]]:
@@ -152,3 +159,16 @@ def test_an_agent_s_dependencies_open_around_every_task() -> None:
 
     outcome_of(agent, claim_of(plain))
     assert log == ["open", "run", "close"]
+
+
+def test_a_hint_nobody_can_read_stops_the_worker_and_not_a_task() -> None:
+    """It is found when the worker starts."""
+
+    def handler(strange: Strange) -> None: ...
+
+    agent, _ = agent_of(handler)
+
+    async def steps(executor: Executor) -> None: ...
+
+    with pytest.raises(InvalidAgent, match="'strange'"):
+        executed(agent, steps)
