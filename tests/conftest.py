@@ -6,6 +6,7 @@ stops, fills or reconfigures a server asks for its own with `new_server`.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -23,6 +24,16 @@ def _plain_environment() -> None:
     """A developer's own COORDQ_ settings do not leak into tests."""
     for name in [name for name in os.environ if name.startswith("COORDQ_")]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A worker command run in this process sets up its own logging; the next test has the old."""
+    logger = logging.getLogger("coordq")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.setLevel(before[0])
+    logger.propagate, logger.handlers = before[1], before[2]
 
 
 @pytest.fixture

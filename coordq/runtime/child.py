@@ -329,6 +329,9 @@ def main(argv: list[str]) -> int:
     settings = WorkerSettings.from_dict(order["settings"])
     shown = order["shown"]
     logs.configure(shown, form=settings.log_format, level=settings.log_level, everything=True)
+    if settings.reload:
+        # Python trusts compiled files by second and size: a file saved twice in a second is missed
+        sys.dont_write_bytecode = True
     try:
         agents = load(settings.targets).agents
     except CoordqError as error:

@@ -189,7 +189,7 @@ def test_a_full_server_refuses_new_work_only(new_server: Callable[..., Server]) 
     with coordq.connect(server.url) as client:
         client.work.enqueue_many([("job", {"n": n}) for n in range(10)])
         held = take(client, want=5)
-        server.config(maxmemory="1mb")
+        server.config(maxmemory="1")
 
         with pytest.raises(RedisFull, match="maxmemory"):
             client.work.enqueue("job")

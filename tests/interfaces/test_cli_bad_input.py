@@ -237,7 +237,7 @@ def test_a_full_redis_refuses_new_work(new_server: Callable[..., Server], namesp
     server = new_server(maxmemory="3mb")
     shell = Shell(server.url, namespace)
     assert shell("enqueue", "echo").exit_code == 0
-    server.config(maxmemory="1mb")
+    server.config(maxmemory="1")
     result = shell("enqueue", "echo")
 
     assert result.exit_code == 5
