@@ -28,12 +28,15 @@ def _plain_environment() -> None:
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    """A worker command run in this process sets up its own logging; the next test has the old."""
+    """A command run in this process sets up logging of its own, import-linter's disables ours."""
     logger = logging.getLogger("coordq")
     before = logger.level, logger.propagate, list(logger.handlers)
     yield
     logger.setLevel(before[0])
     logger.propagate, logger.handlers = before[1], before[2]
+    for name, known in logging.root.manager.loggerDict.items():
+        if name.startswith("coordq") and isinstance(known, logging.Logger):
+            known.disabled = False
 
 
 @pytest.fixture
