@@ -198,9 +198,19 @@ class _Guardian:
         """
         os.waitpid(self.server, 0)
         self.ended.release()
-        while not is_locked(self._file(SERVER)):
+        while not self._is_taken_over():
             time.sleep(LINGER_S)
         os._exit(0)
+
+    def _is_taken_over(self) -> bool:
+        """Whether another server lives here; a lock that lasts for a moment does not say so.
+
+        Ours outlives a server that dies at once, until the process that started us has ended.
+        """
+        if not is_locked(self._file(SERVER)):
+            return False
+        time.sleep(LINGER_S)
+        return is_locked(self._file(SERVER))
 
     def _until_unused(self) -> None:
         """Returns when nobody came for `LINGER_S` and nobody is there. Who comes, touches."""
