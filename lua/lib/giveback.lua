@@ -14,11 +14,8 @@ local function give_back(task, what, strike)
   if strike then task.strikes = task.strikes + 1 end
   local fence, worker = task.fence, task.worker
   task.fence = '0'
-  if string.find(task.flags, 'x', 1, true) then
-    settle(task, 'c', reason_json('cancelled', 'cancelled while it ran on ' .. worker), 'cancelled')
-  elseif string.find(task.flags, 'k', 1, true) then
-    settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
-  elseif task.strikes >= STRIKES_MAX then
+  if called_off(task, 'cancelled while it ran on ' .. worker) then return end
+  if task.strikes >= STRIKES_MAX then
     settle(task, 'f', reason_json('poison', 'its worker died ' .. STRIKES_MAX .. ' times at it'), 'poison')
   else
     task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'

@@ -104,11 +104,15 @@ local function take_from(queue, line, amount, tasks, seen)
   return #entries
 end
 
+local function serves(served, line)
+  return string.find(served, ' ' .. string.sub(line, 2) .. ' ', 1, true)
+end
+
 -- The best line of a queue that the caller may take from, and how many others there are.
 local function best_line(queue, served)
   local best, others = nil, 0
   for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. queue, 0, -1)) do
-    if string.find(served, ' ' .. string.sub(line, 2) .. ' ', 1, true) then
+    if serves(served, line) then
       if best then others = others + 1 else best = line end
     end
   end
@@ -121,7 +125,7 @@ local function pass_on(queues, served)
   for name in string.gmatch(queues, '[^ ]+') do
     if not settings_of(name).paused then
       for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
-        if string.find(served, ' ' .. string.sub(line, 2) .. ' ', 1, true) then mark(name, line, 1) end
+        if serves(served, line) then mark(name, line, 1) end
       end
     end
   end

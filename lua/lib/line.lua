@@ -20,12 +20,16 @@ local function rank(entry, line, strict)
   return string.format('%.0f', moment - (HEAD_START_MS[priority] or 0))
 end
 
-local function mark(queue, line, entries)
+local function leave_marks(queue, route, amount)
   local marks = {}
-  for i = 1, math.min(entries, MARKS_MAX) do
+  for i = 1, amount do
     marks[2 * i - 1], marks[2 * i] = '0', i
   end
-  redis.call('ZADD', KEYS[1] .. 'marker:' .. queue .. ':' .. string.sub(line, 2), unpack(marks))
+  redis.call('ZADD', KEYS[1] .. 'marker:' .. queue .. ':' .. route, unpack(marks))
+end
+
+local function mark(queue, line, entries)
+  leave_marks(queue, string.sub(line, 2), math.min(entries, MARKS_MAX))
 end
 
 local function stand_in_line(queue, line, entries, at_head)

@@ -162,11 +162,7 @@ end
 local function learn_route(queue, route)
   if redis.call('SADD', KEYS[1] .. 'routes', queue .. ' ' .. route) == 0 then return end
   local workers = redis.call('ZCOUNT', KEYS[1] .. 'workers', now - 60000, '+inf')
-  local marks = {}
-  for i = 1, math.min(400, 8 * workers) do
-    marks[2 * i - 1], marks[2 * i] = '0', i
-  end
-  if #marks > 0 then redis.call('ZADD', KEYS[1] .. 'marker:' .. queue .. ':*', unpack(marks)) end
+  if workers > 0 then leave_marks(queue, '*', math.min(400, 8 * workers)) end
 end
 
 local function settle_in(group)

@@ -63,6 +63,23 @@ local function settle(task, state, outcome, detail)
   event(task.id, what, task, detail)
 end
 
+local function reason_json(reason, message)
+  return cjson.encode({ type = reason, message = message, reason = reason })
+end
+
+-- True when a task that would run again must not, because it was cancelled or its total timeout has
+-- passed while it ran: it has ended instead. message: what its record says of a cancel.
+local function called_off(task, message)
+  if string.find(task.flags, 'x', 1, true) then
+    settle(task, 'c', reason_json('cancelled', message), 'cancelled')
+  elseif string.find(task.flags, 'k', 1, true) then
+    settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
+  else
+    return false
+  end
+  return true
+end
+
 local function write_finished()
   local size = #finished
   if size == 0 then return end
@@ -71,8 +88,4 @@ local function write_finished()
   end
   redis.pcall('LTRIM', KEYS[1] .. 'done', 0, DONE_MAX - 1)
   finished = {}
-end
-
-local function reason_json(reason, message)
-  return cjson.encode({ type = reason, message = message, reason = reason })
 end

@@ -50,27 +50,15 @@ local function again(task, state, delay_ms, body, what)
   event(task.id, what, task, state == 'd' and string.format('%.0f', delay_ms) or '')
 end
 
--- True when the task would run again but must not: it has ended instead.
-local function called_off(task, body)
-  if string.find(task.flags, 'x', 1, true) then
-    settle(task, 'c', reason_json('cancelled', 'cancelled while it ran'), 'cancelled')
-  elseif string.find(task.flags, 'k', 1, true) then
-    settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
-  else
-    return false
-  end
-  return true
-end
-
 local function try_again(task, delay_ms, body)
-  if called_off(task, body) then return end
+  if called_off(task, 'cancelled while it ran') then return end
   count(task.queue, 'retried', 1)
   again(task, 'd', delay_ms, body, 'retrying')
 end
 
 local function refund(task, delay_ms, kind)
   task.attempt = math.max(0, task.attempt - 1)
-  if called_off(task, reason_json('cancelled', 'cancelled while it ran')) then return end
+  if called_off(task, 'cancelled while it ran') then return end
   if kind == 'z' then
     again(task, 'd', delay_ms, nil, 'snoozed')
   else
@@ -130,7 +118,6 @@ end
 local verdicts = commit_all()
 if #postponed > 0 then redis.call('MSET', unpack(postponed)) end
 if #due > 0 then redis.call('ZADD', KEYS[1] .. 'due', unpack(due)) end
-write_finished()
 
 local want = tonumber(ARGV[3])
 local reply, more, next_due = {}, 0, nil
