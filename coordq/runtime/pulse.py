@@ -56,7 +56,7 @@ class Heart:
         self._sent: dict[int, bytes] = {}
         self._confirmed_ns = [0] * engine.shards
         self._silent: set[int] = set()
-        self._lapse_in_s = math.inf
+        self._lapse_in_s = [math.inf] * engine.shards
         self._soon = [asyncio.Event() for _ in range(engine.shards)]
         self._patience_s = max(1.0, settings.lease_s / 3)
 
@@ -82,7 +82,7 @@ class Heart:
                 pause_s = self._settings.beat_s if await self._once(line, shard) else RETRY_S
                 left_s = (pause_s + began - clock.monotonic()) * random.uniform(0.98, 1.02)
                 # who lapses before the next beat is taken back by one that comes early
-                await self._pause(shard, max(0.01, min(left_s, self._lapse_in_s)))
+                await self._pause(shard, max(0.01, min(left_s, self._lapse_in_s[shard])))
         finally:
             await line.close()
 
@@ -98,6 +98,7 @@ class Heart:
             soon.set()
 
     async def _once(self, line: Line, shard: int) -> bool:
+        self._lapse_in_s[shard] = math.inf
         holders = [
             (child, held)
             for child in self._brood.children
@@ -127,7 +128,7 @@ class Heart:
             _pass_on(chunk, beaten)
         self._confirm(shard, moment_ns)
         assert beaten is not None, "an empty round is one call too"
-        self._lapse_in_s = _soon(beaten.lapse_in_ms)
+        self._lapse_in_s[shard] = _soon(beaten.lapse_in_ms)
         return beaten.lapsed
 
     async def _call(self, line: Line, shard: int, members: tuple[str, ...]) -> Beaten:
@@ -150,7 +151,7 @@ class Heart:
             reaped = await line.run(reap(shard, limit=REAP_LIMIT))
             if reaped.amount:
                 _log.warning("took back %d claims whose lease had run out", reaped.amount)
-            self._lapse_in_s = _soon(reaped.lapse_in_ms)
+            self._lapse_in_s[shard] = _soon(reaped.lapse_in_ms)
             if reaped.amount < REAP_LIMIT:
                 return
 
