@@ -14,7 +14,6 @@ from coordq.work.spec import Spec, read_spec
 from coordq.work.task import BY_LETTER
 
 LEASE_MS: Final = 10_000
-CLAIM_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)

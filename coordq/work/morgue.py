@@ -9,7 +9,6 @@ from coordq.engine.call import Call
 from coordq.ids import shard_of
 from coordq.work.task import BY_LETTER, State
 
-BATCH_MAX: Final = 500
 RETRYABLE: Final = frozenset({State.FAILED, State.CANCELLED, State.SCHEDULED})
 
 

@@ -30,10 +30,6 @@ class RawClient:
         """Any command; its reply unread."""
         return self._asking.execute_command(*words)
 
-    def set_rate(self, seconds: float) -> float:
-        """SETs a second, one at a time."""
-        return self._rate(lambda: self._redis.set("raw:k", PAYLOAD), 1, seconds)
-
     def evalsha_rate(self, seconds: float) -> float:
         """EVALSHAs of a script with one LPUSH a second, one at a time."""
         sha = self._redis.script_load(_LUA)
@@ -56,7 +52,7 @@ class RawClient:
         while (passed := clock.monotonic() - start) < seconds:
             once()
             done += amount
-        self._redis.delete("raw:k", "raw:l", "raw:s")
+        self._redis.delete("raw:l", "raw:s")
         return done / passed
 
     def close(self) -> None:
