@@ -89,6 +89,18 @@ class InvalidAgent(InvalidInput):
     code = "invalid-agent"
 
 
+class InvalidSchedule(InvalidInput):
+    """A cron line, interval, time zone or policy that cannot be followed."""
+
+    code = "invalid-schedule"
+
+
+class InvalidFleetFile(InvalidInput):
+    """A fleet file that cannot be read, or says what no fleet can be."""
+
+    code = "invalid-fleet-file"
+
+
 class NotFound(CoordqError, LookupError):
     """Something was asked for by a name or id that nothing has."""
 
@@ -112,6 +124,18 @@ class WorkerNotFound(NotFound):
     """No live worker has this name."""
 
     code = "worker-not-found"
+
+
+class ScheduleNotFound(NotFound):
+    """No schedule has this name."""
+
+    code = "schedule-not-found"
+
+
+class FleetNotFound(NotFound):
+    """No `coordq fleet up` runs under this name, or it has no such group."""
+
+    code = "fleet-not-found"
 
 
 class Unreachable(CoordqError, ConnectionError):
@@ -193,6 +217,18 @@ class StaleClaim(Refused):
     """The claim lapsed or was given to someone else; its fence is no longer honoured."""
 
     code = "stale-claim"
+
+
+class Deposed(Refused):
+    """A write of a supervisor that leads no more. Facts: epoch, the newer one."""
+
+    code = "deposed"
+
+
+class NotReplicated(CoordqError):
+    """Done on the primary, but not confirmed by a replica in time. Facts: ids."""
+
+    code = "not-replicated"
 
 
 class ForeignData(CoordqError):

@@ -141,3 +141,63 @@ def grace(root: str) -> str:
 def meta(root: str) -> str:
     """How the namespace is laid out: HASH, shard 0 only."""
     return f"{root}meta"
+
+
+def epoch(root: str) -> str:
+    """The highest epoch of a leader that was seen: STRING."""
+    return f"{root}epoch"
+
+
+def leader(root: str) -> str:
+    """Who leads the supervisors: STRING, expires; shard 0 only."""
+    return f"{root}leader"
+
+
+def handover(root: str) -> str:
+    """What supervisors in waiting block on: LIST, expires; shard 0 only."""
+    return f"{root}handover"
+
+
+def supervisors(root: str) -> str:
+    """Supervisors and when each was last heard: ZSET, score in milliseconds; shard 0 only."""
+    return f"{root}supervisors"
+
+
+def report_of(root: str, part: str) -> str:
+    """What a part of the leader found last: STRING, JSON, expires; shard 0 only."""
+    return f"{root}report:{part}"
+
+
+def roster(root: str) -> str:
+    """The known fleet: HASH, worker to JSON; shard 0 only."""
+    return f"{root}roster"
+
+
+def policy(root: str) -> str:
+    """What operators have said of the fleet: HASH; shard 0 only."""
+    return f"{root}policy"
+
+
+def readonly(root: str) -> str:
+    """While it exists no new work is taken or started: STRING, who and why; may expire."""
+    return f"{root}readonly"
+
+
+def schedules(root: str) -> str:
+    """Schedules, ranked by when each is next due: ZSET, score in milliseconds."""
+    return f"{root}schedules"
+
+
+def schedule(root: str, name: str) -> str:
+    """What a schedule does, and what became of its runs: HASH."""
+    return f"{root}schedule:{name}"
+
+
+def spawners(root: str) -> str:
+    """Fleets that `coordq fleet up` runs, and when each was last heard: ZSET; shard 0 only."""
+    return f"{root}spawners"
+
+
+def spawner(root: str, name: str) -> str:
+    """The groups of such a fleet: STRING, JSON, expires; shard 0 only."""
+    return f"{root}spawner:{name}"

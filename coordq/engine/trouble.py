@@ -10,6 +10,7 @@ from redis import exceptions
 from coordq.errors import (
     AccessDenied,
     CoordqError,
+    Deposed,
     ForeignData,
     ReadOnly,
     RedisFull,
@@ -102,6 +103,11 @@ def _refusal(text: str) -> Exception | None:
 
 def _misuse(text: str, script: str) -> Exception:
     """When the call itself cannot work."""
+    if text.startswith("DEPOSED"):
+        return Deposed(
+            f"{script} was refused: a newer leader is in office, with epoch {text[8:]}.",
+            epoch=int(text[8:]),
+        )
     if "WRONGTYPE" in text:
         return ForeignData(
             f"A key that {script} needs holds something coordq did not write: {text.rstrip('.')}. "

@@ -24,6 +24,31 @@ EVENTS = (
     "requeued",
     "refused",
     "stalled",
+    # the leader's: subject a supervisor, worker, zone or schedule; fence its epoch
+    "elected",
+    "resigned",
+    "joined",
+    "left",
+    "suspect",
+    "healthy",
+    "flapping",
+    "dead",
+    "rejoined",
+    "partition",
+    "outage",
+    "cut-off",
+    "healed",
+    "read-only",
+    "writable",
+    "forgotten",
+    "repaired",
+    "fired",
+    "skipped",
+    # a fleet spawner's: subject a group or worker
+    "started",
+    "exited",
+    "scaled",
+    "gave-up",
 )
 """Every kind there is. `refused`: a finish by an old fence, its detail, changed nothing."""
 

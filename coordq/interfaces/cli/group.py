@@ -84,7 +84,7 @@ class LazyGroup(Group):
         if cmd_name not in self.homes:
             return None
         module = import_module(f"coordq.interfaces.cli.{self.homes[cmd_name].module}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

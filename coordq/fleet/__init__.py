@@ -1,0 +1,1 @@
+"""The fleet: who leads it, who belongs to it, who can be reached."""
