@@ -14,7 +14,7 @@ from coordq.client.client import Client
 from coordq.errors import InvalidArguments
 from coordq.ids import is_id, new_id
 from coordq.interfaces.cli.pairs import guess, read_arguments
-from coordq.interfaces.cli.params import parse_span
+from coordq.spans import parse_span
 from tests.interfaces.conftest import Shell, end
 from tests.waiting import wait_until
 
