@@ -158,9 +158,24 @@ def handover(root: str) -> str:
     return f"{root}handover"
 
 
+def led(root: str) -> str:
+    """Who led last, and whether it resigned: STRING; shard 0 only."""
+    return f"{root}led"
+
+
 def supervisors(root: str) -> str:
     """Supervisors and when each was last heard: ZSET, score in milliseconds; shard 0 only."""
     return f"{root}supervisors"
+
+
+def supervisor(root: str, name: str) -> str:
+    """What a supervisor says of itself: STRING, JSON, expires; shard 0 only."""
+    return f"{root}supervisor:{name}"
+
+
+def told(root: str, nonce: str) -> str:
+    """Events of the leader that were written already: STRING, expires."""
+    return f"{root}told:{nonce}"
 
 
 def report_of(root: str, part: str) -> str:

@@ -118,5 +118,10 @@ def _within(option: str, value: float, low: float, high: float) -> None:
 
 def worker_name(settings: WorkerSettings) -> str:
     """A name that no other worker has, not even one of a former life of the same container."""
-    host = settings.name or re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:60] or "worker"
-    return f"{host.lstrip('.-') or 'worker'}.{os.getpid()}-{os.urandom(2).hex()}"
+    return unique_name(settings.name, nameless="worker")
+
+
+def unique_name(wanted: str, *, nameless: str = "supervisor") -> str:
+    """A name for this process and no other: `wanted`, else the host's, else `nameless`."""
+    host = wanted or re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:60] or nameless
+    return f"{host.lstrip('.-') or nameless}.{os.getpid()}-{os.urandom(2).hex()}"

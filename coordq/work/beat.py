@@ -73,9 +73,13 @@ def leave(shard: int, worker: str) -> Call[bool]:
     return Call("work/leave", shard, (worker,), lambda reply: reply == 1)
 
 
-def reap(shard: int, *, limit: int = 100) -> Call[Reaped]:
-    """Take back claims whose lease has run out."""
-    return Call("work/reap", shard, (limit,), lambda reply: Reaped(*reply))
+def reap(shard: int, *, limit: int = 100, epoch: int | None = None) -> Call[Reaped]:
+    """Take back claims whose lease has run out.
+
+    epoch: the leader's; None for workers. Raises Deposed when it is over.
+    """
+    args: tuple[Argument, ...] = ("" if epoch is None else epoch, limit)
+    return Call("work/reap", shard, args, lambda reply: Reaped(*reply))
 
 
 def release(

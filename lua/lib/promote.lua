@@ -3,7 +3,8 @@ lib/promote: what is due becomes ready; what waited too long ends.
 
 ZSET due: <id> is a delayed or retried task, x<id> the end of its queue timeout, y<id> the end of its
 total timeout; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's
-forwarder does the same when nobody claims. Returns the next moment something is due, or nil.
+forwarder does the same when nobody claims. Returns the next moment something is due, or nil, and how
+many members were taken.
 ]]
 local PROMOTE_MAX = 100
 
@@ -50,7 +51,7 @@ end
 
 local function promote()
   local next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
-  if not next_due[2] or tonumber(next_due[2]) > now then return tonumber(next_due[2]) end
+  if not next_due[2] or tonumber(next_due[2]) > now then return tonumber(next_due[2]), 0 end
   local members = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE_MAX)
   redis.call('ZREM', KEYS[1] .. 'due', unpack(members))
   local keys = {}
@@ -70,5 +71,5 @@ local function promote()
     end
   end
   next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
-  return tonumber(next_due[2])
+  return tonumber(next_due[2]), #members
 end

@@ -3,7 +3,8 @@ work/reap: take back claims whose lease has run out.
 
 KEYS[1]  root      prefix of every key of the shard
 
-ARGV[1]  limit     how many at most, 1 to 1000
+ARGV[1]  epoch     the leader's; "" for who does not lead, such as a worker
+ARGV[2]  limit     how many at most, 1 to 1000
 
 Returns  {reaped, grace_ms, lapse_in_ms}
          reaped    how many were taken back
@@ -14,6 +15,7 @@ A lapse of a worker that beats is a lost reply and costs nothing; one of a worke
 the lease ended is taken for its death: a strike. Workers silent for a day are forgotten.
 ]]
 --- @include lib/clock
+--- @include lib/epoch
 --- @include lib/record
 --- @include lib/event
 --- @include lib/queue
@@ -32,9 +34,11 @@ local function beating(worker, ended)
   return info_ms > 0 and ended - beat < (info_ms + now - beat) / 6
 end
 
+local refused = deposed(ARGV[1])
+if refused then return refused end
 local grace_ms = redis.call('PTTL', KEYS[1] .. 'grace')
 if grace_ms > 0 then return { 0, grace_ms, grace_ms } end
-local lapsed = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'lease', '-inf', now, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[1]))
+local lapsed = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'lease', '-inf', now, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
 local reaped = 0
 for i = 1, #lapsed, 2 do
   local member = lapsed[i]

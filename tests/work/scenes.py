@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from coordq.engine.call import Call
-from coordq.work import beat, cancel, claim, finish, look, morgue, queue, report
+from coordq.work import beat, cancel, claim, due, finish, look, morgue, queue, report
 from coordq.work import enqueue as ordering
 from coordq.work.events import note
 from coordq.work.finish import Outcome
@@ -290,6 +290,20 @@ def report_progress(desk: Desk) -> tuple[Call[Any], Check]:
         assert b"hello" in desk.redis("LRANGE", desk.key(f"log:{task_id}"), 0, -1)
 
     return report.report(held.member, progress={"at": 1}, lines=["hello"]), check
+
+
+@scene
+def forward(desk: Desk) -> tuple[Call[Any], Check]:
+    """What was due is ready once."""
+    task_id = desk.put(delay=60)
+    desk.make_due(task_id)
+
+    def check(done: Any) -> None:
+        assert done == due.Forwarded(0, None)
+        assert (desk.queue().ready, desk.queue().scheduled) == (1, 0)
+        assert [each.id for each in desk.claim(10).claims] == [task_id]
+
+    return due.forward(0), check
 
 
 @scene
