@@ -52,6 +52,15 @@ class Reaped:
     """Until the next claim lapses, or may be taken back; None when nothing is claimed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """What a page of a burial gave back."""
+
+    cursor: int
+    """0 when all claims have been seen."""
+    amount: int
+
+
 def beat(shard: int, pulse: Pulse) -> Call[Beaten]:
     """One heartbeat; extends every lease that is still held."""
 
@@ -80,6 +89,18 @@ def reap(shard: int, *, limit: int = 100, epoch: int | None = None) -> Call[Reap
     """
     args: tuple[Argument, ...] = ("" if epoch is None else epoch, limit)
     return Call("work/reap", shard, args, lambda reply: Reaped(*reply))
+
+
+def bury(
+    shard: int, worker: str, *, cursor: int = 0, reason: str = "crash", epoch: int | None = None
+) -> Call[Buried]:
+    """Give back every claim of a worker that is known to be dead, a page a call.
+
+    cursor: 0 to begin, then what the last call gave, until that is 0.
+    reason: as for `release`. epoch: the leader's; None for others. Raises Deposed when it is over.
+    """
+    args: tuple[Argument, ...] = ("" if epoch is None else epoch, worker, cursor, reason)
+    return Call("work/bury", shard, args, lambda reply: Buried(int(reply[0]), reply[1]))
 
 
 def release(

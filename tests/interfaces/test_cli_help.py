@@ -45,6 +45,8 @@ VERBS = {
     "workers drain": "",
     "workers stop": "--yes",
     "workers dump": "",
+    "supervisor": "--name --zone --leader-lease --on-minority --audit-every --dead-retention "
+    "--event-retention --health-port --health-host --log-format --log-level",
     "doctor": "--strict",
     "init": "",
     "dev": "--processes --queues",

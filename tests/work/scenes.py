@@ -307,6 +307,19 @@ def forward(desk: Desk) -> tuple[Call[Any], Check]:
 
 
 @scene
+def bury(desk: Desk) -> tuple[Call[Any], Check]:
+    """One strike, not two."""
+    task_id = desk.put()
+    desk.take()
+
+    def check(buried: Any) -> None:
+        assert buried == beat.Buried(0, 0)
+        assert (desk.task(task_id).strikes, desk.queue().ready, desk.queue().running) == (1, 1, 0)
+
+    return beat.bury(0, "w1"), check
+
+
+@scene
 def note_(_: Desk) -> tuple[Call[Any], Check]:
     """An event may be told twice, but never not at all."""
 

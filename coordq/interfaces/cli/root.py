@@ -33,6 +33,7 @@ HOMES: Final = {
     "dead": Home("dead", _QUEUES, "See, revive and purge dead letters."),
     "worker": Home("run", _FLEET, "Run a worker until it is told to stop."),
     "workers": Home("workers", _FLEET, "See, drain and stop workers."),
+    "supervisor": Home("supervisor", _FLEET, "Watch the fleet; several may run, one leads."),
     "stats": Home("workers", _FLEET, "Show queues, counters and workers at a glance."),
     "top": Home("top", _FLEET, "Watch queues and workers live."),
     "events": Home("events", _FLEET, "Print what happened, and follow what happens."),
