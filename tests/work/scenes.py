@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from coordq.engine.call import Call
-from coordq.work import beat, cancel, claim, due, finish, look, morgue, queue, report
+from coordq.work import beat, cancel, claim, due, finish, look, morgue, queue, report, tidy
 from coordq.work import enqueue as ordering
 from coordq.work.events import note
 from coordq.work.finish import Outcome
@@ -317,6 +317,20 @@ def bury(desk: Desk) -> tuple[Call[Any], Check]:
         assert (desk.task(task_id).strikes, desk.queue().ready, desk.queue().running) == (1, 1, 0)
 
     return beat.bury(0, "w1"), check
+
+
+@scene
+def tidy_(desk: Desk) -> tuple[Call[Any], Check]:
+    """What is gone is gone."""
+    old, young = desk.put(), desk.put()
+    for held in desk.claim(2).claims:
+        desk.end(held, "failed")
+    desk.redis("ZADD", desk.key("dead"), 1, old)
+
+    def check(_: Any) -> None:
+        assert desk.redis("ZRANGE", desk.key("dead"), 0, -1) == [young.encode()]
+
+    return tidy.tidy(0, tidy.Place(), dead_ms=60_000), check
 
 
 @scene

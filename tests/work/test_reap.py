@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from coordq.errors import Deposed
+from coordq.work.beat import reap
 from coordq.work.claim import Claim
 from tests.work.desk import Desk
 
@@ -185,3 +187,17 @@ def test_the_event_of_a_lapse_names_the_fence_and_the_worker(desk: Desk) -> None
     lapsed = next(event for event in desk.events() if event.kind == "lapsed")
 
     assert (lapsed.subject, lapsed.detail) == (task_id, f"{claim.fence} w1/1")
+
+
+def test_a_deposed_leader_takes_nothing_back(desk: Desk) -> None:
+    """What it knows of the fleet is old; workers and the new leader reap."""
+    desk.put()
+    desk.lapse(desk.take())
+    desk.redis("SET", desk.key("epoch"), 8)
+    before = desk.dump()
+
+    with pytest.raises(Deposed):
+        desk.run(reap(0, epoch=7))
+
+    assert desk.dump() == before
+    assert desk.reap().amount == 1
