@@ -27,6 +27,7 @@ from coordq.runtime.process import ChildProcess, Phase
 from coordq.runtime.pulse import Heart
 from coordq.runtime.shutdown import Shutdown, Stage
 from coordq.runtime.stall import Watch
+from coordq.runtime.tether import Tether
 from coordq.runtime.worker import WorkerSettings
 from coordq.work.events import note
 
@@ -109,6 +110,7 @@ class Parent:
 
     def _watch_signals(self) -> None:
         self._shutdown.watch_signals()
+        Tether(self._settings.tether, parted=self._on_parted).watch()
         faulthandler.register(signal.SIGUSR2, all_threads=True)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._brood.dump)
 
@@ -159,6 +161,9 @@ class Parent:
             case Stage.KILLED:
                 self._brood.kill()
         self._on_change()
+
+    def _on_parted(self) -> None:
+        self._shutdown.to(Stage.DRAINING, "the spawner that started it is gone")
 
     def _on_change(self) -> None:
         """Children came or went, or shall go."""

@@ -130,11 +130,7 @@ class ChildProcess:
 
     async def ended(self) -> int:
         """Wait for its end; returns the exit code, negative for a signal."""
-        try:
-            await _readable(os.pidfd_open(self.pid))
-        except (AttributeError, OSError):  # not Linux, or one older than 5.3
-            await _joined(self._popen)
-        return self._popen.wait()
+        return await ended(self._popen)
 
     def bury(self) -> None:
         """It has ended and its ledger was read for the last time."""
@@ -158,6 +154,15 @@ class ChildProcess:
 def _start(command: list[str], inherited: tuple[int, ...]) -> subprocess.Popen[bytes]:
     """Not asyncio's subprocess: its watchers differ by version and loop, and no pipe is needed."""
     return subprocess.Popen(command, pass_fds=inherited, env=settings.environment())
+
+
+async def ended(popen: subprocess.Popen[bytes]) -> int:
+    """Wait for a process's end; returns the exit code, negative for a signal."""
+    try:
+        await _readable(os.pidfd_open(popen.pid))
+    except (AttributeError, OSError):  # not Linux, or one older than 5.3
+        await _joined(popen)
+    return popen.wait()
 
 
 async def _readable(fd: int) -> None:

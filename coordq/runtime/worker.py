@@ -62,6 +62,8 @@ class WorkerSettings:
     """kill: end a stalled child after twice that time."""
     log_format: Literal["text", "json"] = "text"
     log_level: str = "info"
+    tether: tuple[int, ...] = ()
+    """File descriptors of the spawner that started it, see `runtime.tether`; empty for nobody's."""
 
     def check(self) -> None:
         """Raise InvalidOption or InvalidName for settings no worker can run with."""
@@ -104,7 +106,8 @@ class WorkerSettings:
     def from_dict(cls, facts: dict[str, Any]) -> WorkerSettings:
         """What `to_dict` made, also after a passage through JSON."""
         queues = tuple((str(name), int(weight)) for name, weight in facts["queues"])
-        return cls(**facts | {"targets": tuple(facts["targets"]), "queues": queues})
+        lists = {"targets": tuple(facts["targets"]), "tether": tuple(facts.get("tether", ()))}
+        return cls(**{**facts, **lists, "queues": queues})
 
 
 def _within(option: str, value: float, low: float, high: float) -> None:

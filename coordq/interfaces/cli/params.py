@@ -134,9 +134,27 @@ class Waits(Type):
         return tuple(Span().convert(part, param, ctx) for part in str(value).split(","))
 
 
+class Descriptors(Type):
+    """`5,7`: file descriptors that a spawner has passed on."""
+
+    name = "descriptors"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The numbers."""
+        if isinstance(value, tuple):
+            return value
+        words = str(value).split(",")
+        if not all(word.isascii() and word.isdecimal() for word in words):
+            self.fail(f"{value!r} are no file descriptors: use 5 or 5,7.", param, ctx)
+        return tuple(int(word) for word in words)
+
+
 SPAN: Final = Span()
 SIZE: Final = Size()
 MOMENT: Final = Moment()
 PAIR: Final = Pair()
 QUEUES: Final = Queues()
 WAITS: Final = Waits()
+TETHER: Final = Descriptors()

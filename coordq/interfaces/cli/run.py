@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from coordq.interfaces.cli.group import Command
-from coordq.interfaces.cli.params import PAIR, QUEUES, SPAN
+from coordq.interfaces.cli.params import PAIR, QUEUES, SPAN, TETHER
 from coordq.interfaces.cli.session import Function, Session, common
 
 _EXAMPLES = """\b
@@ -54,6 +54,7 @@ _WORKER_OPTIONS: tuple[Any, ...] = (
     click.option(
         "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
     ),
+    click.option("--tether", type=TETHER, default=(), hidden=True, allow_from_autoenv=False),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from coordq.interfaces.cli.group import Command
-from coordq.interfaces.cli.params import SPAN
+from coordq.interfaces.cli.params import SPAN, TETHER
 from coordq.interfaces.cli.session import Session, common
 
 _EXAMPLES: Final = """\b
@@ -47,6 +47,7 @@ _FIELDS: Final = {
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
+@click.option("--tether", type=TETHER, default=(), hidden=True, allow_from_autoenv=False)
 @common
 def supervisor_command(session: Session, **settings: Any) -> None:
     """Watch the fleet until told to stop; of several supervisors one leads.

@@ -46,6 +46,8 @@ class SupervisorSettings:
     health_host: str = "127.0.0.1"
     log_format: Literal["text", "json"] = "text"
     log_level: str = "info"
+    tether: tuple[int, ...] = ()
+    """File descriptors of the spawner that started it, see `runtime.tether`; empty for nobody's."""
 
     def check(self) -> None:
         """Raise InvalidOption or InvalidName for settings no supervisor can run with."""

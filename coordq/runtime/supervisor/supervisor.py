@@ -21,6 +21,7 @@ from coordq.runtime.supervisor.part import Part
 from coordq.runtime.supervisor.parts import parts
 from coordq.runtime.supervisor.settings import SupervisorSettings
 from coordq.runtime.supervisor.term import Term
+from coordq.runtime.tether import Tether
 
 CALL_PATIENCE_S: Final = 1.0
 """Parts and office repeat what they do themselves: each round must say what is true then."""
@@ -102,6 +103,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+
+        Tether(self._settings.tether, parted=self._on_parted).watch()
+
+    def _on_parted(self) -> None:
+        _log.info("ending: the spawner that started it is gone")
+        self._told_to_end.set()
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._told_to_end.is_set():
