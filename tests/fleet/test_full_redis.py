@@ -1,0 +1,42 @@
+"""Redis at maxmemory: somebody leads, tells, and hands over all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from coordq.engine.connection import open_engine
+from coordq.fleet.election import Candidate, campaign, inaugurate, resign
+from coordq.fleet.report import publish, read_reports
+from coordq.fleet.tell import tell
+from tests.servers import Server, binary_on_path, bundled_binary
+from tests.work.desk import Desk
+
+
+@pytest.fixture(params=["bundled", "on PATH"])
+def full(request: pytest.FixtureRequest, namespace: str) -> Iterator[Desk]:
+    """6.2 and what is on PATH judge "full" by different code."""
+    binary = bundled_binary() if request.param == "bundled" else binary_on_path()
+    if binary is None:
+        pytest.skip(f"no redis-server {request.param}")
+    with (
+        Server(binary, maxmemory_policy="noeviction") as server,
+        open_engine(server.url, namespace=namespace) as engine,
+    ):
+        server.config(maxmemory="1")
+        yield Desk(engine)
+
+
+def test_the_leader_leads_when_redis_is_full(full: Desk) -> None:
+    """It is needed most then: to take back claims, to tidy, and to be seen."""
+    epoch = full.run(campaign(Candidate("a"))).leader.epoch
+    full.run(inaugurate(0, epoch))
+    full.run(tell(0, epoch, [("repaired", "q", "a counter")]))
+    full.run(publish(epoch, "rates", {"done": 1}, 60_000))
+
+    assert full.run(read_reports()) == {"rates": {"done": 1}}
+    assert [event.kind for event in full.events()] == ["elected", "repaired"]
+    assert full.run(campaign(Candidate("a"), floor=epoch - 1)).leader.epoch == epoch
+    assert full.run(resign("a"))
+    assert full.run(campaign(Candidate("b"))).leads

@@ -1,0 +1,64 @@
+"""A script was carried out and its reply never came: the repetition has no second effect."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from coordq.engine import scripts
+from coordq.engine.aio import open_async_engine
+from coordq.engine.call import Call
+from coordq.engine.connection import open_engine
+from tests.fleet.scenes import SCENES
+from tests.proxy import LossyProxy
+from tests.work.desk import Desk
+
+
+def lose(desk: Desk, proxy: LossyProxy, call: Call[Any]) -> None:
+    """The next reply to this script is lost. It is known to Redis, or the reply is NOSCRIPT."""
+    script = scripts.load(call.script)
+    desk.redis("SCRIPT", "LOAD", script.source)
+    proxy.drop_reply(script.sha.encode())
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_lost_reply_has_one_effect_on_the_sync_engine(
+    desk: Desk, proxy: LossyProxy, name: str
+) -> None:
+    """The engine repeats the call by itself."""
+    call, check = SCENES[name](desk)
+    with open_engine(proxy.url, namespace=desk.engine.namespace) as far:
+        lose(desk, proxy, call)
+
+        answer = far.run(call)
+
+    assert proxy.dropped == 1
+    check(answer)
+
+
+async def _run(url: str, namespace: str, call: Call[Any]) -> Any:
+    async with await open_async_engine(url, namespace=namespace) as engine:
+        return await engine.run(call)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_lost_reply_has_one_effect_on_the_async_engine(
+    desk: Desk, proxy: LossyProxy, name: str
+) -> None:
+    """The engine repeats the call by itself."""
+    call, check = SCENES[name](desk)
+    lose(desk, proxy, call)
+
+    answer = asyncio.run(_run(proxy.url, desk.engine.namespace, call))
+
+    assert proxy.dropped == 1
+    check(answer)
+
+
+def test_every_script_of_the_fleet_room_has_a_scene(desk: Desk) -> None:
+    """A script that is added has to stand the same test."""
+    tried = {build(desk)[0].script for build in SCENES.values()}
+
+    assert tried == {name for name in scripts.names() if name.startswith("fleet/")}
