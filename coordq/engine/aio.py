@@ -93,6 +93,7 @@ class AsyncEngine:
         self._packer = Packer(address.namespace)
         self._topology: Topology | None = None
         self._idle: dict[int, deque[AsyncLink]] = {}
+        self._doubted: set[int] = set()
         self._room = asyncio.Semaphore(LINKS_MAX)
         self._closed = False
 
@@ -155,8 +156,24 @@ class AsyncEngine:
         while idle:
             await idle.pop().close()
 
+    def doubt(self, shard: int) -> None:
+        """Somebody has given up waiting for the server of a shard: ask anew where that is.
+
+        A server that is frozen breaks no connection, and another may have its place by now.
+        """
+        self._doubted.add(shard)
+
     async def connect(self, shard: int, *, again: bool) -> AsyncLink:
         """A new link to the server of `shard`. Raises LostError, Unreachable."""
+        try:
+            link = await self._connect(shard, again=again or shard in self._doubted)
+        except BaseException:
+            self.doubt(shard)
+            raise
+        self._doubted.discard(shard)
+        return link
+
+    async def _connect(self, shard: int, *, again: bool) -> AsyncLink:
         if self._closed:
             raise closed(self.address.shown)
         if self.address.kind == "fake":
@@ -267,6 +284,7 @@ class Line:
                 self.link = link
             raise meaning from error
         except BaseException:
+            self._engine.doubt(self.shard)
             await link.close()
             raise
         self.link = link
