@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from coordq.client.schedules import Schedules
 from coordq.client.work import Work
 from coordq.engine.connection import Engine, open_engine
 
@@ -14,6 +15,7 @@ class Client:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.work = Work(engine)
+        self.schedules = Schedules(engine, self.work)
 
     @property
     def namespace(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Self
 
+from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.work_async import AsyncWork
 from coordq.engine.aio import AsyncEngine, open_async_engine
 
@@ -15,6 +16,7 @@ class AsyncClient:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.work = AsyncWork(engine)
+        self.schedules = AsyncSchedules(engine, self.work)
 
     @property
     def namespace(self) -> str:

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 from coordq.client import checked, plans
 from coordq.client.draft import Draft, Item
-from coordq.client.plans import BLOCK_S, Command, Plan
+from coordq.client.drive import drive
+from coordq.client.plans import BLOCK_S, Plan
 from coordq.client.result import result_of, too_late
 from coordq.clock import monotonic
 from coordq.engine import keys
-from coordq.engine.call import Call
 from coordq.engine.connection import Engine
 from coordq.ids import shard_of
 from coordq.work import cancel, claim, look
@@ -67,20 +67,8 @@ class Work:
         self._draft = Draft(engine.shards)
         self._name = uuid4().hex[:12]
 
-    # -- driving -------------------------------------------------------------------------------
-
     def _drive(self, plan: Plan[R]) -> R:
-        try:
-            step = next(plan)
-            while True:
-                step = plan.send(self._step(step))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-    def _step(self, step: Call[Any] | Command) -> Any:
-        if isinstance(step, Call):
-            return self._engine.run(step)
-        return self._engine.execute(step.shard, *step.words, timeout_s=step.timeout_s)
+        return drive(self._engine, plan)
 
     # -- enqueue -------------------------------------------------------------------------------
 

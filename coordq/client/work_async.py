@@ -10,12 +10,12 @@ from uuid import uuid4
 from coordq.client import checked, plans
 from coordq.client.coalesce import Coalescer
 from coordq.client.draft import Draft, Item
+from coordq.client.drive import drive_async
 from coordq.client.mailbox import Mailbox
-from coordq.client.plans import BLOCK_S, Command, Plan
+from coordq.client.plans import BLOCK_S, Plan
 from coordq.client.result import result_of, too_late
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine
-from coordq.engine.call import Call
 from coordq.work import cancel, claim, look
 from coordq.work import enqueue as ordering
 from coordq.work.cancel import Cancellation
@@ -68,20 +68,8 @@ class AsyncWork:
         self._coalescer = Coalescer(engine)
         self._mailbox = Mailbox(engine)
 
-    # -- driving -------------------------------------------------------------------------------
-
     async def _drive(self, plan: Plan[R]) -> R:
-        try:
-            step = next(plan)
-            while True:
-                step = plan.send(await self._step(step))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-    async def _step(self, step: Call[Any] | Command) -> Any:
-        if isinstance(step, Call):
-            return await self._engine.run(step)
-        return await self._engine.execute(step.shard, *step.words, timeout_s=step.timeout_s)
+        return await drive_async(self._engine, plan)
 
     # -- enqueue -------------------------------------------------------------------------------
 

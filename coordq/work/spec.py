@@ -6,6 +6,7 @@
     x queue timeout, ms   d total timeout, ms       y run timeout, ms
     b backoff             u unique digest           U unique period, ms
     h headers, percent-encoded JSON
+    c schedule@slot in ms; the slot is 0 for a run by hand
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class Spec:
     unique: str = ""
     unique_ms: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    schedule: str = ""
+    """Which schedule made it, if one did."""
+    slot_ms: int = 0
+    """For which of its slots; 0: by hand."""
 
     @property
     def route(self) -> str:
@@ -84,6 +89,7 @@ def write_spec(spec: Spec) -> str:
         "u": spec.unique,
         "U": str(spec.unique_ms or ""),
         "h": quote(json.dumps(spec.headers, separators=(",", ":"))) if spec.headers else "",
+        "c": f"{spec.schedule}@{spec.slot_ms}" if spec.schedule else "",
     }
     tail = "".join(f" {letter}={value}" for letter, value in options.items() if value)
     return f"{spec.queue} {spec.name}{tail}"
@@ -95,6 +101,7 @@ def read_spec(line: bytes) -> Spec:
     queue, name, *tail = line.decode().split(" ")
     options = dict(text.split("=", 1) for text in tail)
     role, *capabilities = options.get("r", "").split("+")
+    schedule, _, slot = options.get("c", "").partition("@")
     return Spec(
         queue=queue,
         name=name,
@@ -110,6 +117,8 @@ def read_spec(line: bytes) -> Spec:
         unique=options.get("u", ""),
         unique_ms=int(options.get("U", 0)),
         headers=json.loads(unquote(options["h"])) if "h" in options else {},
+        schedule=schedule,
+        slot_ms=int(slot or 0),
     )
 
 

@@ -1,9 +1,10 @@
 --[[
-lib/place: orders become tasks. Shared by work/enqueue and work/enqueue_shedding, whose header says
-what comes in and what goes out; `make_room` is nil in the former.
+lib/place: orders become tasks. Shared by work/enqueue, work/enqueue_shedding and work/fire, whose
+headers say what comes in and what goes out. `orders_at` is where on_full stands and groups follow;
+`make_room` is nil in all but the shedding one.
 ]]
 local ARGS_INLINE_MAX = 2048
-local on_full = ARGV[1]
+local on_full = ARGV[orders_at]
 local records, apart, room, reply
 local written = false
 local placed, taken = {}, {} -- ids that this call has dealt with, unique keys that it took: key -> id
@@ -14,7 +15,7 @@ local function delay_of(text)
 end
 
 local function read_groups()
-  local groups, at = {}, 2
+  local groups, at = {}, orders_at + 1
   while at <= #ARGV do
     local group = {
       spec = ARGV[at], queue = ARGV[at + 1], line = ARGV[at + 2], delay_ms = delay_of(ARGV[at + 3]),

@@ -3,7 +3,8 @@ lib/settle: what a task leaves behind when it ends.
 
 Succeeded and cancelled records live on for their result TTL (option t, seconds, 600 by default, and
 never under 5, so that a finish repeated after a lost reply is still recognised); dead letters stay until revived, purged or pushed out by DEAD_MAX younger ones. A unique key is
-freed if it is still this task's. Whoever waits for the task finds its record in their mailbox.
+freed if it is still this task's. Whoever waits for the task finds its record in their mailbox, and the
+schedule that made it remembers how it ended.
 ]]
 local DEAD_MAX = 10000
 local DONE_MAX = 10000
@@ -19,6 +20,15 @@ local function tell_waiters(task, text)
   end
 end
 
+-- A line of HASH schedule:<name>, field runs: "<slot_ms> <id> <state, - until it ended> <ms>".
+local function tell_schedule(task, name, state)
+  local key = KEYS[1] .. 'schedule:' .. name
+  local runs = redis.pcall('HGET', key, 'runs')
+  if type(runs) ~= 'string' then return end
+  local told, times = string.gsub(runs, '( ' .. task.id .. ' )%S+', '%1' .. state)
+  if times > 0 then redis.pcall('HSET', key, 'runs', told) end
+end
+
 local function clear_options(task)
   local unique = option(task, 'u')
   if unique and not option(task, 'U') then
@@ -27,6 +37,8 @@ local function clear_options(task)
   end
   if option(task, 'x') then redis.call('ZREM', KEYS[1] .. 'due', 'x' .. task.id) end
   if option(task, 'd') then redis.call('ZREM', KEYS[1] .. 'due', 'y' .. task.id) end
+  local made_by = option(task, 'c')
+  if made_by then tell_schedule(task, string.match(made_by, '^[^@]+'), task.state) end
   if task.flags ~= '-' then redis.call('SREM', KEYS[1] .. 'cancels', task.id) end
 end
 

@@ -20,25 +20,15 @@ Returns  {"cancelled"}          it was not running: it has ended
 --- @include lib/ready
 --- @include lib/settle
 --- @include lib/promote
+--- @include lib/cancel
 local id = ARGV[1]
 -- not deny-oom, so first: a full Redis must be able to shrink
 redis.call('PERSIST', KEYS[1] .. 'lease')
 local task = record_of(id)
 if not task then return { redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 1 and 'foreign' or 'missing' } end
 if string.find('sfc', task.state, 1, true) then return { 'ended', task.state } end
-if task.state == 'r' then
-  if not string.find(task.flags, 'x', 1, true) then
-    task.flags = (task.flags == '-' and '' or task.flags) .. 'x'
-    redis.call('SET', KEYS[1] .. 't:' .. id, write_record(task))
-    event(id, 'cancelling', task, ARGV[2])
-    write_events()
-  end
-  cancel_running(task, ARGV[2])
-  return { 'requested', task.worker }
-end
-leave_backlog(task)
-settle(task, 'c', reason_json('cancelled', ARGV[2]), ARGV[2])
+local answer = cancel_task(task, ARGV[2])
 write_counts()
 write_finished()
 write_events()
-return { 'cancelled' }
+return answer

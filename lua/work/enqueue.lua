@@ -3,7 +3,8 @@ work/enqueue: put up to 500 new tasks where they belong, all of one shard.
 
 KEYS[1]  root      prefix of every key of the shard; the script touches nothing outside it
 
-ARGV[1]  on_full   refuse (all or nothing) | wait (as many as fit) | force
+ARGV[1]  on_full   refuse (all or nothing) | wait (as many as fit) | force; a "!" behind it: also
+                   while the fleet is read-only, see lib/readonly
 ARGV[2...]         groups of tasks that differ only in id and arguments, each:
          spec        the record's spec line
          queue       its queue
@@ -20,13 +21,15 @@ Returns  {"ok", s1, s2, ...}     one status per task in order: "+" accepted (als
                                  by an earlier call with the same id), "=<id>" held back: <id> holds its
                                  unique key, "-" no room
          {"full", queue, depth, high, bytes, max_bytes}  nothing was changed
+         an error STOPPED <who and why>: the fleet is read-only, nothing was changed
 
 Enqueueing an id twice has one effect, so a call whose reply was lost may simply be made again.
 ]]
-local make_room = nil
+local orders_at, make_room = 1, nil
 --- @include lib/clock
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/readonly
 --- @include lib/place
 return place_groups()

@@ -3,7 +3,7 @@ work/enqueue_shedding: work/enqueue for callers who would rather lose the least 
 
 KEYS[1]  root      prefix of every key of the shard
 
-ARGV[1]  on_full   shed
+ARGV[1]  on_full   shed, or shed! as in work/enqueue
 ARGV[2...]         as in work/enqueue
 
 Returns  {"ok", s1, s2, ...}  as in work/enqueue, and "!": the queue was full of work at least as
@@ -19,6 +19,7 @@ as many as it takes to make room.
 --- @include lib/line
 --- @include lib/ready
 --- @include lib/settle
+--- @include lib/readonly
 -- Sheds the youngest task of a line; returns what it weighed, or nil when the line held none.
 local function shed_from(queue, line)
   local key = KEYS[1] .. 'line:' .. queue .. ':' .. line
@@ -71,6 +72,7 @@ local function make_room(group, id, args, left, size)
   settle(task, 'f', reason_json('shed', 'the queue was full of work at least as urgent'), 'shed')
   return false
 end
+local orders_at = 1
 --- @include lib/place
 local answer = place_groups()
 write_finished()

@@ -1,0 +1,44 @@
+"""Carrying out plans: each step on the engine, until the plan has its result."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from coordq.client.plans import Command, Plan
+from coordq.engine.aio import AsyncEngine
+from coordq.engine.call import Call
+from coordq.engine.connection import Engine
+
+R = TypeVar("R")
+
+
+def drive(engine: Engine, plan: Plan[R]) -> R:
+    """Carry out a plan. Raises what it raises, and as the engine."""
+
+    def take(step: Call[Any] | Command) -> Any:
+        if isinstance(step, Call):
+            return engine.run(step)
+        return engine.execute(step.shard, *step.words, timeout_s=step.timeout_s)
+
+    try:
+        step = next(plan)
+        while True:
+            step = plan.send(take(step))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+async def drive_async(engine: AsyncEngine, plan: Plan[R]) -> R:
+    """Like `drive`, on an event loop."""
+
+    async def take(step: Call[Any] | Command) -> Any:
+        if isinstance(step, Call):
+            return await engine.run(step)
+        return await engine.execute(step.shard, *step.words, timeout_s=step.timeout_s)
+
+    try:
+        step = next(plan)
+        while True:
+            step = plan.send(await take(step))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]

@@ -1,0 +1,77 @@
+"""The schedules door of the sync client: tasks that are enqueued again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from coordq.client import schedule_plans as plans
+from coordq.client.drive import drive
+from coordq.client.work import TaskHandle, Work
+from coordq.engine.connection import Engine
+from coordq.work.agenda import ScheduleView
+
+
+class Schedules:
+    """Schedules of a namespace; a supervisor fires them. Thread-safe."""
+
+    def __init__(self, engine: Engine, work: Work) -> None:
+        self._engine = engine
+        self._work = work
+        self._shards = engine.shards
+
+    def add(
+        self,
+        name: str,
+        task: str,
+        args: Mapping[str, Any] | None = None,
+        /,
+        *,
+        paused: bool = False,
+        replace: bool = False,
+        **given: Any,
+    ) -> ScheduleView:
+        """Set a schedule down; the same again changes nothing.
+
+        Either every= (seconds or a timedelta) or cron= (five fields) says when. Also tz= ("UTC"),
+        overlap= (skip, queue, cancel-oldest), missed= (skip, one, all), start=, end= and jitter=;
+        the rest are coordq.Options of each run.
+
+        paused: it waits for `resume`. replace: it may change a schedule of that name, which keeps
+        its history.
+
+        Raises InvalidSchedule and other InvalidInput, Conflict, RedisFull, Unreachable.
+        """
+        made = plans.make(name, task, args, given)
+        return drive(
+            self._engine, plans.add(self._shards, made, paused=paused, may_replace=replace)
+        )
+
+    def ls(self) -> list[ScheduleView]:
+        """All schedules, by name."""
+        return drive(self._engine, plans.ls(self._shards))
+
+    def get(self, name: str) -> ScheduleView:
+        """One schedule and its last runs. Raises ScheduleNotFound, ForeignData."""
+        return drive(self._engine, plans.get(self._shards, name))
+
+    def pause(self, name: str) -> ScheduleView:
+        """Fire nothing until it is resumed. Raises ScheduleNotFound."""
+        return drive(self._engine, plans.pause(self._shards, name, paused=True))
+
+    def resume(self, name: str) -> ScheduleView:
+        """Go on with the next slot; those in between are not made up for."""
+        return drive(self._engine, plans.pause(self._shards, name, paused=False))
+
+    def trigger(self, name: str) -> TaskHandle[Any]:
+        """Run it now, whether or not it is paused. Raises ScheduleNotFound, QueueFull, ReadOnly."""
+        return TaskHandle(self._work, drive(self._engine, plans.trigger(self._shards, name)))
+
+    def rm(self, name: str) -> None:
+        """Take it off; the tasks it has enqueued stay. Raises ScheduleNotFound."""
+        drive(self._engine, plans.rm(self._shards, name))
+
+    def next_runs(self, name: str, n: int = 5) -> list[datetime]:
+        """Its next slots, in its own zone; of a paused one, those that a resume would bring."""
+        return drive(self._engine, plans.next_runs(self._shards, name, n))

@@ -1,0 +1,18 @@
+--[[
+lib/cancel: a task that has not ended is cancelled at once, or its worker is told to stop it.
+]]
+-- task: read from its record. Returns what work/cancel does; the caller writes counts and events.
+local function cancel_task(task, reason)
+  if task.state == 'r' then
+    if not string.find(task.flags, 'x', 1, true) then
+      task.flags = (task.flags == '-' and '' or task.flags) .. 'x'
+      redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+      event(task.id, 'cancelling', task, reason)
+    end
+    cancel_running(task, reason)
+    return { 'requested', task.worker }
+  end
+  leave_backlog(task)
+  settle(task, 'c', reason_json('cancelled', reason), reason)
+  return { 'cancelled' }
+end
