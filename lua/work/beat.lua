@@ -32,26 +32,30 @@ if last[2] and now - tonumber(last[2]) > lease_ms / 2 then
   redis.call('SET', KEYS[1] .. 'grace', '1', 'PX', lease_ms)
 end
 
-local lost, cancelled, held, scores = {}, {}, {}, {}
+local lost, cancelled, is_lost = {}, {}, {}
 if #ARGV > 3 then
-  local expiry = string.format('%.0f', now + lease_ms)
-  for i, score in ipairs(redis.call('ZMSCORE', KEYS[1] .. 'lease', unpack(ARGV, 4))) do
-    local member = ARGV[i + 3]
-    if score then
-      held[#held + 1] = member
-      scores[#scores + 1] = expiry
-      scores[#scores + 1] = member
-    else
-      lost[#lost + 1] = member
+  local expiry, scores = string.format('%.0f', now + lease_ms), {}
+  for i = 4, #ARGV do
+    scores[#scores + 1] = expiry
+    scores[#scores + 1] = ARGV[i]
+  end
+  -- how many it changed is asked, not which it knew: that is cheaper, and nearly always enough
+  local extended = redis.call('ZADD', KEYS[1] .. 'lease', 'XX', 'CH', unpack(scores))
+  if extended < #ARGV - 3 then
+    for i, score in ipairs(redis.call('ZMSCORE', KEYS[1] .. 'lease', unpack(ARGV, 4))) do
+      if not score then
+        lost[#lost + 1] = ARGV[i + 3]
+        is_lost[ARGV[i + 3]] = true
+      end
     end
   end
-end
-if #held > 0 then
-  redis.call('ZADD', KEYS[1] .. 'lease', 'XX', unpack(scores))
-  local ids = {}
-  for i, member in ipairs(held) do ids[i] = string.sub(member, 1, 22) end
-  for i, hit in ipairs(redis.call('SMISMEMBER', KEYS[1] .. 'cancels', unpack(ids))) do
-    if hit == 1 then cancelled[#cancelled + 1] = held[i] end
+  if redis.call('EXISTS', KEYS[1] .. 'cancels') == 1 then
+    local ids = {}
+    for i = 4, #ARGV do ids[#ids + 1] = string.sub(ARGV[i], 1, 22) end
+    for i, hit in ipairs(redis.call('SMISMEMBER', KEYS[1] .. 'cancels', unpack(ids))) do
+      local member = ARGV[i + 3]
+      if hit == 1 and not is_lost[member] then cancelled[#cancelled + 1] = member end
+    end
   end
 end
 local oldest = redis.call('ZRANGE', KEYS[1] .. 'lease', 0, 0, 'WITHSCORES')

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -30,6 +32,20 @@ GOALS: Mapping[str, tuple[str, float]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number that was measured, and the most it may be."""
+
+    name: str
+    value: float
+    goal: float | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether it reaches its goal; None when it has none."""
+        return None if self.goal is None else self.value <= self.goal
+
+
 def shown(value: float) -> str:
     """A figure with the digits that mean something."""
     if value >= 1000:  # noqa: PLR2004 - thousands are read in groups
@@ -45,14 +61,22 @@ def holds(name: str, value: float) -> bool | None:
     return value >= goal if sign == ">=" else value <= goal
 
 
-def conditions(redis_version: str, reps: int) -> dict[str, Any]:
-    """Where and how the figures were taken."""
+def surroundings(redis_version: str) -> dict[str, Any]:
+    """Where and when figures are taken, and how busy the machine is with other things."""
     return {
         "date": datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "coordq": __version__,
         "python": platform.python_version(),
         "redis": f"{redis_version}, loopback, no persistence",
         **machine(),
+        "load before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+    }
+
+
+def conditions(redis_version: str, reps: int) -> dict[str, Any]:
+    """Where and how the figures of the bench were taken."""
+    return {
+        **surroundings(redis_version),
         "repetitions": reps,
         "tasks": "no-op, 100 B payload, acknowledged late, fenced, results kept, events on",
     }
@@ -71,8 +95,23 @@ def as_table(facts: dict[str, Any], runs: Mapping[str, Sequence[float]]) -> str:
         goal = "{} {:g}".format(*GOALS[name]) if name in GOALS else ""
         verdict = {True: "ok", False: "MISSED", None: ""}[holds(name, middle)]
         rows.append((name, shown(middle), shown(min(values)), shown(max(values)), goal, verdict))
-    widths = [max(len(row[at]) for row in rows) for at in range(6)]
-    lines = [f"{key}: {value}" for key, value in facts.items()] + [""]
+    return "\n".join([*(f"{key}: {value}" for key, value in facts.items()), "", *markdown(rows)])
+
+
+def as_verdicts(facts: dict[str, Any], figures: Sequence[Figure]) -> str:
+    """Figures that were taken once, each with its own goal, as Markdown."""
+    rows = [("figure", "value", "goal", "")]
+    for one in figures:
+        verdict = {True: "ok", False: "MISSED", None: ""}[one.holds]
+        goal = f"<= {one.goal:g}" if one.goal is not None else ""
+        rows.append((one.name, shown(one.value), goal, verdict))
+    return "\n".join([*(f"{key}: {value}" for key, value in facts.items()), "", *markdown(rows)])
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines, its columns aligned; the first row is its head."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = []
     for number, row in enumerate(rows):
         cells = [
             cell.ljust(width) if at == 0 else cell.rjust(width)
@@ -81,4 +120,4 @@ def as_table(facts: dict[str, Any], runs: Mapping[str, Sequence[float]]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
         if number == 0:
             lines.append(f"|{'|'.join('-' * (width + 2) for width in widths)}|")
-    return "\n".join(lines)
+    return lines

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""What a large fleet's heartbeats cost Redis, and what a supervisor that watches it costs.
+
+One process plays --workers workers, each on a connection of its own: it claims --tasks tasks and
+then beats as a busy worker does, every --beat seconds, with all its claims and with an info that
+has changed since the last beat (the info is a real worker's, taken at the start). Redis is a
+private one without persistence. Measured for --seconds without a supervisor, then for as long
+with two beside it: one leads, one waits. CPU is of one core, by INFO and /proc; commands are those
+inside scripts as well. The exit code is 1 when a goal is missed or a worker was wronged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+from typing import Any
+
+import coordq
+from coordq import clock
+from coordq.engine.aio import AsyncEngine, Line, open_async_engine
+from coordq.engine.schema import read_info
+from coordq.errors import CoordqError
+from coordq.fleet.election import standing
+from coordq.interfaces.bench.crew import Crew, Member, end_on_term, wait_until
+from coordq.interfaces.bench.report import Figure, as_verdicts, surroundings
+from coordq.interfaces.bench.server import Server, cpu_seconds
+from coordq.work.beat import Pulse, beat
+from coordq.work.claim import Ask, claim, serve
+
+BLAME = ("suspect", "dead", "partition", "flapping", "lapsed", "outage", "cut-off")
+ZONES = 10
+SETTLE_S = 5.0
+BEATS_GOAL, SUPERVISOR_GOAL = 3.0, 10.0
+AGENT = """
+from coordq import Agent
+
+agent = Agent("swarm")
+
+@agent.task
+async def hold(i: int) -> int:
+    return i
+"""
+
+
+class Swarm:
+    """Workers without processes: claims and heartbeats through the calls of real ones."""
+
+    def __init__(
+        self, engine: AsyncEngine, chosen: argparse.Namespace, info: dict[str, Any]
+    ) -> None:
+        self.beats = self.lost = self.errors = self.claims = 0
+        self._engine = engine
+        self._chosen = chosen
+        self._info = info
+        self._random = random.Random(chosen.seed)
+        self._lease_ms = int(chosen.beat * 5000)
+        self._living: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        """Give every worker its tasks, and let it beat from then on."""
+        for number in range(self._chosen.workers):
+            line = await self._engine.dedicated(0)
+            info = {**self._info, "worker": f"swarm.{number}", "zone": f"zone-{number % ZONES}"}
+            await self._beat(line, info, ())
+            members = await self._claim(line, number) if self._chosen.tasks else ()
+            self.claims += len(members)
+            self._living.append(asyncio.create_task(self._live(line, info, members)))
+
+    async def _claim(self, line: Line, number: int) -> tuple[str, ...]:
+        who, nonce = f"swarm.{number}/0.0:a", f"swarm{number}"
+        ask = Ask(who, nonce, self._chosen.tasks, "default", serve(["hold"]), self._lease_ms)
+        return tuple(one.member for one in (await line.run(claim(0, ask))).claims)
+
+    async def _live(self, line: Line, info: dict[str, Any], members: tuple[str, ...]) -> None:
+        """One worker's heartbeats, on a schedule of its own."""
+        pause_s = self._random.uniform(0, self._chosen.beat)
+        while True:
+            await asyncio.sleep(pause_s)
+            began = clock.monotonic()
+            try:
+                await self._beat(line, info, members)
+            except CoordqError:
+                self.errors += 1
+            due_s = self._chosen.beat * self._random.uniform(0.98, 1.02)
+            pause_s = max(0.0, due_s + began - clock.monotonic())
+
+    async def _beat(self, line: Line, info: dict[str, Any], members: tuple[str, ...]) -> None:
+        info["running"] = len(members)
+        info["succeeded"] += self._random.randrange(1, 100)  # it works: never the same info twice
+        text = json.dumps(info, separators=(",", ":")).encode()
+        beaten = await line.run(beat(0, Pulse(info["worker"], members, text, self._lease_ms)))
+        self.beats += 1
+        self.lost += len(beaten.lost)
+
+    async def end(self) -> None:
+        """Fall silent."""
+        for one in self._living:
+            one.cancel()
+        await asyncio.gather(*self._living, return_exceptions=True)
+
+
+class Meter:
+    """What Redis, the supervisors and the swarm have used; read twice, it gives rates."""
+
+    def __init__(self, server: Server, swarm: Swarm, supervisors: list[Member]) -> None:
+        self._server, self._swarm, self._supervisors = server, swarm, supervisors
+        self._first = self._read()
+
+    def rates(self) -> dict[str, float]:
+        """What was used since the meter was made, a second."""
+        last, first = self._read(), self._first
+        spent_s = last["at"] - first["at"]
+        return {name: (last[name] - first[name]) / spent_s for name in last}
+
+    def _read(self) -> dict[str, float]:
+        fields = read_info(self._server.raw.command("INFO", "everything"))
+        scripts = dict(
+            pair.split("=") for pair in fields.get("cmdstat_evalsha", "calls=0,usec=0").split(",")
+        )
+        spent = [cpu_seconds(one.pid) for one in self._supervisors]
+        return {
+            "at": clock.monotonic(),
+            "redis": float(fields["used_cpu_sys"]) + float(fields["used_cpu_user"]),
+            "script_us": float(scripts["usec"]),
+            "calls": float(self._server.snapshot().calls),
+            "in": float(fields["total_net_input_bytes"]),
+            "out": float(fields["total_net_output_bytes"]),
+            "beats": float(self._swarm.beats),
+            "leader": spent[0] if spent else 0.0,
+            "stand-by": sum(spent[1:]),
+        }
+
+
+def take_info(server: Server, crew: Crew) -> dict[str, Any]:
+    """What a real worker that has done some work says of itself."""
+    crew.write("agent.py", AGENT)
+    with coordq.connect(server.url) as client:
+        one = crew.worker("model", server.url, "agent.py", "--concurrency", "100")
+        for handle in client.work.enqueue_many([("hold", {"i": i}) for i in range(500)]):
+            handle.result(timeout=60)
+        seen = wait_until(
+            lambda: next((w.info for w in client.work.workers() if w.info["succeeded"] > 0), None),
+            "the model's work is told",
+        )
+        one.end()
+    server.flush()
+    return seen
+
+
+def start_supervisors(server: Server, crew: Crew) -> list[Member]:
+    """Two: the first leads before the second begins."""
+    started = []
+    with coordq.connect(server.url) as client:
+        for name in ("leads", "waits"):
+            started.append(crew.supervisor(name, server.url))
+            known = len(started)
+            wait_until(
+                lambda known=known: len(client.engine.run(standing()).supervisors) == known,  # type: ignore[misc]
+                f"{name} campaigns",
+            )
+    return started
+
+
+async def measure(chosen: argparse.Namespace, server: Server, crew: Crew) -> dict[str, Any]:
+    """Both runs; what was used a second in each, and what happened on the way."""
+    info = await asyncio.to_thread(take_info, server, crew)
+    async with coordq.connect_async(server.url) as client:
+        items = [("hold", {"i": i}) for i in range(chosen.workers * chosen.tasks)]
+        await client.work.enqueue_many(items)
+    engine = await open_async_engine(server.url)
+    swarm = Swarm(engine, chosen, info)
+    await swarm.begin()
+    alone = await _watch(chosen, Meter(server, swarm, []))
+    supervisors = await asyncio.to_thread(start_supervisors, server, crew)
+    await asyncio.sleep(SETTLE_S)
+    watched = await _watch(chosen, Meter(server, swarm, supervisors))
+    with coordq.connect(server.url) as sync:
+        blamed = [event for event in sync.work.events() if event.kind in BLAME]
+    await swarm.end()
+    await engine.close()
+    text = json.dumps(info, separators=(",", ":"))
+    return {"alone": alone, "watched": watched, "swarm": swarm, "blamed": blamed, "info": len(text)}
+
+
+async def _watch(chosen: argparse.Namespace, meter: Meter) -> dict[str, float]:
+    await asyncio.sleep(chosen.seconds)
+    return meter.rates()
+
+
+def figures(seen: dict[str, Any]) -> list[Figure]:
+    """The rows of the table."""
+    alone, watched, beats = seen["alone"], seen["watched"], seen["alone"]["beats"]
+    extra = watched["redis"] - alone["redis"] * watched["beats"] / beats
+    return [
+        Figure("heartbeats /s", beats),
+        Figure("heartbeats, % of one core of Redis", alone["redis"] * 100, BEATS_GOAL),
+        Figure("Redis CPU per heartbeat, us", alone["redis"] / beats * 1e6),
+        Figure("of which inside the script, us", alone["script_us"] / beats),
+        Figure("commands per heartbeat", alone["calls"] / beats),
+        Figure("bytes in per heartbeat", alone["in"] / beats),
+        Figure("bytes out per heartbeat", alone["out"] / beats),
+        Figure("leading supervisor, % of a core", watched["leader"] * 100, SUPERVISOR_GOAL),
+        Figure("waiting supervisor, % of a core", watched["stand-by"] * 100),
+        Figure("% of one core of Redis that the two cost", extra * 100),
+        Figure("commands /s of the two", watched["calls"] - alone["calls"]),
+        Figure("claims that were lost", float(seen["swarm"].lost), 0),
+        Figure("heartbeats that failed", float(seen["swarm"].errors), 0),
+        Figure("events that blame somebody", float(len(seen["blamed"])), 0),
+    ]
+
+
+def main() -> int:
+    """Measure and print; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=1000)
+    parser.add_argument("--tasks", type=int, default=10, help="that each worker runs")
+    parser.add_argument("--beat", type=float, default=2.0, help="seconds; leases are five times it")
+    parser.add_argument("--seconds", type=float, default=60.0, help="that each run is measured")
+    parser.add_argument("--seed", type=int, default=1, help="of the schedules")
+    chosen = parser.parse_args()
+    end_on_term()
+    with Server() as server, Crew() as crew:
+        facts = surroundings(server.version)
+        seen = asyncio.run(measure(chosen, server, crew))
+    facts |= {"fleet": f"{chosen.workers} workers, {seen['swarm'].claims} claims"}
+    facts |= {"beat": f"{chosen.beat:g} s, info of {seen['info']} bytes, seed {chosen.seed}"}
+    rows = figures(seen)
+    print(as_verdicts(facts, rows))
+    for event in seen["blamed"][:20]:
+        print(f"  {event.at} {event.kind} {event.subject}: {event.detail}")
+    return 1 if any(row.holds is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
