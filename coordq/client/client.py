@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Self
 
 from coordq.client.schedules import Schedules
-from coordq.client.work import Work
+from coordq.client.work import TaskHandle, Work
 from coordq.engine.connection import Engine, open_engine
 
 
@@ -15,7 +16,7 @@ class Client:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.work = Work(engine)
-        self.schedules = Schedules(engine, self.work)
+        self.schedules = Schedules(engine, partial(TaskHandle, self.work))
 
     @property
     def namespace(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any, Self
 
 from coordq.client.schedules_async import AsyncSchedules
-from coordq.client.work_async import AsyncWork
+from coordq.client.work_async import AsyncTaskHandle, AsyncWork
 from coordq.engine.aio import AsyncEngine, open_async_engine
 
 
@@ -16,7 +17,7 @@ class AsyncClient:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.work = AsyncWork(engine)
-        self.schedules = AsyncSchedules(engine, self.work)
+        self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
 
     @property
     def namespace(self) -> str:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coordq.client import schedule_plans as plans
 from coordq.client.drive import drive
-from coordq.client.work import TaskHandle, Work
 from coordq.engine.connection import Engine
 from coordq.work.agenda import ScheduleView
+from coordq.work.enqueue import Receipt
+
+if TYPE_CHECKING:
+    from coordq.client.work import TaskHandle
 
 
 class Schedules:
     """Schedules of a namespace; a supervisor fires them. Thread-safe."""
 
-    def __init__(self, engine: Engine, work: Work) -> None:
+    def __init__(self, engine: Engine, handle: Callable[[Receipt], TaskHandle[Any]]) -> None:
         self._engine = engine
-        self._work = work
+        self._handle = handle
         self._shards = engine.shards
 
     def add(
@@ -66,7 +69,7 @@ class Schedules:
 
     def trigger(self, name: str) -> TaskHandle[Any]:
         """Run it now, whether or not it is paused. Raises ScheduleNotFound, QueueFull, ReadOnly."""
-        return TaskHandle(self._work, drive(self._engine, plans.trigger(self._shards, name)))
+        return self._handle(drive(self._engine, plans.trigger(self._shards, name)))
 
     def rm(self, name: str) -> None:
         """Take it off; the tasks it has enqueued stay. Raises ScheduleNotFound."""

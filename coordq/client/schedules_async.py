@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coordq.client import schedule_plans as plans
 from coordq.client.drive import drive_async
-from coordq.client.work_async import AsyncTaskHandle, AsyncWork
 from coordq.engine.aio import AsyncEngine
 from coordq.work.agenda import ScheduleView
+from coordq.work.enqueue import Receipt
+
+if TYPE_CHECKING:
+    from coordq.client.work_async import AsyncTaskHandle
 
 
 class AsyncSchedules:
     """Schedules of a namespace; a supervisor fires them."""
 
-    def __init__(self, engine: AsyncEngine, work: AsyncWork) -> None:
+    def __init__(
+        self, engine: AsyncEngine, handle: Callable[[Receipt], AsyncTaskHandle[Any]]
+    ) -> None:
         self._engine = engine
-        self._work = work
+        self._handle = handle
         self._shards = engine.shards
 
     async def add(
