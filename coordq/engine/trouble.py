@@ -83,9 +83,28 @@ def _translate_reply(text: str, script: str) -> Exception:
         return NoScriptError()
     if text.startswith(MOVED):
         return LostError(text)
-    if text.startswith(("ASK", *WAIT)):
+    if text.startswith("ASK"):
+        return LostError(f"the slot is being moved to another node ({text})", moved=False)
+    if text.startswith(WAIT):
         return LostError(text, moved=False)
-    return _refusal(text) or _misuse(text, script)
+    return _stopped(text) or _refusal(text) or _misuse(text, script)
+
+
+def _stopped(text: str) -> ReadOnly | None:
+    """When the fleet takes no new work: `STOPPED <operator or leader> <since_ms> <who> <why>`."""
+    if not text.startswith("STOPPED "):
+        return None
+    kind, since_ms, who, reason = (*text.split(" ", 4)[1:], "", "", "", "")[:4]
+    said = f"an operator ({who}) said so" if kind == "operator" else f"its leader, {who}, said so"
+    why = f": {reason}" if reason else ""
+    return ReadOnly(
+        f"The fleet is read-only, {said}{why}. Try again later, enqueue with force=True, or end it "
+        "with `coordq fleet read-only off`.",
+        by=kind,
+        who=who,
+        since_ms=int(since_ms) if since_ms.isdecimal() else 0,
+        reason=reason,
+    )
 
 
 def _refusal(text: str) -> Exception | None:

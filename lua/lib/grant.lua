@@ -32,6 +32,7 @@ local function grant(tasks, claimant, nonce, lease_ms)
     count(task.queue, 'ready', -1)
     count(task.queue, 'bytes', -weight(task))
     count(task.queue, 'running', 1)
+    count(task.queue, 'started', 1)
     task.state, task.version, task.attempt = 'r', task.version + 1, task.attempt + 1
     task.fence, task.since, task.worker = string.format('%.0f', first + i - 1), now, worker
     local text = write_record(task)
@@ -68,7 +69,7 @@ end
 -- An entry whose record is not ours: out of the way, with the reason, and on with the work.
 local function set_aside(id, queue, line)
   if redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 0 then return end
-  redis.call('ZADD', KEYS[1] .. 'dead', now, id)
+  if redis.call('ZADD', KEYS[1] .. 'dead', 'NX', now, id) == 0 then return end
   count(queue, 'ready', -1)
   count(queue, 'failed', 1)
   event(id, 'failed', { version = 0, fence = '0', queue = queue, name = string.sub(line, 2) }, 'foreign-data')
@@ -132,7 +133,9 @@ local function pass_on(queues, served)
 end
 
 -- queues: in the caller's order of preference. served: ' route route ... '. Returns tasks, more.
+-- Nothing while the fleet is read-only: see lib/readonly.
 local function choose(queues, served, want)
+  if redis.call('EXISTS', KEYS[1] .. 'readonly') == 1 then return {}, 0 end
   local tasks, seen, scanned = {}, {}, 0
   for name in string.gmatch(queues, '[^ ]+') do
     while #tasks < want and scanned < SCAN_MAX and not settings_of(name).paused do

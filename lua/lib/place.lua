@@ -4,7 +4,7 @@ headers say what comes in and what goes out. `orders_at` is where on_full stands
 `make_room` is nil in all but the shedding one.
 ]]
 local ARGS_INLINE_MAX = 2048
-local on_full = ARGV[orders_at]
+local on_full, insists = string.match(ARGV[orders_at], '^([^!]*)(!?)$')
 local records, apart, room, reply
 local written = false
 local placed, taken = {}, {} -- ids that this call has dealt with, unique keys that it took: key -> id

@@ -13,6 +13,7 @@ Returns  {"ok", id, record}
          {"conflict", state, version, worker}  it has moved on
          {"missing"}
          {"foreign"}  its record was not written by coordq
+         an error STOPPED <who and why>: the fleet is read-only, nothing was changed
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -22,8 +23,11 @@ Returns  {"ok", id, record}
 --- @include lib/ready
 --- @include lib/settle
 --- @include lib/grant
+--- @include lib/readonly
 local before = granted_before(ARGV[1], ARGV[2])
 if before and before[1] then return { 'ok', before[1], before[2] } end
+local refused = stopped()
+if refused then return refused end
 local task = record_of(ARGV[4])
 if not task then
   return { redis.call('EXISTS', KEYS[1] .. 't:' .. ARGV[4]) == 1 and 'foreign' or 'missing' }

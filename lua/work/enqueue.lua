@@ -32,4 +32,4 @@ local orders_at, make_room = 1, nil
 --- @include lib/line
 --- @include lib/readonly
 --- @include lib/place
-return place_groups()
+return insists == '' and stopped() or place_groups()

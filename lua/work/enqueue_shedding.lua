@@ -74,6 +74,6 @@ local function make_room(group, id, args, left, size)
 end
 local orders_at = 1
 --- @include lib/place
-local answer = place_groups()
+local answer = insists == '' and stopped() or place_groups()
 write_finished()
 return answer

@@ -1,0 +1,70 @@
+"""When the leader could not look for a while: was Redis away, or the leader itself?
+
+Both look alike from inside: no answer. Afterwards they differ. If nobody's beat arrived meanwhile,
+or the workers noticed by themselves that nobody had beaten, or another server answers, Redis was
+away; if others went on beating, it was the leader who was cut off, or stopped. Neither is a reason
+to think less of a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Literal
+
+NOTABLE_BEATS: Final = 0.75
+"""Shorter than this is no gap: nothing can be overlooked in it."""
+TOLD_BEATS: Final = 1.5
+"""An outage worth telling is at least so long."""
+CUT_OFF_BEATS: Final = 2.75
+"""So long an outage would have been noticed by the workers; if not, it was us."""
+TOLD_LEAST_MS: Final = 1000
+CONTACT_MS: Final = 1500
+"""So soon after an outage all have found their way back, the leader too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which the leader did not look."""
+
+    ms: int
+    kind: Literal["none", "pause", "outage", "cut-off"]
+    """none: nothing to speak of. pause: something was missed, but it is not clear whose fault that
+    was, and it was too short to matter."""
+    excuses: bool
+    """Whether silences start anew: who was not heard in it is not to blame."""
+    heard: int = 0
+    """How many workers were heard in it."""
+
+
+NO_GAP: Final = Gap(0, "none", excuses=False)
+
+
+def judge_gap(
+    now_ms: int,
+    seen_ms: int,
+    beats: Collection[int],
+    *,
+    beat_ms: float,
+    ours: bool,
+    grace: bool,
+    other_server: bool,
+) -> Gap:
+    """What a gap since `seen_ms` was.
+
+    beats: the last ones of all that could be reached before. beat_ms: the shortest promise among
+    them. ours: the last look was this supervisor's own. grace: workers noticed an outage.
+    other_server: another server answers than before.
+    """
+    ms = now_ms - seen_ms
+    if not seen_ms or not beats or ms < NOTABLE_BEATS * beat_ms:
+        return NO_GAP
+    heard = [beat for beat in beats if beat > seen_ms]
+    away = grace or other_server or not heard
+    in_the_middle = any(beat < now_ms - CONTACT_MS for beat in heard)
+    kind: Literal["pause", "outage", "cut-off"] = "pause"
+    if away and (ours or grace or other_server) and ms >= max(TOLD_LEAST_MS, TOLD_BEATS * beat_ms):
+        kind = "outage"
+    elif ours and not away and ms >= max(TOLD_LEAST_MS, CUT_OFF_BEATS * beat_ms):
+        kind = "cut-off"
+    return Gap(ms, kind, excuses=away or ours or not in_the_middle, heard=len(heard))
