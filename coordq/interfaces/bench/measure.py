@@ -11,6 +11,8 @@ from statistics import quantiles
 from coordq import clock
 from coordq.client.client import Client, connect
 from coordq.client.client_async import connect_async
+from coordq.fleet.election import standing
+from coordq.interfaces.bench.crew import Crew, wait_until
 from coordq.interfaces.bench.fleet import Slots, drain_rate, worker
 from coordq.interfaces.bench.server import Server, cpu_seconds, pss_mb
 
@@ -136,7 +138,7 @@ def round_trip(server: Server) -> Figures:
 
 
 def idle(server: Server) -> Figures:
-    """What a worker with nothing to do costs."""
+    """What a worker with nothing to do costs, its parent and its child together."""
     slots = Slots(1)
     with connect(server.url) as client, worker(server.url, slots) as process:
         client.work.run("noop", {"i": 0}, wait_for=30)
@@ -152,6 +154,30 @@ def idle(server: Server) -> Figures:
         "idle worker, Redis commands /s": (after.calls - before.calls) / IDLE_S,
         "idle worker, % of a core": (later - cpu) / IDLE_S * 100,
         "worker child, MB (PSS)": memory,
+    }
+
+
+def idle_supervisor(server: Server) -> Figures:
+    """What a supervisor costs that leads no fleet, and one more that waits."""
+    with connect(server.url) as client, Crew() as crew:
+
+        def used(name: str, known: int) -> tuple[float, float]:
+            member = crew.supervisor(name, server.url)
+            wait_until(lambda: len(client.engine.run(standing()).supervisors) == known, name)
+            time.sleep(1)
+            before, cpu = server.snapshot(), cpu_seconds(member.pid)
+            time.sleep(IDLE_S)
+            after, later = server.snapshot(), cpu_seconds(member.pid)
+            return (after.calls - before.calls) / IDLE_S, (later - cpu) / IDLE_S * 100
+
+        leading, leading_cpu = used("leads", 1)
+        both, waiting_cpu = used("waits", 2)
+    server.flush()
+    return {
+        "idle leader, Redis commands /s": leading,
+        "idle leader, % of a core": leading_cpu,
+        "waiting supervisor, Redis commands /s": both - leading,
+        "waiting supervisor, % of a core": waiting_cpu,
     }
 
 

@@ -26,6 +26,7 @@ GOALS: Mapping[str, tuple[str, float]] = {
     "Redis CPU per bulk-enqueued task, us": ("<=", 15),
     "commands per drained task": ("<=", 4),
     "idle worker, Redis commands /s": ("<=", 5),
+    "idle worker, % of a core": ("<=", 1),
     "worker child, MB (PSS)": ("<=", 50),
     "import coordq, ms": ("<=", 150),
     "coordq --help, ms": ("<=", 300),

@@ -19,6 +19,7 @@ STEPS: dict[str, Step] = {
     "drain2": lambda server: measure.drain(server, 2),
     "latency": measure.round_trip,
     "idle": measure.idle,
+    "supervisor": measure.idle_supervisor,
     "startup": lambda _: measure.start_up(),
     "scale": scale.flat,
 }
