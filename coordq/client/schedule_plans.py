@@ -115,7 +115,7 @@ def _anchor(made: Schedule, old: ScheduleView | None, now_ms: int) -> int:
         return made.start_ms
     if old is not None and all(getattr(made, at) == getattr(old.schedule, at) for at in TIMING):
         return old.anchor_ms
-    return now_ms
+    return now_ms - now_ms % 1000  # whole seconds, for those who read slots
 
 
 def _taken(made: Schedule, old: ScheduleView) -> Conflict:

@@ -71,9 +71,7 @@ class AsyncSchedules:
 
     async def trigger(self, name: str) -> AsyncTaskHandle[Any]:
         """Run it now, whether or not it is paused. Raises ScheduleNotFound, QueueFull, ReadOnly."""
-        return AsyncTaskHandle(
-            self._work, await drive_async(self._engine, plans.trigger(self._shards, name))
-        )
+        return self._handle(await drive_async(self._engine, plans.trigger(self._shards, name)))
 
     async def rm(self, name: str) -> None:
         """Take it off; the tasks it has enqueued stay. Raises ScheduleNotFound."""

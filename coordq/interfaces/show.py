@@ -12,6 +12,7 @@ from coordq.interfaces.words import clock_time, count, moment, one_line, size, s
 if TYPE_CHECKING:
     from coordq.work.events import Event
     from coordq.work.queue import Overview, Queue, WorkerView
+    from coordq.work.spec import Spec
     from coordq.work.task import Task
 
 STYLES: Final = {
@@ -101,10 +102,16 @@ def task_facts(task: Task) -> list[tuple[str, str | Cell]]:
         "requires": " ".join(word for word in (spec.role, *spec.capabilities) if word),
         "time limits": ", ".join(f"{what} {span(ms)}" for what, ms in limits if ms),
         "headers": to_json(spec.headers) if spec.headers else "",
+        "schedule": _made_by(spec),
         "progress": progress_line(task.progress),
         "cancel": "requested" if task.cancel_requested else "",
     }
     return facts + [(name, text) for name, text in optional.items() if text]
+
+
+def _made_by(spec: Spec) -> str:
+    slot = f"for {moment(spec.slot_ms)}" if spec.slot_ms else "by hand"
+    return f"{spec.schedule}, {slot}" if spec.schedule else ""
 
 
 def _span(ms: int | None) -> str:

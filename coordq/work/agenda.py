@@ -57,8 +57,8 @@ class ScheduleView:
     """How often a task was enqueued."""
     skipped: int
     """How often it was not, because an earlier run lived or the queue was full."""
-    missed: int
-    """How many slots were left out because nobody led."""
+    missed_slots: int
+    """How many were left out because nobody led."""
     last_ms: int | None
     """The slot that was fired last."""
     note: str
@@ -93,7 +93,7 @@ class ScheduleView:
             "last_ms": self.last_ms,
             "fired": self.fired,
             "skipped": self.skipped,
-            "missed": self.missed,
+            "missed_slots": self.missed_slots,
             "added_ms": self.added_ms,
             "note": self.note,
             "runs": [run.to_json() for run in self.runs],
@@ -242,7 +242,7 @@ def _read_view(raw_name: bytes, score: bytes, flat: list[bytes], states: bytes) 
             added_ms=int(fields["added"]),
             fired=int(fields.get("fired", 0)),
             skipped=int(fields.get("skipped", 0)),
-            missed=int(fields.get("missed", 0)),
+            missed_slots=int(fields.get("missed", 0)),
             last_ms=last or None,
             note=fields.get("note", b"").partition(b" ")[2].decode(),
             runs=tuple(_read_runs(fields.get("runs", b"").decode(), states.decode())),
@@ -268,7 +268,7 @@ def _unreadable(name: str, error: Exception) -> ScheduleView:
         added_ms=0,
         fired=0,
         skipped=0,
-        missed=0,
+        missed_slots=0,
         last_ms=None,
         note="",
         runs=(),

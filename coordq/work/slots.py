@@ -52,6 +52,7 @@ FIELDS: Final = {
     "month": "1-12 or jan-dec",
     "day-of-week": "0-7 or sun-sat (0 and 7 are sun), 5#2 (the 2nd fri) or 5L (the last)",
 }
+_LATE_DAYS: Final = (30, 31)
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock shows, wherever it hangs
 
 
@@ -86,9 +87,12 @@ def _bad_field(text: object, line: str, said: str) -> InvalidSchedule:
     if field not in FIELDS:
         return _bad_cron(text, said)
     part = line.split()[list(FIELDS).index(field)]
+    if field == "day-of-month" and part.isdigit() and int(part) in _LATE_DAYS:
+        return _bad_cron(text, f"no month that it names has a day {part}")
     return _bad_cron(
         text,
-        f"the {field} {part!r} is not possible: use {FIELDS[field]}, with , - and / as in cron",
+        f"the {field} {part!r} is not possible: use {FIELDS[field]}; lists, ranges from low to "
+        "high and steps are written 1,2 1-5 */2",
     )
 
 

@@ -163,6 +163,8 @@ class Task:
             "position": self.position,
             "lease_left_ms": self.lease_left_ms,
             "due_in_ms": self.due_in_ms,
+            "schedule": self.spec.schedule or None,
+            "slot_ms": self.spec.slot_ms or None,
         }
 
 

@@ -31,6 +31,15 @@ VERBS = {
     "dead ls": "--queue --name --older-than --limit",
     "dead revive": "--queue --name --all",
     "dead purge": "--queue --name --older-than --all --yes",
+    "schedule add": "--every --cron --tz --overlap --missed --start --end --jitter --paused "
+    "--replace --args --queue --priority --max-attempts --backoff --timeout --expires "
+    "--total-timeout --result-ttl --role --capability --on-full --header",
+    "schedule ls": "",
+    "schedule show": "",
+    "schedule pause": "",
+    "schedule resume": "",
+    "schedule trigger": "",
+    "schedule rm": "",
     "queue ls": "",
     "queue show": "",
     "queue pause": "",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from coordq.interfaces.cli.group import Command
 from coordq.interfaces.cli.pairs import read_arguments
-from coordq.interfaces.cli.params import MOMENT, PAIR, SPAN, WAITS
-from coordq.interfaces.cli.session import Function, Session, common
+from coordq.interfaces.cli.params import SPAN
+from coordq.interfaces.cli.session import Session, common
+from coordq.interfaces.cli.task_options import once_options, run_options
 from coordq.interfaces.cli.wishes import to_options
 from coordq.interfaces.table import say, show_json
 from coordq.interfaces.words import as_text
@@ -21,44 +21,6 @@ Examples:
   coordq enqueue crawl url=https://example.org depth=2 tags:='["a"]' body=@page.html
   coordq enqueue crawl --file urls.jsonl --queue slow --priority low
 """
-
-_OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
-    click.option("--queue", "-q", metavar="NAME", help="default unless said otherwise."),
-    click.option("--priority", type=click.Choice(["critical", "high", "normal", "low"])),
-    click.option("--delay", type=SPAN, help="Not before so long from now."),
-    click.option("--at", type=MOMENT, help="Not before this moment."),
-    click.option("--unique", metavar="KEY", help="No second task with this key while one lives."),
-    click.option("--unique-for", type=SPAN, help="... or for so long."),
-    click.option(
-        "--on-duplicate",
-        type=click.Choice(["return", "reject"]),
-        help="When the key is held: return the holder's id, or fail.",
-    ),
-    click.option("--max-attempts", type=int, metavar="N", help="3 unless said otherwise."),
-    click.option("--backoff", type=WAITS, help="Waits between attempts: 1s,10s,5m."),
-    click.option("--timeout", type=SPAN, help="Of one run."),
-    click.option("--expires", type=SPAN, help="A dead letter if not started within this time."),
-    click.option("--total-timeout", type=SPAN, help="From now to the end, all attempts together."),
-    click.option("--result-ttl", type=SPAN, help="How long the result is kept; 10m."),
-    click.option("--role", metavar="NAME", help="Only agents of this role may take it."),
-    click.option(
-        "--capability", multiple=True, metavar="NAME", help="Only agents that can this; repeatable."
-    ),
-    click.option(
-        "--on-full",
-        type=click.Choice(["wait", "refuse", "shed", "force"]),
-        help="When the queue is at its high mark.",
-    ),
-    click.option("--wait-for-room", type=SPAN, help="How long --on-full wait waits; 30s."),
-    click.option("--id", metavar="ID", help="The task's id, to enqueue it once only."),
-    click.option("--header", multiple=True, type=PAIR, help="Travels with the task; repeatable."),
-)
-
-
-def _task_options(function: Function) -> Function:
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 @click.command("enqueue", cls=Command, epilog=_EXAMPLES)
@@ -73,7 +35,8 @@ def _task_options(function: Function) -> Function:
 @click.option(
     "--skip-bad", is_flag=True, help="With --file: leave bad lines out, enqueue the others."
 )
-@_task_options
+@run_options
+@once_options
 @common
 def enqueue_command(
     session: Session,

@@ -58,10 +58,13 @@ class Moment(Type):
 
     name = "moment"
 
+    def __init__(self, *, zone_comes_later: bool = False) -> None:
+        self._zone_comes_later = zone_comes_later
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime | float:
-        """The moment; one without a time zone is in this machine's."""
+        """The moment; one without a time zone is in this machine's, or its zone comes later."""
         if isinstance(value, datetime | int | float):
             return value
         text = str(value).strip()
@@ -69,7 +72,7 @@ class Moment(Type):
             return float(text)
         try:
             moment = datetime.fromisoformat(text)
-            return moment if moment.tzinfo else moment.astimezone()
+            return moment if moment.tzinfo or self._zone_comes_later else moment.astimezone()
         except (ValueError, OverflowError, OSError):
             self.fail(
                 f"{value!r} is not a moment: use 2026-01-31T18:00, 2026-01-31T18:00:00+01:00 or "
@@ -154,6 +157,8 @@ class Descriptors(Type):
 SPAN: Final = Span()
 SIZE: Final = Size()
 MOMENT: Final = Moment()
+SHOWN: Final = Moment(zone_comes_later=True)
+"""What a clock shows, in a zone that another option names."""
 PAIR: Final = Pair()
 QUEUES: Final = Queues()
 WAITS: Final = Waits()

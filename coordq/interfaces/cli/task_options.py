@@ -1,0 +1,61 @@
+"""What may be said of a task on the command line, when it is enqueued or scheduled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from coordq.interfaces.cli.params import MOMENT, PAIR, SPAN, WAITS
+from coordq.interfaces.cli.session import Function
+
+_RUN: Final[tuple[Callable[[Any], Any], ...]] = (
+    click.option("--queue", "-q", metavar="NAME", help="default unless said otherwise."),
+    click.option("--priority", type=click.Choice(["critical", "high", "normal", "low"])),
+    click.option("--max-attempts", type=int, metavar="N", help="3 unless said otherwise."),
+    click.option("--backoff", type=WAITS, help="Waits between attempts: 1s,10s,5m."),
+    click.option("--timeout", type=SPAN, help="Of one run."),
+    click.option("--expires", type=SPAN, help="A dead letter if not started within this time."),
+    click.option("--total-timeout", type=SPAN, help="From now to the end, all attempts together."),
+    click.option("--result-ttl", type=SPAN, help="How long the result is kept; 10m."),
+    click.option("--role", metavar="NAME", help="Only agents of this role may take it."),
+    click.option(
+        "--capability", multiple=True, metavar="NAME", help="Only agents that can this; repeatable."
+    ),
+    click.option(
+        "--on-full",
+        type=click.Choice(["wait", "refuse", "shed", "force"]),
+        help="When the queue is at its high mark.",
+    ),
+    click.option("--header", multiple=True, type=PAIR, help="Travels with the task; repeatable."),
+)
+_ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
+    click.option("--delay", type=SPAN, help="Not before so long from now."),
+    click.option("--at", type=MOMENT, help="Not before this moment."),
+    click.option("--unique", metavar="KEY", help="No second task with this key while one lives."),
+    click.option("--unique-for", type=SPAN, help="... or for so long."),
+    click.option(
+        "--on-duplicate",
+        type=click.Choice(["return", "reject"]),
+        help="When the key is held: return the holder's id, or fail.",
+    ),
+    click.option("--wait-for-room", type=SPAN, help="How long --on-full wait waits; 30s."),
+    click.option("--id", metavar="ID", help="The task's id, to enqueue it once only."),
+)
+
+
+def run_options(function: Function) -> Function:
+    """Options of how a task is run, as `wishes.to_options` reads them."""
+    return _with(_RUN, function)
+
+
+def once_options(function: Function) -> Function:
+    """Options that make sense for one task only, not for a schedule."""
+    return _with(_ONCE, function)
+
+
+def _with(options: tuple[Callable[[Any], Any], ...], function: Function) -> Function:
+    for option in reversed(options):
+        function = option(function)
+    return function
