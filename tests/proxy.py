@@ -169,10 +169,12 @@ class LossyProxy:
             link.close()
 
     async def _settle(self) -> None:
-        """Let every connection's task end before the loop does."""
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        if rest:
-            await asyncio.wait(rest, timeout=5)
+        """Let every connection's task end before the loop does, also of those just taken."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while rest := asyncio.all_tasks() - {asyncio.current_task()}:
+                    await self._cut()
+                    await asyncio.wait(rest, timeout=0.1)
 
     # ------------------------------------------------------------ the wire
 

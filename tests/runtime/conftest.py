@@ -11,8 +11,10 @@ import pytest
 
 from coordq.client.client import Client, connect
 from tests.runtime.fleet import Fleet
+from tests.runtime.watchman import Watchman
 
 NewFleet = Callable[..., Fleet]
+NewWatchman = Callable[..., Watchman]
 
 
 @pytest.fixture
@@ -30,5 +32,17 @@ def new_fleet(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[NewFle
         def start(url: str = redis_url, **settings: Any) -> Fleet:
             fleet = Fleet(tmp_path, url, namespace, **settings)
             return fleets.enter_context(fleet)
+
+        yield start
+
+
+@pytest.fixture
+def new_watchman(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[NewWatchman]:
+    """Start a supervisor: `new_watchman(lease_s=1)`. It ends with the test."""
+    with ExitStack() as watchmen:
+
+        def start(url: str = redis_url, **settings: Any) -> Watchman:
+            watchman = Watchman(tmp_path, url, namespace, **{"lease_s": 1.0} | settings)
+            return watchmen.enter_context(watchman)
 
         yield start

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from coordq.runtime.worker import WorkerSettings
-from tests.waiting import wait_until
+from tests.runtime.tree import Tree
 
 _RUN = """
 import json, sys
@@ -88,97 +83,28 @@ AGENT = """
 """
 
 
-class Fleet:
+class Fleet(Tree):
     """One worker: a parent and its children. Use it as a context manager."""
 
+    says_when_ready = "serves:"
+
     def __init__(self, folder: Path, url: str, namespace: str, **settings: Any) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.file = folder / "tester.py"
         if not self.file.exists():
             self.file.write_text(textwrap.dedent(AGENT))
         self.settings = WorkerSettings(
             **{"targets": (str(self.file),), "url": url, "namespace": namespace} | settings
         )
-        self._log = folder / f"worker-{id(self)}.log"
-        self._process: subprocess.Popen[bytes]
+        self.ready_times = self.settings.processes
 
-    def start(self, *, ready: bool = True) -> Self:
-        """Start it and wait until all children serve."""
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _RUN, json.dumps(self.settings.to_dict())],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        if ready:
-            self.wait_for("serves:", times=self.settings.processes)
-        return self
-
-    @property
-    def pid(self) -> int:
-        """The parent's process id."""
-        return self._process.pid
-
-    def log(self) -> str:
-        """What the tree wrote so far."""
-        return self._log.read_text(errors="replace")
-
-    def wait_for(self, text: str, *, times: int = 1, within: float = 15) -> None:
-        """Wait until the tree has written `text` so often."""
-
-        def seen() -> bool:
-            assert self.running or self.log().count(text) >= times, self.log()
-            return self.log().count(text) >= times
-
-        try:
-            wait_until(seen, within=within, what=f"{text!r} in the log")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log()}") from None
-
-    @property
-    def running(self) -> bool:
-        """Whether the parent is there."""
-        return self._process.poll() is None
+    def command(self) -> list[str]:
+        """What to run."""
+        return [sys.executable, "-c", _RUN, json.dumps(self.settings.to_dict())]
 
     def children(self) -> list[int]:
         """The process ids of all children that ever served, in order."""
         return [int(pid) for pid in re.findall(r"child \d+ \(pid (\d+)\) serves", self.log())]
-
-    def signal(self, number: int, *, pid: int | None = None) -> None:
-        """Send a signal to the parent, or to a child."""
-        os.kill(pid or self.pid, number)
-
-    def signal_all(self, number: int) -> None:
-        """Send a signal to the whole tree."""
-        os.killpg(self.pid, number)
-
-    def wait(self, timeout: float = 15) -> int:
-        """Wait for the parent's end; returns its exit code."""
-        try:
-            return self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the worker did not end:\n{self.log()}") from None
-
-    def stop(self) -> int:
-        """End it in good order; returns its exit code."""
-        if self.running:
-            self.signal(signal.SIGTERM)
-        return self.wait()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
-        sys.stdout.write(self.log())  # pytest shows it when the test fails
 
 
 def started(path: Path) -> list[list[int]]:

@@ -171,21 +171,23 @@ class Office:
         """Renew the lease; end the term when that cannot be done in time."""
         self._floor = term.epoch - 1
         pause_s = self._lease_s / RENEWALS
-        while (left_s := confirmed_at + self._lease_s - clock.monotonic()) > 0:
-            await asyncio.sleep(min(pause_s * random.uniform(0.9, 1), left_s))
+        while True:
+            left_s = confirmed_at + self._lease_s - clock.monotonic()
+            await asyncio.sleep(min(pause_s * random.uniform(0.9, 1), max(0, left_s)))
             asked_at = clock.monotonic()
             left_s = confirmed_at + self._lease_s - asked_at
-            within_s = max(0.01, min(left_s, self._lease_s * PATIENCE_LEASES))
-            answer = await self._ask(line, within_s=within_s)
-            pause_s = self._lease_s / RENEWALS if answer else min(RETRY_S, self._lease_s / 10)
+            if left_s <= 0:
+                break
+            answer = await self._ask(line, within_s=min(left_s, self._lease_s * PATIENCE_LEASES))
             if answer is None:
-                continue
-            if not answer.leads or answer.leader.epoch != term.epoch:
+                pause_s = min(RETRY_S, self._lease_s / 10)
+            elif answer.leads and answer.leader.epoch == term.epoch:
+                self.leader, confirmed_at = answer.leader, asked_at
+                pause_s = self._lease_s / RENEWALS
+            else:
                 leader = answer.leader
                 term.end(f"{leader.name} was elected with epoch {leader.epoch}")
                 return
-            self.leader = answer.leader
-            confirmed_at = asked_at
         term.end(f"Redis has not confirmed it for {self._lease_s:g} s")
 
     async def _serve(self, term: Term) -> None:
