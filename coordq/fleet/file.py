@@ -35,13 +35,13 @@ from coordq.fleet.written import (
     Queues,
     Targets,
     Text,
+    check_short_name,
     choice,
     nearest,
     number,
     span,
     whole,
 )
-from coordq.names import check_name
 
 WORKERS_MAX: Final = 256
 """Of one group on one machine."""
@@ -245,14 +245,12 @@ def _check_names(path: Path, groups: Any) -> None:
     """The names of groups, which pydantic takes as they are."""
     for name in groups if isinstance(groups, dict) else ():
         place = f"[groups.{name}]"
-        try:
-            check_name("group", name)
-        except InvalidName as error:
-            raise _invalid(path, f"{place} {error}") from error
         if name == SUPERVISOR:
             raise _invalid(path, f"{place} is no group: write [supervisor]")
-        if ":" in name:
-            raise _invalid(path, f"{place} has a ':' in its name: write one without")
+        try:
+            check_short_name("group", name)
+        except InvalidName as error:
+            raise _invalid(path, f"{place} {error}") from error
 
 
 def _invalid(path: Path, *problems: str) -> InvalidFleetFile:

@@ -18,9 +18,23 @@ from coordq.names import check_name
 from coordq.spans import parse_span
 
 DAY_S: Final = 86_400.0
+NAME_MAX: Final = 40
+"""Of fleets, groups and zones: workers are named after them, and have a number besides."""
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{([^}]*)\}?)")
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NAMED_ELSEWHERE: Final = {"COORDQ_URL": "url", "COORDQ_NAMESPACE": "namespace"}
+
+
+def check_short_name(kind: str, text: object) -> str:
+    """`text` itself when it may name a "fleet", "group" or zone. Raises InvalidName."""
+    name = check_name(kind, text)
+    if ":" in name or len(name) > NAME_MAX:
+        raise InvalidName(
+            f"{kind} name {name!r} is not allowed: write at most {NAME_MAX} characters, no ':'.",
+            kind=kind,
+            name=name,
+        )
+    return name
 
 
 def whole(low: int, high: int) -> PlainValidator:
@@ -94,12 +108,9 @@ def _text(value: Any) -> str:
 
 def _name(value: Any) -> str:
     try:
-        check_name("name", value)
+        return check_short_name("name", value)
     except InvalidName as error:
         raise ValueError(str(error)) from error
-    if ":" in value:
-        raise ValueError("write a name without ':'")
-    return str(value)
 
 
 def _namespace(value: Any) -> str:

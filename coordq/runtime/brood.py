@@ -18,9 +18,9 @@ from typing import Any, Final
 from coordq import clock
 from coordq.engine.aio import AsyncEngine
 from coordq.engine.call import Call
-from coordq.errors import CoordqError, Unreachable
 from coordq.ids import shard_of
 from coordq.runtime.control import Message
+from coordq.runtime.insist import insist
 from coordq.runtime.ledger import Held, Ledger, Word
 from coordq.runtime.process import ChildProcess, Phase
 from coordq.runtime.worker import ASKERS, WorkerSettings
@@ -191,16 +191,7 @@ class Brood:
 
     async def insist(self, call: Call[Any]) -> None:
         """Run a call until Redis has answered, however long it is away."""
-        while True:
-            try:
-                await self._engine.run(call)
-            except Unreachable:
-                await asyncio.sleep(random.uniform(0.1, 0.5))
-            except CoordqError as error:
-                _log.error("%s is refused: %s", call.script, error)
-                return
-            else:
-                return
+        await insist(self._engine, call, log=_log)
 
     # -- orders --------------------------------------------------------------------------------
 

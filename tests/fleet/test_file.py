@@ -164,10 +164,11 @@ MISTAKES = {
     WEB + "queues = 5": "[groups.web] queues = 5: write a list of queues",
     WEB + "stall = { policy = 'kil' }": "[groups.web.stall] policy = 'kil': write one of report, "
     "kill; did you mean kill?",
-    "name = 'a:b'": "name = 'a:b': write a name without ':'",
+    "name = 'a:b'": "name = 'a:b': name name 'a:b' is not allowed: write",
     "namespace = 'Main'": "namespace = 'Main': namespace name 'Main' is not allowed",
     "[groups.'a b']\ntargets = 'x'": "[groups.a b] group name 'a b' is not allowed",
-    "[groups.'a:b']\ntargets = 'x'": "[groups.a:b] has a ':' in its name",
+    "[groups.'a:b']\ntargets = 'x'": "[groups.a:b] group name 'a:b' is not allowed: write",
+    f"[groups.{'a' * 41}]\ntargets = 'x'": "is not allowed: write at most 40 characters, no ':'",
     "[groups.supervisor]\ntargets = 'x'": "[groups.supervisor] is no group: write [supervisor]",
     # variables
     "environment = { 'A-B' = 'x' }": "[environment] 'A-B' cannot name a variable",

@@ -8,7 +8,14 @@ import click
 
 from coordq.interfaces.cli.group import Home, LazyGroup
 
-HOMES: Final[dict[str, Home]] = {}
+_GROUPS: Final = "Groups of workers on one machine"
+HOMES: Final[dict[str, Home]] = {
+    "up": Home("fleet_groups", _GROUPS, "Run the groups of workers that a file describes."),
+    "scale": Home("fleet_groups", _GROUPS, "Have so many workers in a group from now on."),
+    "restart": Home("fleet_groups", _GROUPS, "Renew the workers of a group, or of all."),
+    "drain": Home("fleet_groups", _GROUPS, "Let workers finish what they run and stay away."),
+    "down": Home("fleet_groups", _GROUPS, "End a fleet; its workers finish what they run."),
+}
 
 
 @click.group("fleet", cls=LazyGroup, homes=HOMES, no_args_is_help=True)
