@@ -18,6 +18,7 @@ from typing import Any, Final
 from coordq import clock
 from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.errors import InvalidOption
+from coordq.fleet.roster import PROTOCOL
 from coordq.runtime import inbox, reload
 from coordq.runtime.brood import Brood
 from coordq.runtime.burst import Burst
@@ -251,6 +252,11 @@ class Parent:
             "pid": os.getpid(),
             "state": self._state(),
             "zone": settings.zone,
+            "protocol": PROTOCOL,
+            "incarnation": self._heart.incarnation,
+            "lost": self._heart.lost,
+            "beat_ms": settings.beat_ms,
+            "lease_ms": settings.lease_ms,
             "labels": settings.labels,
             "version": _version(),
             "started_ms": self._started_ms,

@@ -53,7 +53,13 @@ class Heart:
         self._settings = settings
         self._brood = brood
         self._info = info
+        self.incarnation = 1
+        """How often the worker has come into the fleet: it is new when it was taken for dead."""
+        self.lost = 0
+        """How many claims were taken from it."""
         self._sent: dict[int, bytes] = {}
+        self._known_as: dict[int, int] = {}
+        self._missing: dict[int, set[str]] = {}
         self._confirmed_ns = [0] * engine.shards
         self._silent: set[int] = set()
         self._lapse_in_s = [math.inf] * engine.shards
@@ -122,10 +128,13 @@ class Heart:
         """All claims, in as many calls as it takes. Confirmed is what the first call began with."""
         moment_ns = int(clock.monotonic() * 1e9)
         beaten = None
+        missing: set[str] = set()
         for first in range(0, max(1, len(holders)), CHUNK):
             chunk = holders[first : first + CHUNK]
             beaten = await self._call(line, shard, tuple(held.member for _, held in chunk))
             _pass_on(chunk, beaten)
+            missing.update(beaten.lost)
+        self._mourn(shard, missing)
         self._confirm(shard, moment_ns)
         assert beaten is not None, "an empty round is one call too"
         self._lapse_in_s[shard] = _soon(beaten.lapse_in_ms)
@@ -136,11 +145,33 @@ class Heart:
         news = b"" if self._sent.get(shard) == info else info
         pulse = Pulse(self._worker, members, news, self._settings.lease_ms)
         beaten = await line.run(beat(shard, pulse))
+        if beaten.new:
+            self._come_back(shard)
         if beaten.known:
-            self._sent[shard] = info
+            self._sent[shard], self._known_as[shard] = info, self.incarnation
         else:
             self._sent.pop(shard, None)
+            self._known_as.pop(shard, None)
         return beaten
+
+    def _come_back(self, shard: int) -> None:
+        """Redis did not know the worker. Unless it is here for the first time it was given up.
+
+        Then it comes as a new incarnation, and says so at once. It grows once, however many shards
+        have forgotten it.
+        """
+        known_as = self._known_as.get(shard)
+        if known_as is None:
+            return
+        if known_as == self.incarnation:
+            self.incarnation += 1
+            _log.warning("taken for dead meanwhile: goes on as incarnation %d", self.incarnation)
+        self._soon[shard].set()
+
+    def _mourn(self, shard: int, missing: set[str]) -> None:
+        """Count each lost claim once, though it is told until its handler has stopped."""
+        self.lost += len(missing - self._missing.get(shard, set()))
+        self._missing[shard] = missing
 
     def _confirm(self, shard: int, moment_ns: int) -> None:
         self._confirmed_ns[shard] = moment_ns

@@ -14,6 +14,7 @@ from coordq.names import check_name
 
 PROCESSES_MAX: Final = 256
 CONCURRENCY_MAX: Final = 4096
+LEASE_BEATS: Final = 5
 ASKERS: Final = "abc"
 """A child claims under three names, `<worker>/<child>.<generation>:<asker>`: see `pump`."""
 
@@ -42,7 +43,8 @@ class WorkerSettings:
     """Host, rack or site: what fails together."""
     labels: dict[str, str] = field(default_factory=dict)
     beat_s: float = 2.0
-    lease_s: float = 10.0
+    lease_s: float = 0.0
+    """How long claims last; at least three beats, five unless said otherwise."""
     burst: bool = False
     """Exit when nothing is ready or due and nothing runs."""
     reload: bool = False
@@ -65,6 +67,10 @@ class WorkerSettings:
     tether: tuple[int, ...] = ()
     """File descriptors of the spawner that started it, see `runtime.tether`; empty for nobody's."""
 
+    def __post_init__(self) -> None:
+        if self.lease_s == 0:
+            object.__setattr__(self, "lease_s", self.beat_s * LEASE_BEATS)
+
     def check(self) -> None:
         """Raise InvalidOption or InvalidName for settings no worker can run with."""
         if not self.targets:
@@ -83,6 +89,8 @@ class WorkerSettings:
         for queue, weight in self.queues:
             check_name("queue", queue)
             _within(f"the weight of {queue}", weight, 1, 1000)
+        if self.zone:
+            check_name("zone", self.zone)
         if self.name:
             check_name("worker", self.name)
             if ":" in self.name:
@@ -92,6 +100,11 @@ class WorkerSettings:
     def lease_ms(self) -> int:
         """The lease in milliseconds."""
         return round(self.lease_s * 1000)
+
+    @property
+    def beat_ms(self) -> int:
+        """The time between beats in milliseconds."""
+        return round(self.beat_s * 1000)
 
     @property
     def tick_s(self) -> float:

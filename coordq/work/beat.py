@@ -28,6 +28,8 @@ class Beaten:
 
     known: bool
     """False: Redis has forgotten the worker's info, send it with the next beat."""
+    new: bool
+    """Redis had not heard of the worker before this beat, or had forgotten it since."""
     lapse_in_ms: int | None
     """Until the next claim of the shard lapses, whoever holds it; None when nothing is claimed."""
     lost: tuple[str, ...]
@@ -67,7 +69,8 @@ def beat(shard: int, pulse: Pulse) -> Call[Beaten]:
     def read(reply: Any) -> Beaten:
         known, lapse_in_ms, lost, cancelled = reply
         return Beaten(
-            known == 1,
+            known != 0,
+            known != 1,
             lapse_in_ms,
             tuple(member.decode() for member in lost),
             tuple(member.decode() for member in cancelled),

@@ -9,7 +9,8 @@ ARGV[3]  info      JSON about the worker, or "" when it is as it was
 ARGV[4...]         members "id|fence" that it holds, at most 1000
 
 Returns  {known, lapse_in_ms, {lost member, ...}, {cancelled member, ...}}
-         known     0 when Redis has forgotten the worker's info: send it with the next beat
+         known     1 as it should be | 0 Redis has forgotten the worker's info: send it with the
+                   next beat | 2 it had not, or no more, heard of the worker before this info
          lapse_in_ms  until the next claim of the shard lapses, whoever holds it: call work/reap
                    then, or at once when it is not above 0; false when nothing is claimed
 
@@ -24,7 +25,7 @@ local info_key = KEYS[1] .. 'worker:' .. ARGV[1]
 local known = redis.call('PEXPIRE', info_key, lease_ms * 3)
 if ARGV[3] ~= '' then
   redis.call('SET', info_key, ARGV[3], 'PX', lease_ms * 3)
-  known = 1
+  known = known == 1 and 1 or 2
 end
 local last = redis.call('ZRANGE', KEYS[1] .. 'workers', -1, -1, 'WITHSCORES')
 redis.call('ZADD', KEYS[1] .. 'workers', now, ARGV[1])
