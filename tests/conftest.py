@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.clusters import Cluster
 from tests.proxy import LossyProxy
-from tests.servers import Cluster, Guarded, Server, any_binary
+from tests.replicas import Guarded
+from tests.servers import Server, any_binary
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,4 @@
-"""Real Redis servers on loopback: alone, as a Cluster of three, and behind a Sentinel.
+"""Real Redis servers on loopback, one at a time; `replicas` and `clusters` make groups of them.
 
 Every server is a child of the test run, is ended by its own pid, and cannot outlive the run:
 on Linux the kernel kills it when the run dies, however the run dies. Start servers from the
@@ -25,7 +25,6 @@ import redis
 from tests.waiting import wait_until
 
 HOST = "127.0.0.1"
-SLOTS = 16_384
 
 # Below the range that outgoing connections take their ports from; the port of a Cluster node's
 # bus is 10,000 higher and stays below it as well.
@@ -89,7 +88,30 @@ def _is_free(port: int) -> bool:
     return True
 
 
-class Server:
+class Started:
+    """What is started and closed by a `with` block."""
+
+    def start(self) -> Self:
+        """Start it and wait until it is of use."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Server(Started):
     """One redis-server with its own folder and port. Use it as a context manager, or `close()`.
 
     `settings` are lines of redis.conf: `Server(maxmemory="20mb", appendonly="yes")`; an
@@ -177,7 +199,7 @@ class Server:
 
     def ask(self, *command: str | float | bytes) -> Any:
         """Send one command over a fresh connection and return the raw reply (bytes)."""
-        return _ask(self.port, *command)
+        return ask(self.port, *command)
 
     def config(self, **settings: str) -> None:
         """Change settings of the running server: `config(maxmemory="10mb")`."""
@@ -188,17 +210,6 @@ class Server:
         """What the server wrote to its log."""
         log = self.folder / "log"
         return log.read_text(errors="replace") if log.exists() else "(no log)"
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------ inside
 
@@ -228,7 +239,7 @@ class Server:
     def _answers(self, port: int) -> bool:
         """Whether our own process answers on `port`: a stranger may have been faster."""
         try:
-            said = _ask(port, "INFO", "server")
+            said = ask(port, "INFO", "server")
         except (redis.ConnectionError, redis.TimeoutError):
             return False
         return f"process_id:{self.pid}\r\n".encode() in said
@@ -239,144 +250,8 @@ class Server:
             self._process = None
 
 
-class Sentinel(Server):
-    """A Sentinel alone (quorum 1) that watches `master` under the name `mymaster`."""
-
-    name = "mymaster"
-
-    def __init__(self, master: Server) -> None:
-        super().__init__(master.binary)
-        self._master = master
-
-    def _arguments(self, port: int) -> list[str]:
-        conf = self.folder / "sentinel.conf"
-        if not conf.exists():  # it writes what it learns into its conf, and reads it at a restart
-            lines = [
-                f"port {port}",
-                f"bind {HOST}",
-                f"dir {self.folder}",
-                f"logfile {self.folder / 'log'}",
-                f"sentinel monitor {self.name} {HOST} {self._master.port} 1",
-                f"sentinel down-after-milliseconds {self.name} 1000",
-                f"sentinel failover-timeout {self.name} 4000",
-            ]
-            conf.write_text("\n".join(lines) + "\n")
-        return [str(conf), "--sentinel"]
-
-
-class Guarded:
-    """A master, its replica and a Sentinel that promotes the replica when the master is gone."""
-
-    def __init__(self, binary: Path | None = None, /) -> None:
-        self.master = Server(binary, repl_diskless_sync_delay="0")
-        self.replica = Server(self.master.binary)
-        self.sentinel: Sentinel | None = None
-
-    @property
-    def url(self) -> str:
-        assert self.sentinel is not None, "not started"
-        return f"redis+sentinel://{self.sentinel.address}/{Sentinel.name}"
-
-    def start(self) -> Self:
-        """Start the three and wait until the Sentinel has seen an up-to-date replica."""
-        self.master.start()
-        self.replica.settings["replicaof"] = f"{HOST} {self.master.port}"
-        self.replica.start()
-        wait_until(self._is_replicating, what="the replica to follow")
-        self.sentinel = Sentinel(self.master).start()
-        wait_until(self._is_known, within=20, what="the Sentinel to see the replica")
-        return self
-
-    def current_master(self) -> tuple[str, int]:
-        """Whom the Sentinel names as master now: (host, port)."""
-        assert self.sentinel is not None, "not started"
-        host, port = self.sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Sentinel.name)
-        return host.decode(), int(port)
-
-    def close(self) -> None:
-        """Stop the three."""
-        for server in (self.sentinel, self.replica, self.master):
-            if server is not None:
-                server.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _is_replicating(self) -> bool:
-        return b"master_link_status:up" in self.replica.ask("INFO", "replication")
-
-    def _is_known(self) -> bool:
-        assert self.sentinel is not None
-        replicas = self.sentinel.ask("SENTINEL", "REPLICAS", Sentinel.name)
-        return any(b"slave" in facts and b"ok" in facts for facts in replicas)
-
-
-class Cluster:
-    """Three primaries that share the 16,384 slots. No replicas."""
-
-    def __init__(self, binary: Path | None = None, /) -> None:
-        self.nodes = [self._node(binary) for _ in range(3)]
-
-    @staticmethod
-    def _node(binary: Path | None) -> Server:
-        return Server(
-            binary,
-            cluster_enabled="yes",
-            cluster_announce_ip=HOST,
-            cluster_config_file="nodes.conf",
-            cluster_node_timeout="5000",
-        )
-
-    @property
-    def url(self) -> str:
-        return "redis+cluster://" + ",".join(node.address for node in self.nodes)
-
-    def start(self) -> Self:
-        """Start the nodes, deal out the slots, and wait until each node knows about all."""
-        for epoch, node in enumerate(self.nodes, start=1):
-            node.start()
-            node.ask("CLUSTER", "SET-CONFIG-EPOCH", epoch)
-        first, *others = self.nodes
-        for node in others:
-            first.ask("CLUSTER", "MEET", HOST, node.port)
-        for at, node in enumerate(self.nodes):
-            node.ask("CLUSTER", "ADDSLOTS", *range(SLOTS * at // 3, SLOTS * (at + 1) // 3))
-        wait_until(self._is_ready, within=30, what="the cluster to be ok on every node")
-        return self
-
-    def close(self) -> None:
-        """Stop the nodes."""
-        for node in self.nodes:
-            node.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _is_ready(self) -> bool:
-        return all(
-            b"cluster_state:ok" in node.ask("CLUSTER", "INFO")
-            and len(node.ask("CLUSTER", "SLOTS")) == len(self.nodes)
-            for node in self.nodes
-        )
-
-
-def _ask(port: int, *command: str | float | bytes) -> Any:
+def ask(port: int, *command: str | float | bytes) -> Any:
+    """Send one command over a fresh connection and return the raw reply."""
     line = redis.Connection(host=HOST, port=port, socket_timeout=5, protocol=2)
     try:
         line.connect()

@@ -19,7 +19,9 @@ from pathlib import Path
 import pytest
 
 from coordq.engine.connection import open_engine
-from tests.servers import Cluster, Guarded, Server, binary_on_path, bundled_binary, version_of
+from tests.clusters import Cluster
+from tests.replicas import Guarded
+from tests.servers import Server, binary_on_path, bundled_binary, version_of
 
 ENGINES = ("fake", "embedded", "server", "valkey", "cluster", "sentinel")
 REAL_ENGINES = ENGINES[1:]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from coordq.engine import keys
 from coordq.engine.address import parse
 from coordq.engine.aio import open_async_engine
 from coordq.engine.connection import Engine, open_engine
@@ -15,7 +14,8 @@ from coordq.engine.topology import Plain, topology
 from coordq.errors import Unreachable
 from coordq.ids import new_id
 from coordq.work.enqueue import enqueue
-from tests.servers import SLOTS, Cluster, Guarded
+from tests.clusters import Cluster
+from tests.replicas import Guarded
 from tests.work.desk import Desk, order
 
 SHARDS = 4
@@ -76,39 +76,23 @@ def test_a_slot_that_moves_is_followed(cluster: Cluster, clustered: Engine) -> N
     """MOVED: the engine asks where, and the call is made there."""
     desk = Desk(clustered, 0)
     desk.put()
-    root = keys.root(clustered.namespace, 0)
-    slot = int(cluster.nodes[0].ask("CLUSTER", "KEYSLOT", root))
-    at = next(n for n in range(3) if SLOTS * n // 3 <= slot < SLOTS * (n + 1) // 3)
-    source, target = cluster.nodes[at], cluster.nodes[(at + 1) % 3]
-    move(cluster, slot, source, target)
+    slot = cluster.slot_of(clustered.namespace)
+    source = cluster.primary_of(slot)
+    target = next(node for node in cluster.nodes if node is not source)
+    cluster.move(slot, target)
     try:
         desk.put()
         assert len(desk.claim(5).claims) == 2
         asyncio.run(_put_async(f"{cluster.url}?shards={SHARDS}", clustered.namespace))
         desk.audit()
     finally:
-        move(cluster, slot, target, source)
+        cluster.move(slot, source)
     assert desk.queue().running == 2
 
 
 async def _put_async(url: str, namespace: str) -> None:
     async with await open_async_engine(url, namespace=namespace) as engine:
         assert (await engine.run(enqueue(order(id=new_id(0))))).created
-
-
-def move(cluster: Cluster, slot: int, source: object, target: object) -> None:
-    """Move a slot with its keys, as redis-cli --cluster reshard does."""
-    from tests.servers import Server
-
-    assert isinstance(source, Server)
-    assert isinstance(target, Server)
-    old, new = source.ask("CLUSTER", "MYID"), target.ask("CLUSTER", "MYID")
-    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", old)
-    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", new)
-    while found := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
-        source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *found)
-    for node in (target, source, *cluster.nodes):
-        node.ask("CLUSTER", "SETSLOT", slot, "NODE", new)
 
 
 # -- sentinel ----------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.servers import Cluster, Guarded, Server
+from tests.clusters import Cluster
+from tests.replicas import Guarded
+from tests.servers import Server
 from tests.waiting import wait_until, wait_until_async
 
 ROOT = Path(__file__).resolve().parents[2]

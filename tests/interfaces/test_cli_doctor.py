@@ -8,7 +8,8 @@ from typing import Any
 
 from coordq.client.client import Client
 from tests.interfaces.conftest import Shell
-from tests.servers import Guarded, Server
+from tests.replicas import Guarded
+from tests.servers import Server
 
 
 def checks(shell: Shell, *words: str) -> dict[str, dict[str, Any]]:
