@@ -226,7 +226,7 @@ class Deposed(Refused):
 
 
 class NotReplicated(CoordqError):
-    """Done on the primary, but not confirmed by a replica in time. Facts: ids."""
+    """No replica has confirmed it. Facts: ids, of what is done on the primary all the same."""
 
     code = "not-replicated"
 

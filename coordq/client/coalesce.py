@@ -15,14 +15,20 @@ from coordq.work.enqueue import BULK_MAX, Order, Receipt, enqueue_many
 
 BYTES_MAX = 1024 * 1024
 _Pending = tuple[Order, "asyncio.Future[Receipt]"]
+_LaneKey = tuple[int, str, bool]
+"""Shard, mode, and whether the orders wait for a replica."""
 
 
 class Coalescer:
-    """Collects orders by shard and mode, and sends them."""
+    """Collects orders by shard, mode and durability, and sends them.
+
+    Orders that wait for a replica travel among themselves: one wait serves all of them, and nobody
+    else has to wait.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._lanes: dict[tuple[int, str], deque[_Pending]] = {}
+        self._lanes: dict[_LaneKey, deque[_Pending]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     def add(self, order: Order) -> asyncio.Future[Receipt]:
@@ -32,7 +38,8 @@ class Coalescer:
         refused as a whole. They come back `no_room`, and the caller decides.
         """
         mode = order.template.on_full
-        lane_key = shard_of(order.id), "wait" if mode == "refuse" else mode
+        mode = "wait" if mode == "refuse" else mode
+        lane_key = shard_of(order.id), mode, order.template.durable
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         lane = self._lanes.get(lane_key)
         if lane is None:
@@ -44,7 +51,7 @@ class Coalescer:
             lane.append((order, future))
         return future
 
-    async def _flush(self, lane_key: tuple[int, str], lane: deque[_Pending]) -> None:
+    async def _flush(self, lane_key: _LaneKey, lane: deque[_Pending]) -> None:
         """Send what is in the lane until nothing is; then the lane ends."""
         while lane:
             batch: list[_Pending] = []

@@ -74,10 +74,11 @@ def by_shard(ids: Sequence[str]) -> list[list[str]]:
 def batches(orders: Sequence[Order], shards: int) -> list[tuple[str, list[int]]]:
     """Which orders travel together: their mode and places, at most 500 and about 1 MiB a batch."""
     done: list[tuple[str, list[int]]] = []
-    open_: dict[tuple[int, str], list[int]] = {}
-    sizes: dict[tuple[int, str], int] = {}
+    open_: dict[tuple[int, str, bool], list[int]] = {}
+    sizes: dict[tuple[int, str, bool], int] = {}
     for at, order in enumerate(orders):
-        key = 0 if shards == 1 else shard_of(order.id), order.template.on_full
+        template = order.template
+        key = 0 if shards == 1 else shard_of(order.id), template.on_full, template.durable
         places = open_.get(key)
         if places is None or len(places) == BULK_MAX or sizes[key] > BATCH_BYTES:
             places = open_[key] = []

@@ -78,7 +78,7 @@ class Work:
         """Enqueue a task by name; `options` as in coordq.Options.
 
         Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly,
-        Unreachable.
+        NotReplicated, Unreachable.
         """
         order = self._draft.order(name, args, options)
         return TaskHandle(self, self._place(order))
@@ -88,13 +88,15 @@ class Work:
         if receipt.no_room:
             receipt = self._drive(plans.wait_for_room(self._engine.namespace, order))
         ordering.check_duplicate(order, receipt)
+        ordering.check_replicated([receipt])
         return receipt
 
     def enqueue_many(self, items: Iterable[Item], /, **options: Any) -> list[TaskHandle[Any]]:
         """Enqueue many: items are `(name, args)` or `(name, args, options)`; 500 go in one call.
 
         Handles come back in order. With on_full="refuse" each call of 500 is all or nothing; errors
-        are those of `enqueue`.
+        are those of `enqueue`. NotReplicated names the ids that no replica confirmed, after all
+        were enqueued.
         """
         orders = self._draft.orders(items, options)
         parts = plans.batches(orders, self._draft.shards)
@@ -102,7 +104,7 @@ class Work:
             ordering.enqueue_many([orders[at] for at in places], on_full=mode)
             for mode, places in parts
         )
-        placed: list[TaskHandle[Any] | None] = [None] * len(orders)
+        placed: list[Receipt | None] = [None] * len(orders)
         for (_, places), receipts in zip(parts, self._engine.run_many(calls), strict=True):
             settled = receipts
             if not all(receipt.created for receipt in receipts):
@@ -110,8 +112,10 @@ class Work:
                 rest = plans.enqueue_rest(self._engine.namespace, members, receipts)
                 settled = self._drive(rest)
             for at, receipt in zip(places, settled, strict=True):
-                placed[at] = TaskHandle(self, receipt)
-        return placed  # type: ignore[return-value]  # every place is in one batch
+                placed[at] = receipt
+        every = [receipt for receipt in placed if receipt is not None]
+        ordering.check_replicated(every)
+        return [TaskHandle(self, receipt) for receipt in every]
 
     # -- waiting -------------------------------------------------------------------------------
 

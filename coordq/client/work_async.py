@@ -79,7 +79,7 @@ class AsyncWork:
         """Enqueue a task by name; `options` as in coordq.Options.
 
         Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly,
-        Unreachable.
+        NotReplicated, Unreachable.
         """
         order = self._draft.order(name, args, options)
         return AsyncTaskHandle(self, await self._place(order))
@@ -94,6 +94,7 @@ class AsyncWork:
             )
             receipt = await self._drive(plan)
         ordering.check_duplicate(order, receipt)
+        ordering.check_replicated([receipt])
         return receipt
 
     async def enqueue_many(
@@ -102,7 +103,8 @@ class AsyncWork:
         """Enqueue many: items are `(name, args)` or `(name, args, options)`; 500 go in one call.
 
         Handles come back in order. With on_full="refuse" each call of 500 is all or nothing; errors
-        are those of `enqueue`.
+        are those of `enqueue`. NotReplicated names the ids that no replica confirmed, after all
+        were enqueued.
         """
         orders = self._draft.orders(items, options)
         parts = plans.batches(orders, self._draft.shards)
@@ -110,7 +112,7 @@ class AsyncWork:
             ordering.enqueue_many([orders[at] for at in places], on_full=mode)
             for mode, places in parts
         )
-        placed: list[AsyncTaskHandle[Any] | None] = [None] * len(orders)
+        placed: list[Receipt | None] = [None] * len(orders)
         for (_, places), receipts in zip(parts, await self._engine.run_many(calls), strict=True):
             settled = receipts
             if not all(receipt.created for receipt in receipts):
@@ -118,8 +120,10 @@ class AsyncWork:
                 rest = plans.enqueue_rest(self._engine.namespace, members, receipts)
                 settled = await self._drive(rest)
             for at, receipt in zip(places, settled, strict=True):
-                placed[at] = AsyncTaskHandle(self, receipt)
-        return placed  # type: ignore[return-value]  # every place is in one batch
+                placed[at] = receipt
+        every = [receipt for receipt in placed if receipt is not None]
+        ordering.check_replicated(every)
+        return [AsyncTaskHandle(self, receipt) for receipt in every]
 
     # -- waiting -------------------------------------------------------------------------------
 

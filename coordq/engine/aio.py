@@ -14,13 +14,14 @@ from typing import Any, Protocol, Self, TypeVar
 import redis
 import redis.asyncio as aredis
 
-from coordq.engine import fake, schema
+from coordq.engine import fake, replica, schema
 from coordq.engine.address import Address, parse
 from coordq.engine.call import Argument, Call
 from coordq.engine.reconnect import persist_async
 from coordq.engine.topology import Plain, Topology, topology
 from coordq.engine.trouble import LostError, NoScriptError, closed, translate
 from coordq.engine.wire import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, Packer, connection_options, pack
+from coordq.errors import RedisFull
 
 T = TypeVar("T")
 WINDOW = 4
@@ -157,16 +158,17 @@ class AsyncEngine:
             await idle.pop().close()
 
     def doubt(self, shard: int) -> None:
-        """Somebody has given up waiting for the server of a shard: ask anew where that is.
+        """The server of a shard may be another by now: ask before the next link is made.
 
-        A server that is frozen breaks no connection, and another may have its place by now.
+        It broke a connection, said that it is not the one, or somebody gave up waiting for it: a
+        server that is frozen breaks no connection.
         """
         self._doubted.add(shard)
 
-    async def connect(self, shard: int, *, again: bool) -> AsyncLink:
+    async def connect(self, shard: int) -> AsyncLink:
         """A new link to the server of `shard`. Raises LostError, Unreachable."""
         try:
-            link = await self._connect(shard, again=again or shard in self._doubted)
+            link = await self._connect(shard, again=shard in self._doubted)
         except BaseException:
             self.doubt(shard)
             raise
@@ -185,7 +187,12 @@ class AsyncEngine:
                 endpoint = self._topology.locate(shard)
             else:
                 endpoint = await asyncio.to_thread(self._topology.locate, shard, again=again)
-            options = connection_options(dict(endpoint.options), self._name, REPLY_TIMEOUT_S)
+            options = connection_options(
+                endpoint.kind,
+                dict(endpoint.options),
+                name=self._name,
+                reply_timeout_s=REPLY_TIMEOUT_S,
+            )
             return await AsyncSocketLink(endpoint.kind, options).open()
         except (redis.RedisError, OSError) as error:
             raise translate(error, "connect") from error
@@ -230,13 +237,14 @@ class Line:
     async def run(self, call: Call[T]) -> T:
         """Run one call; the same errors as AsyncEngine.run."""
         packed = self._engine.packer.pack(call)
+        if call.replicas:
+            await self._check_replicas()
         try:
             reply = await self._exchange(call, packed)
-        except LostError as lost:
+        except LostError:
             await self._engine.forget_idle(self.shard)
-            moved = lost.moved
             reply = await persist_async(
-                lambda: self._exchange(call, packed, again=moved),
+                lambda: self._exchange(call, packed),
                 where=self._engine.address.shown,
                 patience_s=self._engine.patience_s,
             )
@@ -251,7 +259,7 @@ class Line:
         except LostError:
             await self._engine.forget_idle(self.shard)
             return await persist_async(
-                lambda: self._round(packed, name, timeout_s, again=True),
+                lambda: self._round(packed, name, timeout_s),
                 where=self._engine.address.shown,
                 patience_s=self._engine.patience_s,
             )
@@ -260,18 +268,32 @@ class Line:
         """Run a blocking command, its time-out appended; None when it timed out."""
         return await self.execute(*command, f"{timeout_s:.3f}", timeout_s=timeout_s)
 
-    async def _exchange(self, call: Call[Any], packed: bytes, *, again: bool = False) -> Any:
+    async def _exchange(self, call: Call[Any], packed: bytes) -> Any:
         try:
-            return await self._round(packed, call.script, again=again)
+            return await self._ask(call, packed)
         except NoScriptError:
-            return await self._round(self._engine.packer.pack_whole(call), call.script)
+            return await self._ask(call, self._engine.packer.pack_whole(call))
 
-    async def _round(
-        self, packed: bytes, what: str, block_s: float = 0.0, *, again: bool = False
-    ) -> Any:
+    async def _ask(self, call: Call[Any], packed: bytes) -> Any:
+        reply = await self._round(packed, call.script)
+        if not call.replicas:
+            return reply
+        mark, wait = replica.wait(self._engine.namespace, call)
+        try:
+            await self._round(mark, "SET")
+        except RedisFull:
+            return reply, 0
+        return reply, await self._round(wait, "WAIT", replica.WAIT_S)
+
+    async def _check_replicas(self) -> None:
+        if self._engine.address.kind == "fake":
+            replica.refuse_fake()
+        replica.check(await self.execute("ROLE"), self._engine.address.shown)
+
+    async def _round(self, packed: bytes, what: str, block_s: float = 0.0) -> Any:
         link = self.link
         if link is None:
-            link = await self._engine.connect(self.shard, again=again)
+            link = await self._engine.connect(self.shard)
         self.link = None
         try:
             await link.send(packed)
@@ -279,6 +301,8 @@ class Line:
         except (redis.RedisError, OSError) as error:
             meaning = translate(error, what)
             if isinstance(meaning, LostError):
+                if meaning.moved:
+                    self._engine.doubt(self.shard)
                 await link.close()
             else:
                 self.link = link

@@ -27,3 +27,6 @@ class Call(Generic[T]):
     """ARGV; KEYS[1] is always the shard's root."""
     read: Callable[[Any], T]
     """From Redis's reply, bytes and lists of bytes, to what the caller gets."""
+    replicas: int = 0
+    """How many replicas shall have the effect as well: then `read` is given the reply and how many
+    have it. See `engine.replica`."""

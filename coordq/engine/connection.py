@@ -14,13 +14,14 @@ from typing import Any, Protocol, Self, TypeVar
 
 import redis
 
-from coordq.engine import fake, schema
+from coordq.engine import fake, replica, schema
 from coordq.engine.address import Address, parse
 from coordq.engine.call import Argument, Call
 from coordq.engine.reconnect import persist
 from coordq.engine.topology import Topology, topology
 from coordq.engine.trouble import LostError, NoScriptError, closed, translate
 from coordq.engine.wire import REPLY_TIMEOUT_S, Packer, connection_options, pack
+from coordq.errors import RedisFull
 
 T = TypeVar("T")
 WINDOW = 2
@@ -89,6 +90,8 @@ class Engine:
     def run(self, call: Call[T]) -> T:
         """Run one call. Raises Unreachable, RedisFull, ReadOnly, ForeignData, ScriptMisuse."""
         packed = self._packer.pack(call)
+        if call.replicas:
+            self._check_replicas(call.shard)
         try:
             reply = self._exchange(call, packed)
         except LostError:
@@ -136,14 +139,38 @@ class Engine:
     # -- one exchange --------------------------------------------------------------------------
 
     def _exchange(self, call: Call[Any], packed: bytes, *, again: bool = False) -> Any:
-        link = self._take(call.shard, again=again)
         try:
-            return self._round(link, call.shard, packed, call.script)
+            return self._ask(self._take(call.shard, again=again), call, packed)
         except NoScriptError:
-            whole = self._packer.pack_whole(call)
-            return self._round(self._take(call.shard), call.shard, whole, call.script)
+            return self._ask(self._take(call.shard), call, self._packer.pack_whole(call))
 
-    def _round(self, link: Link, shard: int, packed: bytes, what: str, block_s: float = 0.0) -> Any:
+    def _ask(self, link: Link, call: Call[Any], packed: bytes) -> Any:
+        if not call.replicas:
+            return self._round(link, call.shard, packed, call.script)
+        reply = self._round(link, call.shard, packed, call.script, keep=True)
+        mark, wait = replica.wait(self.namespace, call)
+        try:
+            self._round(link, call.shard, mark, "SET", keep=True)
+        except RedisFull:
+            return reply, 0
+        return reply, self._round(link, call.shard, wait, "WAIT", replica.WAIT_S)
+
+    def _check_replicas(self, shard: int) -> None:
+        if self.address.kind == "fake":
+            replica.refuse_fake()
+        replica.check(self.execute(shard, "ROLE"), self.address.shown)
+
+    def _round(
+        self,
+        link: Link,
+        shard: int,
+        packed: bytes,
+        what: str,
+        block_s: float = 0.0,
+        *,
+        keep: bool = False,
+    ) -> Any:
+        """One request and its reply. keep: the link stays with the caller, unless this raises."""
         try:
             link.send(packed)
             reply = link.receive(block_s + REPLY_TIMEOUT_S if block_s else None)
@@ -152,7 +179,8 @@ class Engine:
         except BaseException:
             link.close()
             raise
-        self._idle[shard].append(link)
+        if not keep:
+            self._idle[shard].append(link)
         return reply
 
     def _after(self, error: Exception, link: Link, shard: int, what: str) -> Exception:
@@ -165,10 +193,18 @@ class Engine:
         return meaning
 
     def _send(self, call: Call[Any]) -> Link | None:
+        """None: `_receive` shall make the whole call."""
+        packed = self._packer.pack(call)
+        if call.replicas:
+            return None
         try:
             link = self._take(call.shard)
-            link.send(self._packer.pack(call))
-        except (LostError, redis.RedisError):
+        except LostError:
+            return None
+        try:
+            link.send(packed)
+        except redis.RedisError:
+            link.close()
             return None
         return link
 
@@ -209,7 +245,12 @@ class Engine:
             return fake.FakeLink(self.address.path)
         try:
             endpoint = self._topology.locate(shard, again=again)
-            options = connection_options(dict(endpoint.options), self._name, REPLY_TIMEOUT_S)
+            options = connection_options(
+                endpoint.kind,
+                dict(endpoint.options),
+                name=self._name,
+                reply_timeout_s=REPLY_TIMEOUT_S,
+            )
             return SocketLink(endpoint.kind, options)
         except (redis.RedisError, OSError) as error:
             raise translate(error, "connect") from error

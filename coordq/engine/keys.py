@@ -133,6 +133,11 @@ def progress(root: str, task_id: str) -> str:
     return f"{root}progress:{task_id}"
 
 
+def waited(root: str) -> str:
+    """Written before a WAIT, so that there is something to wait for: STRING, expires."""
+    return f"{root}waited"
+
+
 def grace(root: str) -> str:
     """Nobody reaps while this exists: STRING, expires."""
     return f"{root}grace"

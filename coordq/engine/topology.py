@@ -131,7 +131,7 @@ class Cluster:
         self._namespace = address.namespace
         self._options = dict(address.options)
         self._kind = "ssl" if self._options.pop("ssl", False) else "tcp"
-        self._nodes: list[tuple[str, int]] = list(address.hosts)
+        self._nodes: list[tuple[str, int]] = list(dict.fromkeys(address.hosts))
         self._slots: list[tuple[int, int, tuple[str, int]]] = []
         self._lock = Lock()
 
@@ -147,8 +147,12 @@ class Cluster:
         raise redis.ConnectionError(f"no node of the cluster serves slot {slot}")
 
     def _refresh(self) -> None:
+        """Ask the nodes in turn, each time beginning with another.
+
+        One that is cut off from the others answers as well, with what was true before.
+        """
         failures: list[str] = []
-        for host, port in dict.fromkeys(self._nodes):
+        for host, port in self._nodes:
             client = redis.Redis(
                 host=host,
                 port=port,
@@ -159,12 +163,14 @@ class Cluster:
                 **({**self._options, "ssl": True} if self._kind == "ssl" else self._options),
             )
             try:
-                self._slots = _read_slots(_raw(client)("CLUSTER SLOTS"), host)
+                slots, known = _read_slots(_raw(client)("CLUSTER SLOTS"), host)
             except redis.RedisError as error:
                 failures.append(f"{host}:{port}: {error}")
             else:
-                known = [node for _, _, node in self._slots]
-                self._nodes = list(dict.fromkeys([*known, *self._nodes]))
+                self._slots = slots
+                asked = self._nodes[: len(failures) + 1]
+                rest = self._nodes[len(failures) + 1 :]
+                self._nodes = list(dict.fromkeys([*rest, *(set(known) - set(asked)), *asked]))
                 return
             finally:
                 client.close()
@@ -179,13 +185,24 @@ def _raw(client: redis.Redis) -> Callable[[str], Any]:
     return client.execute_command
 
 
-def _read_slots(reply: Any, asked: str) -> list[tuple[int, int, tuple[str, int]]]:
-    """Rows of CLUSTER SLOTS; a node that does not know its own name is the one that was asked."""
-    slots = []
-    for first, last, primary, *_ in reply:
-        host = primary[0].decode() if isinstance(primary[0], bytes) else primary[0]
-        slots.append((int(first), int(last), (host or asked, int(primary[1]))))
-    return slots
+def _read_slots(
+    reply: Any, asked: str
+) -> tuple[list[tuple[int, int, tuple[str, int]]], list[tuple[str, int]]]:
+    """Slots with their primaries, and all nodes, from CLUSTER SLOTS.
+
+    A node that does not know its own name is the one that was asked.
+    """
+    slots: list[tuple[int, int, tuple[str, int]]] = []
+    nodes: list[tuple[str, int]] = []
+    for first, last, *rows in reply:
+        found = [(_host(row[0]) or asked, int(row[1])) for row in rows]
+        slots.append((int(first), int(last), found[0]))
+        nodes += found
+    return slots, nodes
+
+
+def _host(name: bytes | str | None) -> str:
+    return name.decode() if isinstance(name, bytes) else name or ""
 
 
 def topology(address: Address) -> Topology:

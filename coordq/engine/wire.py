@@ -7,6 +7,7 @@ sockets, TLS, authentication, timeouts, and the reply parser.
 
 from __future__ import annotations
 
+import socket
 from typing import Any, Final
 
 from hiredis import pack_command
@@ -18,6 +19,12 @@ from coordq.errors import InvalidArguments
 CONNECT_TIMEOUT_S: Final = 3.0
 REPLY_TIMEOUT_S: Final = 10.0
 """Longer than any script takes; a connection silent for so long is taken for dead."""
+KEEPALIVE_IDLE_S: Final = 5
+KEEPALIVE_EVERY_S: Final = 2
+KEEPALIVE_TRIES: Final = 3
+"""A host that vanished closes no connection. Whoever blocks on one learns of it in 11 seconds."""
+UNHEARD_MS: Final = 8000
+"""So long may what we sent go without a sign that it arrived (TCP's, not Redis's)."""
 
 
 class Packer:
@@ -59,11 +66,29 @@ def pack(command: tuple[Argument, ...]) -> bytes:
         ) from error
 
 
+def _keepalive() -> dict[int, int]:
+    """Socket options, as far as this system has them."""
+    wanted = {
+        "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
+        "TCP_KEEPINTVL": KEEPALIVE_EVERY_S,
+        "TCP_KEEPCNT": KEEPALIVE_TRIES,
+        "TCP_USER_TIMEOUT": UNHEARD_MS,
+    }
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+
+
 def connection_options(
-    options: dict[str, Any], name: str, reply_timeout_s: float
+    kind: str, options: dict[str, Any], *, name: str, reply_timeout_s: float
 ) -> dict[str, Any]:
-    """Keyword arguments for a redis-py connection: ours, overruled by the URL's."""
+    """Keyword arguments for a redis-py connection: ours, overruled by the URL's.
+
+    kind: tcp, ssl or unix.
+    """
+    alive: dict[str, Any] = {}
+    if kind != "unix":
+        alive = {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
     return {
+        **alive,
         "protocol": 2,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": reply_timeout_s,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from coordq.engine.call import Argument, Call
-from coordq.errors import DuplicateTask, QueueFull, ScriptMisuse
+from coordq.engine.replica import WAIT_S, replicated
+from coordq.errors import DuplicateTask, NotReplicated, QueueFull, ScriptMisuse
 from coordq.ids import shard_of
 from coordq.work.options import Template
 
@@ -35,6 +36,8 @@ class Receipt(NamedTuple):
     """The queue is full and the order asked to wait: nothing happened yet."""
     shed: bool = False
     """The queue was full of more urgent work: the task is a dead letter."""
+    unconfirmed: bool = False
+    """A replica was asked for, and none has confirmed the task in time."""
 
 
 def enqueue(order: Order, *, on_full: str | None = None) -> Call[Receipt]:
@@ -54,7 +57,12 @@ def enqueue(order: Order, *, on_full: str | None = None) -> Call[Receipt]:
             return Receipt(order.id)
         return _read_all(reply, [order])[0]
 
-    return Call(_script(on_full or template.on_full), shard_of(order.id), args, read)
+    call = Call(_script(on_full or template.on_full), shard_of(order.id), args, read)
+    return replicated(call, _confirm) if template.durable else call
+
+
+def _confirm(receipt: Receipt, replica: bool) -> Receipt:  # noqa: FBT001 - as replicated wants it
+    return receipt if replica else receipt._replace(unconfirmed=True)
 
 
 def _script(on_full: str) -> str:
@@ -62,7 +70,7 @@ def _script(on_full: str) -> str:
 
 
 def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]]:
-    """Enqueue up to 500 orders of one shard in one call.
+    """Enqueue up to 500 orders of one shard and one durability in one call.
 
     on_full "refuse" is all or nothing, and the reply raises QueueFull; "wait" takes as many as fit
     and marks the rest `no_room`.
@@ -78,12 +86,15 @@ def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]
         amount += 1
         args[amount_at] = amount
         args += (order.id, order.args)
-    return Call(
+    call = Call(
         _script(on_full),
         shard_of(orders[0].id),
         tuple(args),
         lambda reply: _read_all(reply, orders),
     )
+    if not orders[0].template.durable:
+        return call
+    return replicated(call, lambda receipts, replica: [_confirm(one, replica) for one in receipts])
 
 
 def _read_all(reply: Any, orders: Sequence[Order]) -> list[Receipt]:
@@ -120,6 +131,20 @@ def _receipt(order: Order, answer: bytes) -> Receipt:
     if answer[:1] != b"=":
         raise ScriptMisuse(f"work/enqueue answered {answer!r}, which this version does not know.")
     return Receipt(answer[1:].decode(), created=False)
+
+
+def check_replicated(receipts: Sequence[Receipt]) -> None:
+    """Raise NotReplicated for those that no replica has confirmed."""
+    ids = [receipt.id for receipt in receipts if receipt.unconfirmed and not receipt.no_room]
+    if not ids:
+        return
+    what = f"task {ids[0]}" if len(ids) == 1 else f"{len(ids)} tasks"
+    raise NotReplicated(
+        f"No replica confirmed {what} within {WAIT_S:g} s. What was enqueued is on the primary and "
+        "will run unless that is lost before a replica has caught up: go on, or enqueue it again "
+        "with the same id or unique key, which has one effect.",
+        ids=ids,
+    )
 
 
 def check_duplicate(order: Order, receipt: Receipt) -> None:

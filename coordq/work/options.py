@@ -25,6 +25,7 @@ HEADERS_MAX: Final = 4096
 CAPABILITIES_MAX: Final = 32
 ON_FULL: Final = ("wait", "refuse", "shed", "force")
 ON_DUPLICATE: Final = ("return", "reject")
+DURABILITY: Final = ("primary", "replica")
 
 Seconds = float | int | timedelta
 
@@ -67,6 +68,8 @@ class Options:
     """The task's id, from coordq.new_id(): enqueueing the same id twice has one effect."""
     headers: Mapping[str, str] | None = None
     """Short strings that travel with the task, such as a trace context."""
+    durability: str = "primary"
+    """replica: not done before a replica has the task, too; NotReplicated when none says so."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -118,6 +121,7 @@ def _check(options: Options) -> None:
         )
     _check_choice("on_full", options.on_full, ON_FULL)
     _check_choice("on_duplicate", options.on_duplicate, ON_DUPLICATE)
+    _check_choice("durability", options.durability, DURABILITY)
     _check_times(options)
     _check_routing(options)
     attempts = 1 if options.max_attempts is None else options.max_attempts
@@ -237,6 +241,8 @@ class Template:
     wait_s: float
     reject: bool
     """Whether a duplicate is refused rather than returned."""
+    durable: bool = False
+    """Whether a replica shall have the task before its producer hears of it."""
 
     @property
     def head(self) -> tuple[str | int, ...]:
@@ -281,6 +287,7 @@ def template(name: str, options: Options) -> Template:
         on_full=options.on_full,
         wait_s=seconds("wait", options.wait),
         reject=options.on_duplicate == "reject",
+        durable=options.durability == "replica",
     )
 
 

@@ -31,6 +31,7 @@ _NOT_HERE: Final = {
     "unique": 'overlap="skip" keeps runs from piling up',
     "unique_for": 'overlap="skip" keeps runs from piling up',
     "on_duplicate": 'overlap="skip" keeps runs from piling up',
+    "durability": "the leader fires, and nobody waits for a replica",
     "wait": "nobody waits; a slot whose queue is full stays due until there is room",
 }
 

@@ -42,6 +42,11 @@ _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
     ),
     click.option("--wait-for-room", type=SPAN, help="How long --on-full wait waits; 30s."),
     click.option("--id", metavar="ID", help="The task's id, to enqueue it once only."),
+    click.option(
+        "--durability",
+        type=click.Choice(["primary", "replica"]),
+        help="replica: fail when no replica of the Redis confirms the task.",
+    ),
 )
 
 
