@@ -17,13 +17,13 @@ _LUA = "return redis.call('LPUSH', KEYS[1], ARGV[1])"
 class RawClient:
     """redis-py as its users use it, for probing and for asking the server."""
 
-    def __init__(self, port: int) -> None:
-        self._redis = redis.Redis(port=port)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._redis = redis.Redis(host=host, port=port)
         try:
-            self._redis.ping()
+            self._redis.execute_command("INFO", "server")  # which a Sentinel answers as well
         except redis.ConnectionError as error:
             raise ConnectionError(str(error)) from error
-        self._asking = redis.Redis(port=port)
+        self._asking = redis.Redis(host=host, port=port)
         self._asking.response_callbacks.clear()
 
     def command(self, *words: str | bytes | float) -> Any:
