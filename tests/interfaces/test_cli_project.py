@@ -20,6 +20,7 @@ import pytest
 
 from coordq.client.client import Client
 from coordq.clock import monotonic
+from coordq.fleet.election import Listed, standing
 from tests.interfaces.conftest import Shell
 from tests.waiting import wait_until
 
@@ -215,13 +216,20 @@ def test_dev_runs_everything_and_ends_everything(
     shell("init", str(tmp_path))
     with running(["dev"], shell, tmp_path) as process:
         (worker,) = wait_until(client.work.workers, within=30, what="dev's worker")
+        (supervisor,) = wait_until(lambda: supervisors(client), within=30, what="its supervisor")
         assert shell.line("enqueue", "echo", "text=hi", "--wait", "--wait-timeout", "20s") == "hi"
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(30) == 130
 
-    assert client.work.workers() == []
-    with pytest.raises(ProcessLookupError):
-        os.kill(worker.info["pid"], 0)
+    assert (client.work.workers(), supervisors(client)) == ([], ())
+    for info in (worker.info, supervisor.info):
+        with pytest.raises(ProcessLookupError):
+            os.kill(info["pid"], 0)
+
+
+def supervisors(client: Client) -> tuple[Listed, ...]:
+    """Those that are there."""
+    return client.engine.run(standing()).supervisors
 
 
 def test_dev_reloads_what_is_saved(shell: Shell, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`coordq dev`: everything one needs while writing agents, in one terminal.
 
-The embedded Redis is held by the connection of the live view. The worker is a process in a session
-of its own, so that Ctrl-C reaches only us and we can end it in good order.
+The embedded Redis is held by the connection of the live view. Worker and supervisor are processes
+in sessions of their own, so that Ctrl-C reaches only us and we can end them in good order.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -29,11 +30,12 @@ from coordq.interfaces.table import on_terminal, say
 from coordq.interfaces.words import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from coordq.client.client import Client
 
+Show = Callable[[str], None]
+
 LOOK_EVERY_S: Final = 1.0
+_SUPERVISOR: Final = ["supervisor"]
 DRAIN_S: Final = 5.0
 """While developing nobody wants to wait longer for what still runs."""
 
@@ -50,7 +52,7 @@ def dev_command(
     processes: int,
     queues: tuple[tuple[str, int], ...],
 ) -> None:
-    """Run a Redis, a worker that reloads, and a live view, until Ctrl-C.
+    """Run a Redis, a supervisor, a worker that reloads, and a live view, until Ctrl-C.
 
     TARGETS are as for coordq worker; by default ./workers, else the agents that come with coordq.
     """
@@ -58,11 +60,15 @@ def dev_command(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with session.connect() as client:
-        command = _command(places, processes=processes, queues=queues)
-        with _worker(command, session=session, client=client) as process:
+        environment = _environment(session, client)
+        command = _worker(places, processes=processes, queues=queues)
+        with (
+            _running(_SUPERVISOR, environment) as supervisor,
+            _running(command, environment) as worker,
+        ):
             say(f"coordq dev: {', '.join(places)} on {client.engine.address.shown}", err=True)
             say("Try: coordq enqueue echo text=hi --wait      Ctrl-C ends it all.", err=True)
-            code = _watch(process, client)
+            code = _watch(worker, supervisor, client)
     raise click.exceptions.Exit(code)
 
 
@@ -85,11 +91,11 @@ def _interrupt(number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _command(
+def _worker(
     targets: tuple[str, ...], *, processes: int, queues: tuple[tuple[str, int], ...]
 ) -> list[str]:
     """The worker's command line."""
-    words = [sys.executable, "-P", "-m", "coordq", "worker", *targets, "--reload"]
+    words = ["worker", *targets, "--reload"]
     words += ["--processes", str(processes), "--drain-timeout", f"{DRAIN_S:g}s"]
     if queues:
         words += ["--queues", ",".join(f"{name}:{weight}" for name, weight in queues)]
@@ -97,13 +103,11 @@ def _command(
 
 
 @contextmanager
-def _worker(
-    command: list[str], *, session: Session, client: Client
-) -> Iterator[subprocess.Popen[str]]:
-    """A worker process that ends with the block: drained if it can be, killed if it must be."""
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A coordq process that ends with the block: in good order if it can, killed if it must be."""
     process = subprocess.Popen(
-        command,
-        env=_environment(session, client),
+        [sys.executable, "-P", "-m", "coordq", *command],
+        env=environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -136,39 +140,55 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _watch(process: subprocess.Popen[str], client: Client) -> int:
-    """Show the worker's words, and on a terminal the board, until either ends. The exit code."""
-    assert process.stderr is not None
+def _watch(worker: subprocess.Popen[str], supervisor: subprocess.Popen[str], client: Client) -> int:
+    """Show their words, and on a terminal the board, until it or the worker ends. The exit code.
+
+    A supervisor that ends is missed by its words only: work goes on without it.
+    """
     try:
         if on_terminal():
-            _watch_board(process, process.stderr, client)
+            _watch_board(worker, supervisor, client)
         else:
-            for line in process.stderr:
-                say(printable(line.rstrip("\n"), keep="\t"), err=True)
+            _listen(supervisor, _say)
+            _relay(worker, _say)
     except KeyboardInterrupt:
         return INTERRUPTED
-    code = process.poll()
+    code = worker.poll()
     if code:
         raise CoordqError(f"The worker ended with exit code {code}.")
     return 0
 
 
-def _watch_board(process: subprocess.Popen[str], words: IO[str], client: Client) -> None:
+def _watch_board(
+    worker: subprocess.Popen[str], supervisor: subprocess.Popen[str], client: Client
+) -> None:
     from rich.live import Live
 
     from coordq.interfaces.live import QUIT, Board, console, keys_pressed
 
     board, screen = Board(client), console()
-    listener = Thread(target=_relay, args=(words, screen), daemon=True)
+    above = partial(screen.print, markup=False, soft_wrap=True)
     with keys_pressed() as key, Live(board.draw(), console=screen, auto_refresh=False) as live:
-        listener.start()
-        while process.poll() is None and key(LOOK_EVERY_S) not in QUIT:
+        listeners = [_listen(process, above) for process in (worker, supervisor)]
+        while worker.poll() is None and key(LOOK_EVERY_S) not in QUIT:
             live.update(board.draw(), refresh=True)
-    if process.poll() is not None:
-        listener.join(1.0)
+    if worker.poll() is not None:
+        listeners[0].join(1.0)
 
 
-def _relay(words: IO[str], screen: Console) -> None:
-    """Print a worker's lines above the board."""
-    for line in words:
-        screen.print(printable(line.rstrip("\n"), keep="\t"), markup=False, soft_wrap=True)
+def _listen(process: subprocess.Popen[str], show: Show) -> Thread:
+    """Relay a process's lines from a thread."""
+    listener = Thread(target=_relay, args=(process, show), daemon=True)
+    listener.start()
+    return listener
+
+
+def _relay(process: subprocess.Popen[str], show: Show) -> None:
+    """Show a process's lines until it ends."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        show(printable(line.rstrip("\n"), keep="\t"))
+
+
+def _say(line: str) -> None:
+    say(line, err=True)

@@ -40,7 +40,9 @@ HOMES: Final = {
     "top": Home("top", _FLEET, "Watch queues and workers live."),
     "events": Home("events", _FLEET, "Print what happened, and follow what happens."),
     "init": Home("project", _START, "Make a new project from the ready-made workers."),
-    "dev": Home("dev", _START, "Run Redis, a reloading worker and a live view in one command."),
+    "dev": Home(
+        "dev", _START, "Run all there is in one terminal: Redis, supervisor, worker, live view."
+    ),
     "demo": Home("run", _START, "Audit a source tree with a fleet, and kill a worker on the way."),
     "doctor": Home("doctor", _SELF, "Check that work kept in this Redis is safe."),
     "bench": Home("run", _SELF, "Measure coordq and the Redis under it."),
