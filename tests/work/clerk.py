@@ -58,6 +58,13 @@ class Clerk:
         assert isinstance(answer, Fired)
         return answer
 
+    def books(self) -> dict[str, Any]:
+        """Every key with its contents; fields of a large HASH have no order."""
+        return {
+            name: sorted(self.desk.redis("HGETALL", name)) if ":schedule:" in name else dump
+            for name, dump in self.desk.dump().items()
+        }
+
     def told(self, *kinds: str) -> list[tuple[str, str]]:
         """What was said of schedules: kinds and details."""
         kinds = kinds or ("fired", "skipped")
