@@ -11,7 +11,7 @@ COPY workers workers
 RUN pip install ".[http]" && rm -rf build ./*.egg-info
 
 # Agents run strangers' arguments: not as root.
-RUN useradd --system --create-home --home-dir /app coordq
+RUN useradd --system --uid 999 --create-home --home-dir /app coordq
 COPY --chown=coordq workers /app/workers
 USER coordq
 WORKDIR /app

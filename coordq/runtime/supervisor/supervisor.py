@@ -16,6 +16,7 @@ from coordq.errors import InvalidOption
 from coordq.fleet.election import Candidate
 from coordq.runtime.health import Health
 from coordq.runtime.supervisor.figures import Figures
+from coordq.runtime.supervisor.gauge import Gauge
 from coordq.runtime.supervisor.office import Office
 from coordq.runtime.supervisor.part import Part
 from coordq.runtime.supervisor.parts import parts
@@ -38,9 +39,9 @@ class Supervisor:
         self._started_ms = clock.now_ms()
         self._parts: list[Part] = parts(settings)
         self._parts.append(Figures(self._parts))
-        self._health = Health(self._vital_signs)
         self._told_to_end = asyncio.Event()
         self._office: Office
+        self._health: Health
 
     async def run(self) -> int:
         """Watch until told to stop; returns the exit code."""
@@ -56,6 +57,7 @@ class Supervisor:
 
     async def _run(self, engine: AsyncEngine) -> int:
         self._office = Office(engine, candidate=self._candidate(), holder=self)
+        self._health = Health(self._vital_signs, {"/backlog": Gauge(engine).page})
         await self._open_health()
         self._watch_signals()
         _log.info("started: pid %d", os.getpid())
