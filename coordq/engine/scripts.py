@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from coordq import settings
 from coordq.errors import ScriptMissing, ScriptMisuse
 
 _INCLUDE: Final = re.compile(r"^--- @include (\S+)\s*$", re.MULTILINE)
@@ -49,7 +50,12 @@ class Script:
 
 @cache
 def lua_root() -> Traversable:
-    """Where the Lua lives: in the wheel, or beside the package in a checkout."""
+    """Where the Lua lives: in COORDQ_LUA, in the wheel, or beside the package in a checkout."""
+    chosen = settings.get("LUA")
+    if chosen is not None:
+        if not (Path(chosen) / "work").is_dir():
+            raise ScriptMissing(f"COORDQ_LUA={chosen!r} is no folder of coordq's Lua: unset it.")
+        return Path(chosen)
     installed = files("coordq") / "lua"
     if installed.is_dir():
         return installed

@@ -1,0 +1,129 @@
+"""The agent under test: its handlers write down when they begin and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from coordq import Agent, Snooze, clock
+from coordq.interfaces.chaos.journal import Journal
+from coordq.interfaces.chaos.resource import Resource
+from coordq.work.context import Context
+
+
+class Recorder:
+    """Writes the journal of one process, opened with its first task."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._journal: Journal | None = None
+        self._resource: Resource | None = None
+
+    @property
+    def journal(self) -> Journal:
+        """The one of the process that we are in."""
+        if self._journal is None:
+            name = f"run-{os.getpid()}-{int(clock.monotonic() * 1000)}.journal"
+            self._journal = Journal(self._folder / name)
+        return self._journal
+
+    @property
+    def resource(self) -> Resource:
+        """The outside system."""
+        if self._resource is None:
+            self._resource = Resource(self._folder / "resource")
+        return self._resource
+
+    def begin(self, ctx: Context) -> None:
+        """A run begins."""
+        self.journal.write("beg", ctx.task_id, ctx.fence, ctx.attempt, _now_ms())
+
+    def end(self, ctx: Context, how: str = "done") -> None:
+        """A run is about to end."""
+        self.journal.write("end", ctx.task_id, ctx.fence, how, _now_ms())
+
+    def write(self, ctx: Context, step: str, slot: int) -> None:
+        """Show the fence to the resource, or write to it. Raises PermissionError when refused."""
+        answer: str = getattr(self.resource, step)(slot, ctx.fence)
+        self.journal.write("res", ctx.task_id, ctx.fence, answer)
+        if answer == "refused":
+            self.end(ctx, "refused")
+            raise PermissionError("the resource has seen a newer fence")
+
+
+def _now_ms() -> int:
+    """By the clock that all processes of a machine share, and that no fault steps."""
+    return int(clock.monotonic() * 1000)
+
+
+def recording_agent(folder: Path) -> Agent:
+    """An agent whose handlers keep their journals in `folder`."""
+    agent, told = Agent("chaos"), Recorder(folder)
+    _add_steady(agent, told)
+    _add_difficult(agent, told)
+    return agent
+
+
+def _add_steady(agent: Agent, told: Recorder) -> None:
+    """Handlers that do what they are asked."""
+
+    @agent.task
+    async def quick(ctx: Context, load: str = "") -> int:
+        """Do nothing."""
+        told.begin(ctx)
+        told.end(ctx)
+        return len(load)
+
+    @agent.task
+    async def nap(ctx: Context, seconds: float) -> None:
+        """Wait without holding the loop."""
+        told.begin(ctx)
+        await asyncio.sleep(seconds)
+        told.end(ctx)
+
+    @agent.task
+    def blocking(ctx: Context, seconds: float) -> None:
+        """Hold a thread."""
+        told.begin(ctx)
+        time.sleep(seconds)
+        told.end(ctx)
+
+    @agent.task
+    async def fenced(ctx: Context, slot: int, seconds: float) -> None:
+        """Write to the outside resource, once and for all."""
+        told.begin(ctx)
+        told.write(ctx, "announce", slot)
+        await asyncio.sleep(seconds)
+        told.write(ctx, "apply", slot)
+        told.end(ctx)
+
+
+def _add_difficult(agent: Agent, told: Recorder) -> None:
+    """Handlers that do not succeed at once."""
+
+    @agent.task
+    async def flaky(ctx: Context, failures: int) -> None:
+        """Fail so often, then succeed."""
+        told.begin(ctx)
+        if ctx.attempt <= failures:
+            told.end(ctx, "failed")
+            raise ValueError(f"attempt {ctx.attempt} of {failures} that fail")
+        told.end(ctx)
+
+    @agent.task
+    async def doomed(ctx: Context) -> None:
+        """Fail always."""
+        told.begin(ctx)
+        told.end(ctx, "failed")
+        raise ValueError("as always")
+
+    @agent.task
+    async def snoozer(ctx: Context) -> None:
+        """Come back later, most of the time."""
+        told.begin(ctx)
+        if ctx.fence % 3:
+            told.end(ctx, "snoozed")
+            raise Snooze(0.3)
+        told.end(ctx)

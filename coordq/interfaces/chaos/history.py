@@ -1,0 +1,149 @@
+"""What everybody recorded, put together: the one thing that the checker looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from sys import intern
+
+from coordq.ids import shard_of
+from coordq.interfaces.chaos.journal import all_lines, lines
+from coordq.work.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """Redis has taken a task, says its producer."""
+
+    name: str
+    ms: int
+    """When the producer knew, on the machine's monotonic clock."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of a handler."""
+
+    id: str
+    fence: int
+    began_ms: int
+    how: str = ""
+    """done, or how else it ended; empty when it never did."""
+    ended_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What Redis held when everything was over."""
+
+    open: Mapping[str, str] = field(default_factory=dict)
+    """Tasks whose record is in a state that is no end: id to state."""
+    leases: Sequence[str] = ()
+    due: Sequence[str] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Unique keys that are held: digest to the id of the holder."""
+    dead: Mapping[str, str] = field(default_factory=dict)
+    """Dead letters: id to reason."""
+    counters: Mapping[int, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    """Shard, queue, field."""
+
+
+@dataclass(slots=True)
+class History:
+    """Everything there is to judge."""
+
+    wished: dict[str, str] = field(default_factory=dict)
+    """Ids that producers tried to enqueue, with their unique key or "-"."""
+    acked: dict[str, Ack] = field(default_factory=dict)
+    runs: dict[tuple[str, int], Run] = field(default_factory=dict)
+    """By id and fence."""
+    answers: list[tuple[str, int, str]] = field(default_factory=list)
+    """What the resource said: id, fence, answer."""
+    events: dict[int, list[Event]] = field(default_factory=dict)
+    """By shard, in the order of its stream, as far as they outlived failovers."""
+    undone: dict[int, list[Event]] = field(default_factory=dict)
+    """What failovers took back, by shard."""
+    rewound: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Between which moments (Redis's clock, ms) the writes of a shard were lost by failovers."""
+    gaps: list[str] = field(default_factory=list)
+    """Where the stream had forgotten what nobody had read: then nothing can be concluded."""
+    rest: Rest = field(default_factory=Rest)
+    offset_ms: int = 0
+    """Redis's clock less the monotonic clock of the machine."""
+
+    def lost_by_failover(self, task_id: str) -> bool:
+        """Whether a task was acknowledged while the newest writes of its shard were being lost."""
+        ack = self.acked.get(task_id)
+        if ack is None:
+            return False
+        at = ack.ms + self.offset_ms
+        windows = self.rewound.get(shard_of(task_id), ())
+        return any(since - MARGIN_MS <= at <= until + MARGIN_MS for since, until in windows)
+
+
+MARGIN_MS = 1000
+"""Between a write in Redis and its line in the producer's journal, generously."""
+
+
+def read_history(folder: Path) -> History:
+    """What the journals in a folder say. The rest is for the caller to fill in."""
+    history = History()
+    _read_producers(history, all_lines(folder, "producer-*.journal"))
+    _read_runs(history, all_lines(folder, "run-*.journal"))
+    for path in sorted(folder.glob("tail-*.journal")):
+        _read_events(history, int(path.stem.split("-")[1]), lines(path))
+    return history
+
+
+def _read_producers(history: History, told: Iterable[list[str]]) -> None:
+    for line in told:
+        match line:
+            case ["try", task_id, key]:
+                history.wished[task_id] = key
+            case ["ack", task_id, name, _, ms]:
+                history.acked.setdefault(task_id, Ack(intern(name), int(ms)))
+
+
+def _read_runs(history: History, told: Iterable[list[str]]) -> None:
+    for line in told:
+        match line:
+            case ["beg", task_id, fence, _, ms]:
+                run = Run(task_id, int(fence), int(ms))
+                history.runs[run.id, run.fence] = run
+            case ["end", task_id, fence, how, ms]:
+                run = history.runs[task_id, int(fence)]
+                run.how, run.ended_ms = intern(how), int(ms)
+            case ["res", task_id, fence, answer]:
+                history.answers.append((task_id, int(fence), intern(answer)))
+
+
+def _read_events(history: History, shard: int, told: Iterable[list[str]]) -> None:
+    events = history.events.setdefault(shard, [])
+    for line in told:
+        match line:
+            case ["evt", at, kind, subject, version, fence, queue, name, detail]:
+                head = intern(kind), int(version), int(fence), intern(queue), intern(name)
+                events.append(Event(at, shard, intern(subject), *head, intern(detail)))
+            case ["rew", to]:
+                _rewind(history, shard, to)
+            case ["gap", after, at]:
+                history.gaps.append(f"shard {shard}: from {after} to {at}")
+
+
+def _rewind(history: History, shard: int, to: str) -> None:
+    """A failover has taken back what came after the entry `to`."""
+    events, undone = history.events[shard], history.undone.setdefault(shard, [])
+    kept = len(events)
+    while kept and position(events[kept - 1].at) > position(to):
+        kept -= 1
+    until_ms = events[-1].ms if events else 0
+    undone += events[kept:]
+    del events[kept:]
+    history.rewound.setdefault(shard, []).append((position(to)[0], until_ms))
+
+
+def position(at: str) -> tuple[int, int]:
+    """An entry's place in its stream, comparable."""
+    ms, _, number = at.partition("-")
+    return int(ms), int(number)

@@ -1,0 +1,93 @@
+"""Bugs planted on purpose, to see that the checker finds them.
+
+The product has no switch that makes it wrong. A planted bug is a copy of the Lua in which one piece
+of text is replaced, and the processes are pointed to the copy by COORDQ_LUA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+from coordq.engine.scripts import lua_root
+from coordq.errors import InvalidOption
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One way to be wrong."""
+
+    file: str
+    right: str
+    wrong: str
+    rules: frozenset[str]
+    """What the checker says of it: at least one of these."""
+
+
+BUGS: Final = {
+    "no-fence": Bug(
+        "work/finish.lua",
+        "elseif leased[i] and task then",
+        "elseif task then",
+        frozenset({"stale", "twice"}),
+    ),
+    "early-ack": Bug(
+        "lib/grant.lua",
+        "    'PX', lease_ms * 2)\n  return reply\nend",
+        "    'PX', lease_ms * 2)\n"
+        "  for i, task in ipairs(tasks) do\n"
+        "    redis.call('ZREM', KEYS[1] .. 'lease', members[i])\n"
+        "    count(task.queue, 'running', -1)\n"
+        "    settle(task, 's', 'null', '')\n"
+        "  end\n"
+        "  return reply\nend",
+        frozenset({"hollow"}),
+    ),
+    "early-enqueue": Bug(
+        "lib/place.lua",
+        "  put(group, id, args, size)\n  return '+'",
+        "  if now % 10 > 0 then put(group, id, args, size) end\n  return '+'",
+        frozenset({"lost"}),
+    ),
+    "no-epoch": Bug(
+        "lib/epoch.lua",
+        "  if epoch == '' then return nil end",
+        "  if epoch then return nil end",
+        frozenset({"leader"}),
+    ),
+}
+
+
+def plant(name: str, folder: Path) -> Path:
+    """A copy of the Lua under `folder` with one bug in it, for COORDQ_LUA.
+
+    Raises InvalidOption for a bug that is not known, and AssertionError when the text that it
+    changes is not there exactly once: then the product has moved on, and the bug must follow.
+    """
+    if name not in BUGS:
+        raise InvalidOption(
+            f"There is no bug {name!r} to plant; there are: {', '.join(BUGS)}.", option="bug"
+        )
+    bug = BUGS[name]
+    for path, text in _files(lua_root()):
+        if path == bug.file:
+            assert text.count(bug.right) == 1, f"{bug.file} has changed: {bug.right!r}"
+            changed = text.replace(bug.right, bug.wrong)
+        else:
+            changed = text
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(changed, encoding="utf-8")
+    return folder
+
+
+def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, str]]:
+    for entry in root.iterdir():
+        where = f"{path}{entry.name}"
+        if entry.is_dir():
+            yield from _files(entry, f"{where}/")
+        elif entry.name.endswith(".lua"):
+            yield where, entry.read_text(encoding="utf-8")

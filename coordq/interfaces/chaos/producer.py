@@ -1,0 +1,163 @@
+"""A producer: enqueues what its seed says, and writes down what was acknowledged.
+
+A program of its own. It repeats a batch, with the same ids, until Redis has taken it; what is in
+its journal as `ack` must never be lost. Started anew after a kill, it goes on where its journals
+end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import coordq
+from coordq import clock
+from coordq.client.client import Client
+from coordq.client.work import TaskHandle
+from coordq.errors import CoordqError, InvalidInput
+from coordq.interfaces.chaos.journal import Journal, all_lines
+from coordq.interfaces.chaos.load import Wish, wishes
+
+T = TypeVar("T")
+Handle = TaskHandle[Any]
+Item = tuple[str, dict[str, Any], dict[str, Any]]
+TICK_S: Final = 0.05
+BATCH_MAX: Final = 200
+SINGLES: Final = 5
+"""So many tasks of a batch are enqueued one by one."""
+RETRY_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one producer shall do."""
+
+    url: str
+    namespace: str
+    folder: str
+    seed: int
+    number: int
+    producers: int
+    tasks: int
+    rate: float
+    """Tasks a second; what was missed in an outage is made up for."""
+    lease_s: float
+
+    def to_words(self) -> list[str]:
+        """The command line of this producer."""
+        module = "coordq.interfaces.chaos.producer"
+        return [sys.executable, "-P", "-m", module, json.dumps(asdict(self))]
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """What the command line says."""
+        return cls(**json.loads(text))
+
+
+class Producer:
+    """One life of a producer."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        folder = Path(order.folder)
+        own = f"producer-{order.number}-"
+        told = [line[0] for line in all_lines(folder, f"{own}*.journal")]
+        self.done = told.count("ack")
+        self._drawn = self.done + told.count("dup")
+        self._journal = Journal(folder / f"{own}{os.getpid()}-{_now_ms()}.journal")
+        self._wishes = islice(
+            wishes(order.seed, order.number, producers=order.producers, lease_s=order.lease_s),
+            self._drawn,
+            None,
+        )
+
+    def run(self) -> None:
+        """Enqueue everything, at the pace that was asked for."""
+        order, began, before = self._order, clock.monotonic(), self.done
+        with self._connected() as client:
+            while self.done < order.tasks:
+                due = before + int((clock.monotonic() - began) * order.rate) + 1
+                amount = min(BATCH_MAX, due - self.done, order.tasks - self.done)
+                if amount > 0:
+                    self._enqueue(client, list(islice(self._wishes, amount)))
+                time.sleep(TICK_S)
+
+    def _connected(self) -> Client:
+        while True:
+            try:
+                return coordq.connect(self._order.url, namespace=self._order.namespace)
+            except InvalidInput:
+                raise
+            except CoordqError:
+                time.sleep(RETRY_S)
+
+    def _enqueue(self, client: Client, batch: list[Wish]) -> None:
+        shards = client.engine.shards
+        items: list[Item] = []
+        for at, wish in enumerate(batch):
+            # equal unique keys must meet on one shard: there the client chooses
+            shard = 0 if "unique" in wish.options else (self._drawn + at) % shards
+            task_id = coordq.new_id(shard)
+            items.append((wish.name, wish.args, {**wish.options, "id": task_id}))
+        keys = [str(options.get("unique", "-")) for _, _, options in items]
+        ids = [str(options["id"]) for _, _, options in items]
+        self._journal.write_all([("try", *one) for one in zip(ids, keys, strict=True)])
+        handles = [self._insist(partial(_enqueue_one, client, item)) for item in items[:SINGLES]]
+        handles += self._insist(partial(client.work.enqueue_many, items[SINGLES:]))
+        self._acknowledged(handles, batch, keys)
+        for handle, wish in zip(handles, batch, strict=True):
+            if wish.cancel:
+                self._cancel(client, handle.id)
+
+    def _acknowledged(self, handles: list[Handle], batch: list[Wish], keys: list[str]) -> None:
+        """What Redis has taken; a task whose unique key another holds was never one."""
+        now = _now_ms()
+        self._journal.write_all(
+            [
+                ("ack" if handle.created else "dup", handle.id, wish.name, key, now)
+                for handle, wish, key in zip(handles, batch, keys, strict=True)
+            ]
+        )
+        self._drawn += len(handles)
+        self.done += sum(handle.created for handle in handles)
+
+    @staticmethod
+    def _insist(attempt: Callable[[], T]) -> T:
+        """Repeat until Redis has taken it: nothing here is wrong but the world."""
+        while True:
+            try:
+                return attempt()
+            except InvalidInput:
+                raise
+            except CoordqError as error:
+                sys.stderr.write(f"{error.code}: {error}\n")
+                time.sleep(RETRY_S)
+
+    def _cancel(self, client: Client, task_id: str) -> None:
+        try:
+            answer = client.work.cancel(task_id, reason="changed my mind")
+        except CoordqError as error:
+            self._journal.write("off", task_id, error.code)
+        else:
+            self._journal.write("off", task_id, getattr(answer, "value", answer))
+
+
+def _enqueue_one(client: Client, item: Item) -> Handle:
+    name, args, options = item
+    return client.work.enqueue(name, args, **options)
+
+
+def _now_ms() -> int:
+    return int(clock.monotonic() * 1000)
+
+
+if __name__ == "__main__":
+    Producer(Order.from_text(sys.argv[1])).run()

@@ -1,0 +1,160 @@
+"""One run of chaos, from an empty stage to a verdict."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from coordq import clock
+from coordq.errors import CoordqError
+from coordq.interfaces.chaos.checker import check
+from coordq.interfaces.chaos.faults import Deed, commit
+from coordq.interfaces.chaos.history import read_history
+from coordq.interfaces.chaos.plan import Fault
+from coordq.interfaces.chaos.report import Report, make_report
+from coordq.interfaces.chaos.rest import read_rest
+from coordq.interfaces.chaos.settings import ChaosSettings
+from coordq.interfaces.chaos.stage import Stage
+
+TICK_S: Final = 0.05
+AGAIN_S: Final = 0.2
+LOOK_EVERY_S: Final = 2.0
+STALL_S: Final = 45.0
+"""When no task has ended for so long and no fault is left, those that have not are stuck."""
+
+Say = Callable[[str], None]
+
+
+def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
+    """Set a stage, break it, and judge what happened. `say` hears how far it is.
+
+    Interrupted, it ends every process it started before it raises KeyboardInterrupt. Raises
+    InvalidOption for settings that make no sense, CoordqError when the stage cannot be set.
+    """
+    chosen.check()
+    plan = chosen.schedule()
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="coordq-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    began = clock.monotonic()
+    with _interruptible(), Stage(chosen, folder) as stage:
+        say(f"seed {chosen.seed}: {chosen.tasks:,} tasks, {len(plan)} faults; journals in {folder}")
+        play = _Play(stage, plan, say)
+        play.perform()
+        rest = read_rest(stage.client.engine)
+        stage.dismiss()
+        falls = {member.name: member.falls for member in stage.members.values() if member.falls}
+    say("everything has ended; reading the journals")
+    history = read_history(folder)
+    history.rest = rest
+    history.offset_ms = clock.now_ms() - int(clock.monotonic() * 1000)
+    report = make_report(
+        chosen,
+        history,
+        check(history),
+        play.deeds,
+        falls=falls,
+        seconds=clock.monotonic() - began,
+        folder=folder,
+    )
+    _put_away(report, folder, chosen)
+    return report
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """TERM is an interruption like Ctrl-C, and neither interrupts the cleaning up."""
+    with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(ValueError):  # not in the main thread: then somebody else sees to it
+                before = signal.signal(number, signal.default_int_handler)
+                stack.callback(signal.signal, number, before or signal.SIG_DFL)
+        yield
+
+
+def _put_away(report: Report, folder: Path, chosen: ChaosSettings) -> None:
+    """The journals stay if they are wanted, or are evidence."""
+    if report.violations or chosen.keep or chosen.folder is not None:
+        (folder / "report.json").write_text(json.dumps(report.to_json(), indent=2))
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Play:
+    """Carries out a schedule on a stage, in the thread that started the processes."""
+
+    def __init__(self, stage: Stage, plan: tuple[Fault, ...], say: Say) -> None:
+        self.stage, self.deeds = stage, list[Deed]()
+        self._plan, self._say = plan, say
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = count()
+        self._looked = 0.0
+        self._seen, self._moved_at, self._left = (-1, -1), 0.0, 1
+
+    def perform(self) -> None:
+        """All faults, and then on until every task has ended, or none has for long."""
+        began = clock.monotonic()
+        self.stage.start_producers()
+        for fault in self._plan:
+            self._at(began + fault.at_s, partial(self._begin, fault))
+        while self._agenda:
+            self._turn()
+        self._moved_at = clock.monotonic()
+        while not (self.stage.produced and self._left <= 0) and not self._stalled():
+            self._turn()
+
+    def _at(self, moment: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (moment, next(self._number), act))
+
+    def _turn(self) -> None:
+        now = clock.monotonic()
+        while self._agenda and self._agenda[0][0] <= now:
+            heapq.heappop(self._agenda)[2]()
+        self.stage.keep()
+        if now - self._looked >= LOOK_EVERY_S:
+            self._looked = now
+            self._look()
+        until = self._agenda[0][0] if self._agenda else now + TICK_S
+        time.sleep(max(0.0, min(TICK_S, until - clock.monotonic())))
+
+    def _begin(self, fault: Fault) -> None:
+        deed = commit(self.stage, fault)
+        self.deeds.append(deed)
+        self._at(clock.monotonic() + fault.hold_s, partial(self._end, deed))
+
+    def _end(self, deed: Deed) -> None:
+        if not deed.end():
+            self._at(clock.monotonic() + AGAIN_S, partial(self._end, deed))
+
+    def _look(self) -> None:
+        """Say how far it is; not while Redis is away, for which nothing here shall wait."""
+        if not self.stage.calm:
+            return
+        try:
+            queues = self.stage.client.work.queues()
+        except CoordqError:
+            return
+        done = sum(one.succeeded + one.failed + one.cancelled for one in queues)
+        came = sum(one.enqueued for one in queues)
+        if (came, done) != self._seen:
+            self._seen, self._moved_at = (came, done), clock.monotonic()
+        self._left = came - done
+        self._say(f"{done:>9,} of {came:,} ended, {len(self.deeds)} of {len(self._plan)} faults")
+
+    def _stalled(self) -> bool:
+        return clock.monotonic() - self._moved_at > STALL_S + self.stage.settings.lease_s
+
+
+def new_seed() -> int:
+    """One that nobody has chosen."""
+    return int.from_bytes(os.urandom(3), "big")

@@ -1,0 +1,58 @@
+"""`coordq chaos`: break a fleet on purpose, and check that nothing was lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from coordq.interfaces.cli.group import Command
+from coordq.interfaces.cli.params import SPAN
+from coordq.interfaces.cli.session import Session, common
+
+_EXAMPLES = """\b
+Examples:
+  coordq chaos
+  coordq chaos --tasks 200000 --faults 300 --seed 7
+  coordq chaos --only stop-worker,cut-worker --engine sentinel
+"""
+
+
+@click.command("chaos", cls=Command, epilog=_EXAMPLES)
+@click.option("--tasks", type=int, default=5_000, show_default=True, help="How many.")
+@click.option("--faults", type=int, default=40, show_default=True, help="How many.")
+@click.option("--seed", type=int, help="The same seed plans the same faults; by default any.")
+@click.option("--engine", type=click.Choice(["single", "sentinel"]), default="single")
+@click.option("--workers", type=int, default=3, show_default=True)
+@click.option("--supervisors", type=int, default=2, show_default=True)
+@click.option("--duration", "duration_s", type=SPAN, default=0.0, help="By default long enough.")
+@click.option("--lease", "lease_s", type=SPAN, default=2.0, help="Of a worker's claims; 2s.")
+@click.option("--only", default="", metavar="KIND,KIND", help="Kinds of faults; all by default.")
+@click.option("--plant", "bug", default="", metavar="BUG", help="A bug that must be found.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="For the journals; must not exist yet."
+)
+@click.option("--keep", is_flag=True, help="Keep the journals also when all went well.")
+@common
+def chaos_command(session: Session, *, seed: int | None, only: str, **chosen: Any) -> None:
+    """Run a fleet, break it in twenty ways, and check from the records that nothing was lost.
+
+    Everything runs on a Redis that this command starts; --url and --namespace are not used. Exit
+    code 1 when a promise was broken, with the evidence and where the journals are.
+    """
+    from coordq.interfaces.chaos.run import new_seed, run_chaos
+    from coordq.interfaces.chaos.settings import ChaosSettings
+    from coordq.interfaces.table import say, show_json
+
+    settings = ChaosSettings(
+        seed=new_seed() if seed is None else seed,
+        only=tuple(name.strip() for name in only.split(",") if name.strip()),
+        **chosen,
+    )
+    report = run_chaos(settings, say=lambda text: None if session.json else say(text, err=True))
+    if session.json:
+        show_json(report.to_json())
+    else:
+        say("\n".join(report.lines()))
+    raise click.exceptions.Exit(1 if report.violations else 0)

@@ -1,0 +1,33 @@
+"""The short soak: a fleet that does its work while everything around it breaks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from coordq.interfaces.chaos.run import run_chaos
+from coordq.interfaces.chaos.settings import ChaosSettings
+
+TASKS, FAULTS, KINDS = 5_000, 36, 10
+
+
+@pytest.mark.live
+@pytest.mark.slow
+@pytest.mark.chaos
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_while_everything_breaks(tmp_path: Path) -> None:
+    """Kills, pauses, cut links, lost replies, a Redis that dies: every promise holds."""
+    chosen = ChaosSettings(
+        tasks=TASKS, faults=FAULTS, seed=20, duration_s=42, folder=tmp_path / "run"
+    )
+
+    report = run_chaos(chosen, say=print)
+
+    told = "\n".join(report.lines())
+    sys.stdout.write(told)
+    assert report.violations == (), told
+    assert report.figures["tasks acknowledged"] >= TASKS
+    assert sum(report.faults.values()) >= FAULTS
+    assert len(report.faults) >= KINDS
