@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from coordq.engine import scripts
 from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.engine.connection import open_engine
 from coordq.fleet.election import Candidate, standing
@@ -126,6 +127,13 @@ def known(desk: Desk) -> int:
 # -- the office by itself ------------------------------------------------------------------------
 
 
+@pytest.fixture
+def desk(redis_url: str, namespace: str) -> Iterator[Desk]:
+    """The shard of this test, by hand."""
+    with open_engine(redis_url, namespace=namespace) as engine:
+        yield Desk(engine)
+
+
 class Diary:
     """What holds the office here: writes down its terms."""
 
@@ -192,6 +200,56 @@ def test_parts_do_not_begin_under_an_epoch_that_a_shard_refuses(
         return diary.begun
 
     assert asyncio.run(lead()) == [ahead + 1]
+
+
+@pytest.mark.parametrize("loss", ["reply", "request"])
+def test_an_election_whose_reply_was_lost_is_one_election(
+    desk: Desk, proxy: LossyProxy, loss: str
+) -> None:
+    """The candidate asks again, finds that it leads, and holds one term under that epoch."""
+    campaign = scripts.load("fleet/campaign")
+    desk.redis("SCRIPT", "LOAD", campaign.source)
+
+    async def lead() -> list[int]:
+        diary = Diary()
+        async with await open_async_engine(proxy.url, namespace=desk.engine.namespace) as engine:
+            drop = proxy.drop_reply if loss == "reply" else proxy.drop_request
+            drop(campaign.sha.encode())
+            running = asyncio.create_task(office(engine, diary, lease_ms=60_000).run())
+            await wait_until_async(lambda: diary.begun)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        return diary.begun
+
+    epochs = asyncio.run(lead())
+
+    assert proxy.dropped == 1
+    assert [event.fence for event in desk.events() if event.kind == "elected"] == epochs
+
+
+def test_a_renewal_whose_reply_was_lost_does_not_end_the_term(
+    desk: Desk, proxy: LossyProxy
+) -> None:
+    """There are several to a lease, and one that is lost is repeated."""
+    campaign = scripts.load("fleet/campaign")
+
+    async def lead() -> Diary:
+        diary = Diary()
+        async with await open_async_engine(proxy.url, namespace=desk.engine.namespace) as engine:
+            running = asyncio.create_task(office(engine, diary, lease_ms=2000).run())
+            await wait_until_async(lambda: diary.begun)
+            proxy.drop_reply(campaign.sha.encode())
+            await wait_until_async(lambda: proxy.dropped)
+            desk.redis("PEXPIRE", desk.key("leader"), 1500)
+            await wait_until_async(lambda: desk.redis("PTTL", desk.key("leader")) > 1500)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        return diary
+
+    diary = asyncio.run(lead())
+
+    assert len(diary.begun) == 1
+    assert [event.kind for event in desk.events()] == ["elected"]
 
 
 async def who_leads(engine: AsyncEngine) -> str | None:

@@ -12,7 +12,7 @@ from coordq.work.tidy import Place, tidy
 LIMIT: Final = 200
 PAGE_PAUSE_S: Final = 0.1
 """Between two pages of a walk: Redis has other things to do."""
-WALK_EVERY_S: Final = 15.0
+WALK_EVERY_S: Final = 60.0
 
 
 class Janitor(ShardPart):
