@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from coordq.engine import keys
-from tests.replicas import COPIED, follower_count
+from tests.replicas import COPIED, follower_count, is_master
 from tests.servers import HOST, Server, Started
 from tests.waiting import wait_until
 
@@ -105,7 +105,7 @@ class Cluster(Started):
 
     def _owner(self, slot: int) -> Server | None:
         for node in self.nodes:
-            if node.is_running and node.ask("ROLE")[0] == b"master":
+            if is_master(node):
                 mine = node.ask("CLUSTER", "MYID")
                 for first, last, primary, *_ in node.ask("CLUSTER", "SLOTS"):
                     if first <= slot <= last and primary[2] == mine:
