@@ -252,6 +252,33 @@ def test_a_renewal_whose_reply_was_lost_does_not_end_the_term(
     assert [event.kind for event in desk.events()] == ["elected"]
 
 
+def test_a_term_that_cannot_begin_ends_and_is_followed_by_another(
+    redis_url: str, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake of ours: it is said, and nobody pretends to lead meanwhile."""
+
+    class Clumsy(Diary):
+        async def begin(self, term: Term) -> None:
+            await super().begin(term)
+            if len(self.begun) == 1:
+                raise ZeroDivisionError
+
+    async def lead() -> Diary:
+        diary = Clumsy()
+        async with await open_async_engine(redis_url, namespace=namespace) as engine:
+            running = asyncio.create_task(office(engine, diary, lease_ms=60_000).run())
+            await wait_until_async(lambda: len(diary.begun) == 2)
+            assert diary.ended == diary.begun[:1]
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        return diary
+
+    diary = asyncio.run(lead())
+
+    assert diary.begun == sorted(set(diary.begun))
+    assert "the office failed" in caplog.text
+
+
 async def who_leads(engine: AsyncEngine) -> str | None:
     """The name of the leader."""
     leader = (await engine.run(standing())).leader

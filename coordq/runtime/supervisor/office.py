@@ -73,6 +73,7 @@ class Office:
                     await _a_moment()
                 elif answer.leads:
                     await self._lead(line, answer.leader, asked_at)
+                    await _a_moment()  # whatever ended it may end the next one as fast
                 else:
                     await self._wait(line, answer.leader)
         finally:
