@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Self
 
+from coordq.client.fleet import Fleet
 from coordq.client.schedules import Schedules
 from coordq.client.work import TaskHandle, Work
 from coordq.engine.connection import Engine, open_engine
@@ -16,6 +17,7 @@ class Client:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.work = Work(engine)
+        self.fleet = Fleet(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
 
     @property

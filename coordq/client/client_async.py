@@ -6,6 +6,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any, Self
 
+from coordq.client.fleet_async import AsyncFleet
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.work_async import AsyncTaskHandle, AsyncWork
 from coordq.engine.aio import AsyncEngine, open_async_engine
@@ -17,6 +18,7 @@ class AsyncClient:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.work = AsyncWork(engine)
+        self.fleet = AsyncFleet(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
 
     @property

@@ -12,15 +12,16 @@ from collections import deque
 from coordq.engine.aio import AsyncEngine
 from coordq.ids import shard_of
 from coordq.work.enqueue import BULK_MAX, Order, Receipt, enqueue_many
+from coordq.work.options import Kin
 
 BYTES_MAX = 1024 * 1024
 _Pending = tuple[Order, "asyncio.Future[Receipt]"]
-_LaneKey = tuple[int, str, bool]
-"""Shard, mode, and whether the orders wait for a replica."""
+_LaneKey = tuple[int, str, Kin]
+"""Shard, mode, and what else orders must share to travel together."""
 
 
 class Coalescer:
-    """Collects orders by shard, mode and durability, and sends them.
+    """Collects orders by shard, mode, durability and force, and sends them.
 
     Orders that wait for a replica travel among themselves: one wait serves all of them, and nobody
     else has to wait.
@@ -39,7 +40,7 @@ class Coalescer:
         """
         mode = order.template.on_full
         mode = "wait" if mode == "refuse" else mode
-        lane_key = shard_of(order.id), mode, order.template.durable
+        lane_key = shard_of(order.id), mode, order.template.kin
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         lane = self._lanes.get(lane_key)
         if lane is None:

@@ -16,11 +16,13 @@ from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
 from coordq.errors import Conflict, InvalidOption, QueueNotFound, TaskNotFound, WorkerNotFound
+from coordq.fleet.readonly import read_mode
 from coordq.ids import shard_of
 from coordq.work import enqueue as ordering
 from coordq.work import look, morgue
 from coordq.work import queue as queues
 from coordq.work.enqueue import BULK_MAX, Order, Receipt
+from coordq.work.options import Kin
 from coordq.work.queue import Overview, Queue
 from coordq.work.task import State, Task
 from coordq.work.why import why as explain
@@ -74,11 +76,11 @@ def by_shard(ids: Sequence[str]) -> list[list[str]]:
 def batches(orders: Sequence[Order], shards: int) -> list[tuple[str, list[int]]]:
     """Which orders travel together: their mode and places, at most 500 and about 1 MiB a batch."""
     done: list[tuple[str, list[int]]] = []
-    open_: dict[tuple[int, str, bool], list[int]] = {}
-    sizes: dict[tuple[int, str, bool], int] = {}
+    open_: dict[tuple[int, str, Kin], list[int]] = {}
+    sizes: dict[tuple[int, str, Kin], int] = {}
     for at, order in enumerate(orders):
         template = order.template
-        key = 0 if shards == 1 else shard_of(order.id), template.on_full, template.durable
+        key = 0 if shards == 1 else shard_of(order.id), template.on_full, template.kin
         places = open_.get(key)
         if places is None or len(places) == BULK_MAX or sizes[key] > BATCH_BYTES:
             places = open_[key] = []
@@ -155,11 +157,15 @@ def overview(shards: int) -> Plan[Overview]:
     return queues.merge(parts)
 
 
-def why(shards: int, task_id: str) -> Plan[str]:
+def why(namespace: str, shards: int, task_id: str) -> Plan[str]:
     """Why a task is not running."""
     glance: look.Glance = yield look.glance(task_id)
     seen = yield from overview(shards)
-    return explain(glance, seen.workers)
+    shard = shard_of(task_id)
+    stopped: bytes | None = yield Command(
+        shard, ("GET", keys.readonly(keys.root(namespace, shard)))
+    )
+    return explain(glance, seen.workers, stopped=read_mode(stopped))
 
 
 def queue(shards: int, name: str) -> Plan[Queue]:

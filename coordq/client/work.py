@@ -177,7 +177,7 @@ class Work:
 
     def why(self, task_id: str) -> str:
         """Why a task is not running, in a sentence. Raises TaskNotFound."""
-        return self._drive(plans.why(self._engine.shards, task_id))
+        return self._drive(plans.why(self._engine.namespace, self._engine.shards, task_id))
 
     def ls(
         self,

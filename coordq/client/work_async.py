@@ -189,7 +189,7 @@ class AsyncWork:
 
     async def why(self, task_id: str) -> str:
         """Why a task is not running, in a sentence. Raises TaskNotFound."""
-        return await self._drive(plans.why(self._engine.shards, task_id))
+        return await self._drive(plans.why(self._engine.namespace, self._engine.shards, task_id))
 
     async def ls(
         self,

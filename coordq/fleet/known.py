@@ -41,6 +41,12 @@ class Tracked:
             return rhythm.suspect_latest_ms, rhythm.dead_latest_ms
         return rhythm.suspect_ms, rhythm.dead_ms
 
+    def think(self, health: Health, now_ms: int) -> None:
+        """Something is thought of it from now on."""
+        self.member = replace(
+            self.member, health=health, since_ms=now_ms, penalty=self.damper.penalty(now_ms)
+        )
+
     @property
     def calm(self) -> Health:
         """What is thought of it while it beats."""
@@ -118,9 +124,7 @@ class Known:
 
     def put(self, one: Tracked, health: Health, now_ms: int, *, verb: Verb = "set") -> None:
         """Something else is thought of a worker."""
-        one.member = replace(
-            one.member, health=health, since_ms=now_ms, penalty=one.damper.penalty(now_ms)
-        )
+        one.think(health, now_ms)
         self.members[one.member.name] = one
         planned, _ = self._changes.get(one.member.name, ("", None))
         keep: Verb = "add" if planned == "add" and verb == "set" else verb

@@ -43,8 +43,9 @@ class Receipt(NamedTuple):
 def enqueue(order: Order, *, on_full: str | None = None) -> Call[Receipt]:
     """Enqueue one. The reply raises QueueFull when the order asked for that."""
     template = order.template
+    mode = on_full or template.on_full
     args = (
-        on_full or template.on_full,
+        _mode(mode, template),
         *template.head,
         order.mailbox,
         1,
@@ -57,7 +58,7 @@ def enqueue(order: Order, *, on_full: str | None = None) -> Call[Receipt]:
             return Receipt(order.id)
         return _read_all(reply, [order])[0]
 
-    call = Call(_script(on_full or template.on_full), shard_of(order.id), args, read)
+    call = Call(_script(mode), shard_of(order.id), args, read)
     return replicated(call, _confirm) if template.durable else call
 
 
@@ -65,17 +66,22 @@ def _confirm(receipt: Receipt, replica: bool) -> Receipt:  # noqa: FBT001 - as r
     return receipt if replica else receipt._replace(unconfirmed=True)
 
 
+def _mode(on_full: str, template: Template) -> str:
+    """As work/enqueue takes it: with a "!" it insists, also while the fleet is read-only."""
+    return f"{on_full}!" if template.force else on_full
+
+
 def _script(on_full: str) -> str:
     return "work/enqueue_shedding" if on_full == "shed" else "work/enqueue"
 
 
 def enqueue_many(orders: Sequence[Order], *, on_full: str) -> Call[list[Receipt]]:
-    """Enqueue up to 500 orders of one shard and one durability in one call.
+    """Enqueue up to 500 orders of one shard and kin in one call.
 
     on_full "refuse" is all or nothing, and the reply raises QueueFull; "wait" takes as many as fit
     and marks the rest `no_room`.
     """
-    args: list[Argument] = [on_full]
+    args: list[Argument] = [_mode(on_full, orders[0].template)]
     template, mailbox, amount, amount_at = None, "", 0, 0
     for order in orders:
         if order.template is not template or order.mailbox != mailbox:

@@ -28,6 +28,7 @@ ON_DUPLICATE: Final = ("return", "reject")
 DURABILITY: Final = ("primary", "replica")
 
 Seconds = float | int | timedelta
+Kin = tuple[bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class Options:
     """Short strings that travel with the task, such as a trace context."""
     durability: str = "primary"
     """replica: not done before a replica has the task, too; NotReplicated when none says so."""
+    force: bool = False
+    """Also while the fleet is read-only; it waits there until the fleet is not."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -122,6 +125,8 @@ def _check(options: Options) -> None:
     _check_choice("on_full", options.on_full, ON_FULL)
     _check_choice("on_duplicate", options.on_duplicate, ON_DUPLICATE)
     _check_choice("durability", options.durability, DURABILITY)
+    if not isinstance(options.force, bool):
+        raise InvalidOption(f"force={options.force!r}: say True or False.", option="force")
     _check_times(options)
     _check_routing(options)
     attempts = 1 if options.max_attempts is None else options.max_attempts
@@ -243,6 +248,10 @@ class Template:
     """Whether a duplicate is refused rather than returned."""
     durable: bool = False
     """Whether a replica shall have the task before its producer hears of it."""
+    force: bool = False
+    """Whether it is enqueued also while the fleet is read-only."""
+    kin: Kin = (False, False)
+    """What orders must share, besides their mode, to travel in one call: these two."""
 
     @property
     def head(self) -> tuple[str | int, ...]:
@@ -288,6 +297,8 @@ def template(name: str, options: Options) -> Template:
         wait_s=seconds("wait", options.wait),
         reject=options.on_duplicate == "reject",
         durable=options.durability == "replica",
+        force=options.force,
+        kin=(options.durability == "replica", options.force),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from coordq.work.claim import serves
 from coordq.work.look import Glance
@@ -15,12 +15,34 @@ _MINUTE_S: Final = 60
 _SHOWN: Final = 8
 
 
-def why(glance: Glance, workers: Sequence[WorkerView]) -> str:
-    """The sentence. `workers`: all that are alive."""
+class Stopped(Protocol):
+    """Who has made the fleet read-only. A room does not know the one beside it."""
+
+    @property
+    def by_operator(self) -> bool: ...
+    @property
+    def who(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+def why(glance: Glance, workers: Sequence[WorkerView], *, stopped: Stopped | None = None) -> str:
+    """The sentence. `workers`: all that are alive; stopped: by whom the fleet is, if it is."""
     task = glance.task
+    if task.state is State.READY and stopped is not None:
+        return _stopped(stopped)
     if task.state is State.READY:
         return _ready(task, glance.queue, workers)
     return _SENTENCES[task.state](task)
+
+
+def _stopped(stopped: Stopped) -> str:
+    who = "an operator" if stopped.by_operator else "its leader"
+    reason = f" ({stopped.reason})" if stopped.reason else ""
+    return (
+        f"The fleet is read-only: {who}, {stopped.who}, has stopped all new work{reason}. End that "
+        "with `coordq fleet read-only off`."
+    )
 
 
 def span(ms: int) -> str:

@@ -47,6 +47,9 @@ _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
         type=click.Choice(["primary", "replica"]),
         help="replica: fail when no replica of the Redis confirms the task.",
     ),
+    click.option(
+        "--force", is_flag=True, default=None, help="Also while the fleet is read-only."
+    ),
 )
 
 

@@ -1,0 +1,46 @@
+"""The fleet's door of the async client: the operations of `fleet.py`, awaitable."""
+
+from __future__ import annotations
+
+from coordq.client import fleet_plans as plans
+from coordq.client.drive import drive_async
+from coordq.engine.aio import AsyncEngine
+from coordq.fleet.status import FleetStatus
+
+
+class AsyncFleet:
+    """The workers of a namespace, and who leads them."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def status(self) -> FleetStatus:
+        """Who leads, who is there and how well, and whether the fleet may work.
+
+        Without a leader it is judged here, by the same rules and this moment's beats.
+        """
+        return await drive_async(self._engine, plans.status())
+
+    async def forget(self, worker: str, *, who: str = "an operator") -> int:
+        """Strike off a worker that will not come back; how many claims it gave back.
+
+        Raises WorkerNotFound, and Refused for one that beats.
+        """
+        return await drive_async(self._engine, plans.forget(self._engine.shards, worker, who=who))
+
+    async def expect(self, amount: int | None) -> None:
+        """Say how many workers the fleet has; None: they are counted. Raises InvalidOption.
+
+        By this a fleet that is too small knows itself for the minority, also after all who were
+        missing have been forgotten.
+        """
+        await drive_async(self._engine, plans.expect(amount))
+
+    async def read_only(self, on: bool, reason: str = "", *, who: str = "operator") -> bool:  # noqa: FBT001 - the whole of the order
+        """Stop all new work, or let it go on; true when something was changed.
+
+        On lasts until it is off: no leader ends it. Off also keeps a leader from making the fleet
+        read-only by itself until the fleet has been whole once.
+        """
+        plan = plans.read_only(self._engine.shards, on=on, reason=reason, who=who)
+        return await drive_async(self._engine, plan)
