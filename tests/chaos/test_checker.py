@@ -11,7 +11,7 @@ import pytest
 
 from coordq.interfaces.chaos.checker import check
 from coordq.interfaces.chaos.history import Ack, History, Rest
-from tests.chaos.conftest import START_MS, A, B, Scribe
+from tests.chaos.scribe import START_MS, A, B, Scribe
 
 Tale = Callable[[Scribe], None]
 

@@ -12,17 +12,17 @@ from coordq.interfaces.chaos.plant import BUGS, plant
 from coordq.interfaces.chaos.run import run_chaos
 from coordq.interfaces.chaos.settings import ChaosSettings
 
-HARD = ("stop-worker", "stop-child", "cut-worker", "kill-worker", "late-leader")
+HARD = ("stop-worker", "late-leader")
 """The faults that these bugs need to show themselves."""
 SHORT = ChaosSettings(
-    tasks=600,
-    faults=10,
-    seed=5,
+    tasks=1500,
+    faults=14,
+    seed=8,
     workers=2,
     children=1,
     supervisors=1,
     producers=1,
-    duration_s=7,
+    duration_s=10,
     lease_s=1.0,
     only=HARD,
 )

@@ -1,0 +1,144 @@
+"""What is recorded is what happened: journals, the fenced resource, a stream read to its end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import coordq
+from coordq.interfaces.chaos.history import read_history
+from coordq.interfaces.chaos.journal import Journal, lines
+from coordq.interfaces.chaos.load import SHARES, wishes
+from coordq.interfaces.chaos.resource import Resource
+from tests.waiting import wait_until
+
+EVENT = ("evt", "5-0", "ready", "1k7unajoj0064rnikppl00", 1, 0, "default", "quick", "")
+
+
+def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
+    """Half a line is no evidence of anything."""
+    path = tmp_path / "one.journal"
+    journal = Journal(path)
+    journal.write("ack", "a", "quick", "-", 1)
+    with path.open("a") as file:
+        file.write("ack\tb\tqui")
+
+    assert [line[1] for line in lines(path)] == ["a"]
+
+
+def test_a_producer_draws_the_same_tasks_again() -> None:
+    """Killed and started anew it goes on where it was, and a seed can be replayed."""
+    first, again = (wishes(3, 0, producers=2, lease_s=2.0) for _ in range(2))
+
+    assert [next(first) for _ in range(50)] == [next(again) for _ in range(50)]
+
+
+def test_a_producer_draws_some_of_everything() -> None:
+    """A kind of task that is never enqueued is never broken."""
+    drawn = wishes(3, 0, producers=2, lease_s=2.0)
+    many = [next(drawn) for _ in range(3000)]
+
+    assert {"quick", "nap", "blocking", "fenced", "flaky", "doomed", "snoozer"} <= set(SHARES)
+    for option in ("delay", "unique", "timeout", "priority", "max_attempts"):
+        assert any(option in wish.options for wish in many), option
+    assert any(wish.cancel for wish in many)
+
+
+# -- the resource ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resource(tmp_path: Path) -> Iterator[Resource]:
+    """An empty one."""
+    opened = Resource(tmp_path / "resource")
+    yield opened
+    opened.close()
+
+
+def test_the_resource_refuses_an_old_fence(resource: Resource) -> None:
+    """A worker that slept too long can do no harm outside either."""
+    resource.announce(7, 20)
+
+    assert resource.apply(7, 10) == "refused"
+    assert resource.announce(7, 10) == "refused"
+    assert resource.apply(7, 20) == "applied"
+
+
+def test_the_resource_makes_a_write_once(resource: Resource) -> None:
+    """The second run learns that the first one got so far."""
+    assert [resource.apply(7, 10), resource.apply(7, 20)] == ["applied", "known"]
+    assert resource.apply(8, 5) == "applied"
+
+
+# -- histories -------------------------------------------------------------------------------------
+
+
+def test_what_a_failover_took_back_is_forgotten(tmp_path: Path) -> None:
+    """The history is that of the Redis there is now; the rest is kept for the growth of fences."""
+    journal = Journal(tmp_path / "tail-0.journal")
+    journal.write(*EVENT)
+    journal.write("evt", "9-0", *EVENT[2:])
+    journal.write("rew", "5-0")
+    journal.write("evt", "12-0", *EVENT[2:])
+
+    history = read_history(tmp_path)
+
+    assert [event.at for event in history.events[0]] == ["5-0", "12-0"]
+    assert [event.at for event in history.undone[0]] == ["9-0"]
+    assert history.rewound[0] == [(5, 9)]
+
+
+def test_a_gap_is_part_of_the_history(tmp_path: Path) -> None:
+    """Nobody may conclude anything from what was not read."""
+    Journal(tmp_path / "tail-0.journal").write("gap", "5-0", "9-0")
+
+    assert len(read_history(tmp_path).gaps) == 1
+
+
+def follow(url: str, namespace: str, path: Path) -> subprocess.Popen[bytes]:
+    """A tailer of shard 0."""
+    module = "coordq.interfaces.chaos.tailer"
+    return subprocess.Popen([sys.executable, "-m", module, url, namespace, "0", str(path)])
+
+
+@pytest.mark.live
+def test_a_tailer_reads_to_the_end(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Told to end, it first reads what there is; so the last events are never missing."""
+    path = tmp_path / "tail-0.journal"
+    with coordq.connect(redis_url, namespace=namespace) as client:
+        client.work.enqueue_many([("one", {})] * 300)
+        tailer = follow(redis_url, namespace, path)
+        wait_until(lambda: path.exists() and len(list(lines(path))) >= 300, what="300 events")
+        client.work.enqueue_many([("two", {})] * 300)
+        tailer.send_signal(signal.SIGTERM)
+
+        assert tailer.wait(20) == 0
+    told = list(lines(path))
+    assert [line[7] for line in told] == ["one"] * 300 + ["two"] * 300
+
+
+@pytest.mark.live
+def test_a_tailer_says_what_it_has_missed(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """The stream is capped: whoever reads too late must not take the rest for the whole."""
+    path = tmp_path / "tail-0.journal"
+    with coordq.connect(redis_url, namespace=namespace) as client:
+        client.work.enqueue("one")
+        tailer = follow(redis_url, namespace, path)
+        wait_until(lambda: path.exists() and list(lines(path)), what="the first event")
+        tailer.send_signal(signal.SIGSTOP)
+        client.work.enqueue("two")
+        client.work.enqueue("three")
+        key = f"cq:{{{namespace}.0}}:events"
+        client.engine.execute(0, "XTRIM", key, "MAXLEN", 1)
+        tailer.send_signal(signal.SIGCONT)
+        wait_until(lambda: any(line[0] == "gap" for line in lines(path)), what="the gap")
+        tailer.send_signal(signal.SIGTERM)
+        tailer.wait(20)
+
+    told = [line[0] if line[0] == "gap" else line[7] for line in lines(path)]
+    assert told == ["one", "gap", "three"]
