@@ -36,6 +36,7 @@ from coordq.runtime.menu import Menu, Skill, served_queues
 from coordq.runtime.pump import Bench, Lane
 from coordq.runtime.reporter import Reporter
 from coordq.runtime.slots import Slots
+from coordq.runtime.stopwatch import Stopwatch
 from coordq.runtime.worker import ASKERS, WorkerSettings
 from coordq.work.agent import Agent
 from coordq.work.beat import release
@@ -68,7 +69,8 @@ class Child:
         self._stopping = asyncio.Event()
         self._patience_s = CUT_OFF_S
         self._retiring = False
-        self._cut_off = False
+        self._cut_off: set[int] = set()
+        """Shards, while that is so."""
         self._ticks = 0
         self._lanes: list[Lane] = []
         self._side: set[asyncio.Task[Any]] = set()
@@ -99,7 +101,8 @@ class Child:
 
     async def _set_up(self, engine: AsyncEngine) -> None:
         settings = self._settings
-        self._slots = Slots(self._ledger, settings.concurrency)
+        watch = Stopwatch()
+        self._slots = Slots(self._ledger, settings.concurrency, watch=watch)
         self._reporter = Reporter(engine, asyncio.get_running_loop())
         self._clients = Clients(engine)
         self._executor = Executor(
@@ -118,6 +121,7 @@ class Child:
             timeouts_ms={
                 name: handler.timeout_ms for name, handler in self._executor.handlers.items()
             },
+            watch=watch,
         )
         bench = Bench(
             engine=engine,
@@ -224,10 +228,10 @@ class Child:
         limit_s = self._settings.lease_s - self._settings.beat_s
         silent_s = clock.monotonic() - self._ledger.confirmed_ns(shard) / 1e9
         if silent_s <= limit_s:
-            self._cut_off = False
+            self._cut_off.discard(shard)
             return
-        if not self._cut_off and self._slots.held:
-            self._cut_off = True
+        if shard not in self._cut_off and self._slots.held:
+            self._cut_off.add(shard)
             _log.error("no beat was answered for %.1f s: cancelling what runs", silent_s)
         self._hands.cancel_all(
             "lost", where=lambda hold: shard_of(hold.claim.id) == shard and not hold.ended

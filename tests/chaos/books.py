@@ -37,7 +37,7 @@ AGENT = """
         await asyncio.sleep(seconds)
         return n
 """
-CALM = {"beat_s": 0.5, "lease_s": 8.0, "concurrency": 8}
+CALM = {"beat_s": 0.5, "lease_s": 20.0, "concurrency": 8}
 """A fleet that a failover of some seconds does not cost a lease."""
 
 
