@@ -9,7 +9,12 @@ import click
 from coordq.interfaces.cli.group import Home, LazyGroup
 
 _GROUPS: Final = "Groups of workers on one machine"
+_STATE: Final = "What is thought of the fleet"
 HOMES: Final[dict[str, Home]] = {
+    "status": Home("fleet_state", _STATE, "Show who leads, and who can be reached."),
+    "forget": Home("fleet_state", _STATE, "Strike off a worker that will not come back."),
+    "expect": Home("fleet_state", _STATE, "Say how many workers the fleet has."),
+    "read-only": Home("fleet_state", _STATE, "Stop all new work, or let it go on."),
     "up": Home("fleet_groups", _GROUPS, "Run the groups of workers that a file describes."),
     "scale": Home("fleet_groups", _GROUPS, "Have so many workers in a group from now on."),
     "restart": Home("fleet_groups", _GROUPS, "Renew the workers of a group, or of all."),

@@ -47,9 +47,7 @@ _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
         type=click.Choice(["primary", "replica"]),
         help="replica: fail when no replica of the Redis confirms the task.",
     ),
-    click.option(
-        "--force", is_flag=True, default=None, help="Also while the fleet is read-only."
-    ),
+    click.option("--force", is_flag=True, default=None, help="Also while the fleet is read-only."),
 )
 
 
