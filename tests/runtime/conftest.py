@@ -11,10 +11,12 @@ import pytest
 
 from coordq.client.client import Client, connect
 from tests.runtime.fleet import Fleet
+from tests.runtime.spawned import Spawned
 from tests.runtime.watchman import Watchman
 
 NewFleet = Callable[..., Fleet]
 NewWatchman = Callable[..., Watchman]
+NewSpawned = Callable[..., Spawned]
 
 
 @pytest.fixture
@@ -44,5 +46,16 @@ def new_watchman(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[New
         def start(url: str = redis_url, **settings: Any) -> Watchman:
             watchman = Watchman(tmp_path, url, namespace, **{"lease_s": 1.0} | settings)
             return watchmen.enter_context(watchman)
+
+        yield start
+
+
+@pytest.fixture
+def spawn(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[NewSpawned]:
+    """Run a fleet file: `spawn(GROUP + "workers = 2")`. All of it ends with the test."""
+    with ExitStack() as fleets:
+
+        def start(text: str, url: str = redis_url, **options: str) -> Spawned:
+            return fleets.enter_context(Spawned(tmp_path, url, namespace, text, **options))
 
         yield start

@@ -25,8 +25,10 @@ class Bell:
         """Wait until a condition holds; false when it did not in time."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not condition():
-                    await self.rung()
+                while True:
+                    rung = self._rung  # before the look: the condition itself may ring
+                    if condition():
+                        return True
+                    await rung.wait()
         except TimeoutError:
             return condition()
-        return True
