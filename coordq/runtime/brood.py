@@ -12,7 +12,8 @@ import logging
 import random
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from operator import add
 from typing import Any, Final
 
 from coordq import clock
@@ -21,7 +22,7 @@ from coordq.engine.call import Call
 from coordq.ids import shard_of
 from coordq.runtime.control import Message
 from coordq.runtime.insist import insist
-from coordq.runtime.ledger import Held, Ledger, Word
+from coordq.runtime.ledger import BUCKETS, Held, Histogram, Ledger, Word
 from coordq.runtime.process import ChildProcess, Phase
 from coordq.runtime.worker import ASKERS, WorkerSettings
 from coordq.work.beat import release
@@ -42,6 +43,20 @@ class Totals:
 
     succeeded: int = 0
     failed: int = 0
+    held_ms: int = 0
+    """How long slots were held; see Stopwatch."""
+    worked_ms: int = 0
+    waits: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    runs: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+
+    def add(self, ledger: Ledger) -> None:
+        """What a child has noted."""
+        self.succeeded += ledger.get(Word.SUCCEEDED)
+        self.failed += ledger.get(Word.FAILED)
+        self.held_ms += ledger.get(Word.HELD_MS)
+        self.worked_ms += ledger.get(Word.WORKED_MS)
+        self.waits = list(map(add, self.waits, ledger.histogram(Histogram.WAITS)))
+        self.runs = list(map(add, self.runs, ledger.histogram(Histogram.RUNS)))
 
 
 class Brood:
@@ -133,8 +148,7 @@ class Brood:
         held = child.ledger.held()
         guilty = child.guilty(held, code)
         clean = code == 0 and child.farewell and not held
-        self.totals.succeeded += child.ledger.get(Word.SUCCEEDED)
-        self.totals.failed += child.ledger.get(Word.FAILED)
+        self.totals.add(child.ledger)
         child.bury()
         self.children.remove(child)
         if not clean and not child.broken:
@@ -255,14 +269,16 @@ class Brood:
         if self._side:
             await asyncio.wait(self._side, timeout=timeout_s)
 
-    def counts(self) -> tuple[int, int, int]:
-        """Running now; succeeded and failed since the worker started."""
-        running, succeeded, failed = 0, self.totals.succeeded, self.totals.failed
+    def running(self) -> int:
+        """How many tasks are held now."""
+        return sum(child.ledger.get(Word.RUNNING) for child in self.children)
+
+    def sums(self) -> Totals:
+        """What was done since the worker started, by those who are here and those who are gone."""
+        sums = replace(self.totals)
         for child in self.children:
-            running += child.ledger.get(Word.RUNNING)
-            succeeded += child.ledger.get(Word.SUCCEEDED)
-            failed += child.ledger.get(Word.FAILED)
-        return running, succeeded, failed
+            sums.add(child.ledger)
+        return sums
 
 
 def _claimants(child: ChildProcess) -> list[str]:

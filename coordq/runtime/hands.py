@@ -16,6 +16,7 @@ from coordq import clock
 from coordq.runtime.ledger import Ledger, Mark, Word
 from coordq.runtime.pace import Pace
 from coordq.runtime.slots import Hold, Slots
+from coordq.runtime.stopwatch import Stopwatch
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
 
@@ -60,12 +61,14 @@ class Hands:
         executor: Runs,
         reporter: Tells,
         timeouts_ms: Mapping[str, int],
+        watch: Stopwatch | None = None,
     ) -> None:
         self._slots = slots
         self._ledger = ledger
         self._executor = executor
         self._reporter = reporter
         self._timeouts_ms = timeouts_ms
+        self.watch = watch or Stopwatch()
         self._suspects = asyncio.Lock()
         self._pace = Pace()
         self.started = 0
@@ -121,6 +124,7 @@ class Hands:
         self._ledger.put(Word.SUCCEEDED, self._succeeded)
         self._ledger.put(Word.FAILED, self._failed)
         self._ledger.put(Word.RUNNING, len(self._slots.held))
+        self.watch.note(self._ledger)
 
     async def _run_suspect(self, hold: Hold, deliver: Deliver) -> None:
         try:
@@ -141,6 +145,7 @@ class Hands:
         if hold.reason:  # told to stop before its first step
             self._end(hold, None, deliver)
             return
+        began = self.watch.begin()
         try:
             outcome = await self._executor.run(claim)
         except asyncio.CancelledError:
@@ -148,6 +153,7 @@ class Hands:
         except Exception as error:  # noqa: BLE001 - a defect of ours must not hold the task
             _log.exception("task %s (%s): the executor failed", claim.id, claim.name)
             outcome = Outcome("failed", claim.id, claim.fence, error_json(error, "executor"))
+        self.watch.end(began)
         if self._reporter.pending(claim.member):
             await self._reporter.flush(claim.member)
         self._end(hold, outcome, deliver)

@@ -5,7 +5,7 @@ claim into a slot before its handler starts and clears the slot once Redis has a
 outcome. So the parent can extend the leases of a child whose loop is blocked, and give back the
 claims of one that was killed, without asking it.
 
-    head    64-bit words: the child's tick and counters
+    head    64-bit words: the child's tick, counters and histograms
     shards  one word each: when the parent last heard from Redis, in monotonic nanoseconds
     slots   64 bytes each: checksum, deadline, mark, length, member ("id|fence")
 
@@ -22,6 +22,7 @@ import os
 import re
 import struct
 import tempfile
+from array import array
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -30,9 +31,12 @@ from zlib import crc32
 SLOT_SIZE: Final = 64
 MEMBER_MAX: Final = 50
 READ_TRIES: Final = 4
+BUCKETS: Final = 48
+"""Of a histogram; the last is for what takes more than 2**46 microseconds, two years."""
 
 _MAGIC: Final = 0xC0_04_D9_01
-_HEAD_WORDS: Final = 16
+_COUNTERS: Final = 16
+_HEAD_WORDS: Final = _COUNTERS + 2 * BUCKETS
 _SHAPE: Final = re.compile(rb"[0-9a-v]{22}\|[0-9]{1,20}\Z")
 _CHECK: Final = struct.Struct("<I")
 _BODY: Final = struct.Struct(f"<qBB{MEMBER_MAX}s")
@@ -51,6 +55,17 @@ class Word(IntEnum):
     SUCCEEDED = 5
     FAILED = 6
     RUNNING = 7
+    HELD_MS = 8
+    """How long slots were held, all together."""
+    WORKED_MS = 9
+    """How long handlers were at work in them."""
+
+
+class Histogram(IntEnum):
+    """Where in the head a histogram stands."""
+
+    WAITS = _COUNTERS
+    RUNS = _COUNTERS + BUCKETS
 
 
 class Mark(IntEnum):
@@ -111,6 +126,14 @@ class Ledger:
     def put(self, word: Word, number: int) -> None:
         """Write a word of the head."""
         self._words[word] = number
+
+    def histogram(self, which: Histogram) -> list[int]:
+        """How many there were in each bucket."""
+        return self._words[which : which + BUCKETS].tolist()
+
+    def put_histogram(self, which: Histogram, counts: array[int]) -> None:
+        """Write all buckets of a histogram; `counts` is of 64-bit words."""
+        self._words[which : which + BUCKETS] = memoryview(counts)
 
     def confirmed_ns(self, shard: int) -> int:
         """When the parent last sent a beat that a shard answered; 0 for never."""

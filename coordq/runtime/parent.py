@@ -28,6 +28,7 @@ from coordq.runtime.process import ChildProcess, Phase
 from coordq.runtime.pulse import Heart
 from coordq.runtime.shutdown import Shutdown, Stage
 from coordq.runtime.stall import Watch
+from coordq.runtime.stopwatch import shortened
 from coordq.runtime.tether import Tether
 from coordq.runtime.worker import WorkerSettings
 from coordq.work.events import note
@@ -146,8 +147,8 @@ class Parent:
         await self._heart.leave()
         failed = self._brood.broken and not self._brood.ever_served
         code = 1 if failed or self._shutdown.stage is Stage.KILLED else 0
-        _, succeeded, unsuccessful = self._brood.counts()
-        _log.info("ended: %d succeeded, %d failed", succeeded, unsuccessful)
+        done = self._brood.sums()
+        _log.info("ended: %d succeeded, %d failed", done.succeeded, done.failed)
         return code
 
     # -- what happens --------------------------------------------------------------------------
@@ -243,7 +244,7 @@ class Parent:
 
     def _info(self) -> dict[str, Any]:
         """For the registry of workers. Nothing in it changes while the worker idles."""
-        running, succeeded, failed = self._brood.counts()
+        done = self._brood.sums()
         settings = self._settings
         serving = [child for child in self._brood.children if child.agents]
         return {
@@ -265,9 +266,13 @@ class Parent:
             "processes": settings.processes,
             "queues": serving[-1].queues if serving else [name for name, _ in settings.queues],
             "agents": serving[-1].agents if serving else [],
-            "running": running,
-            "succeeded": succeeded,
-            "failed": failed,
+            "running": self._brood.running(),
+            "succeeded": done.succeeded,
+            "failed": done.failed,
+            "held_ms": done.held_ms,
+            "worked_ms": done.worked_ms,
+            "waits": shortened(done.waits),
+            "runs": shortened(done.runs),
             "children": [child.facts() for child in self._brood.children],
         }
 

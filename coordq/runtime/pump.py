@@ -338,6 +338,7 @@ class Lane:
         self._watch_clock(claimed.next_due_ms)
         amount = len(claimed.claims)
         if amount:
+            hands.watch.waited(claimed.claims, claimed.granted_ms)
             self._slots.settle()
             self._bench.on_start()
             if claimed.more and self._open and self._slots.free:

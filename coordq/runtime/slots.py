@@ -11,6 +11,7 @@ import asyncio
 from typing import Any
 
 from coordq.runtime.ledger import Ledger, Mark
+from coordq.runtime.stopwatch import Stopwatch
 from coordq.work.claim import Claim
 
 
@@ -34,8 +35,9 @@ class Hold:
 class Slots:
     """The slots of one child."""
 
-    def __init__(self, ledger: Ledger, size: int) -> None:
+    def __init__(self, ledger: Ledger, size: int, *, watch: Stopwatch | None = None) -> None:
         self._ledger = ledger
+        self._watch = watch or Stopwatch()
         self._free = list(range(size - 1, -1, -1))
         self._reserved = 0
         self.size = size
@@ -87,6 +89,7 @@ class Slots:
 
     def settle(self) -> None:
         """Tell those who wait for room or for emptiness how it is now."""
+        self._watch.hold(len(self.held))
         _match(self._room, self.free > 0)
         _match(self._empty, not self.busy)
 

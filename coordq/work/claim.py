@@ -78,6 +78,8 @@ class Claimed:
     """There may be more for this claimant right now."""
     routes_version: int
     """Changes when `routes` would answer something new."""
+    granted_ms: int = 0
+    """When, by Redis's clock; 0 when nothing was granted."""
 
 
 def serve(routes: Iterable[str]) -> str:
@@ -119,7 +121,13 @@ def read_claimed(granted: list[bytes], wait_ms: int, more: int, routes: int) -> 
         None if wait_ms < 0 else wait_ms,
         more == 1,
         routes,
+        _granted_ms(granted[1]) if granted else 0,
     )
+
+
+def _granted_ms(record: bytes) -> int:
+    """When a granted record came into its state."""
+    return int(record.split(b" ", 5)[4])
 
 
 def claim(shard: int, ask: Ask) -> Call[Claimed]:

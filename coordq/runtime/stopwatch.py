@@ -1,0 +1,83 @@
+"""How long slots are held, how long handlers work in them, and how long tasks had waited.
+
+Sums run over time, so that a handler that works for an hour counts while it works, not when it is
+done. Histograms have buckets that double: bucket n counts what took less than 2**n microseconds.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Final
+
+from coordq import clock
+from coordq.ids import created_ms
+from coordq.runtime.ledger import BUCKETS, Histogram, Ledger, Word
+from coordq.work.claim import Claim
+
+FRESH: Final = 2
+"""The version of a task that was ready when it was enqueued and is claimed for the first time."""
+SAMPLE: Final = 8
+"""So many tasks of a claim are asked how long they waited; each speaks for its neighbours."""
+
+
+class Stopwatch:
+    """What one child spends its time on. Noted in the ledger, for the parent to add up."""
+
+    __slots__ = ("_held", "_held_at", "_held_s", "_runs", "_waits", "_worked_s", "_working")
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._held_at = 0.0
+        self._held_s = 0.0
+        self._working = 0
+        self._worked_s = 0.0
+        self._waits = array("Q", bytes(8 * BUCKETS))
+        self._runs = array("Q", bytes(8 * BUCKETS))
+
+    def hold(self, amount: int) -> None:
+        """So many claims are held from now on."""
+        now = clock.monotonic()
+        self._held_s += self._held * (now - self._held_at)
+        self._held, self._held_at = amount, now
+
+    def begin(self) -> float:
+        """A handler begins; gives what `end` wants."""
+        now = clock.monotonic()
+        self._working += 1
+        self._worked_s -= now
+        return now
+
+    def end(self, began: float) -> None:
+        """It is done."""
+        now = clock.monotonic()
+        self._working -= 1
+        self._worked_s += now
+        self._runs[int((now - began) * 1e6).bit_length()] += 1
+
+    def waited(self, claims: Sequence[Claim], granted_ms: int) -> None:
+        """Tasks were granted at a moment of Redis's clock.
+
+        Counted are those that were ready at once and start for the first time: their ids say since
+        when they wait, by the clock of who enqueued them.
+        """
+        weight = -(-len(claims) // SAMPLE)
+        for claim in claims[::weight] if weight else ():
+            if claim.version == FRESH:
+                waited_us = max(0, granted_ms - created_ms(claim.id)) * 1000
+                self._waits[min(BUCKETS - 1, waited_us.bit_length())] += weight
+
+    def note(self, ledger: Ledger) -> None:
+        """Write it all into the ledger."""
+        now = clock.monotonic()
+        held_s = self._held_s + self._held * (now - self._held_at)
+        ledger.put(Word.HELD_MS, int(held_s * 1000))
+        ledger.put(Word.WORKED_MS, int((self._worked_s + self._working * now) * 1000))
+        ledger.put_histogram(Histogram.WAITS, self._waits)
+        ledger.put_histogram(Histogram.RUNS, self._runs)
+
+
+def shortened(counts: list[int]) -> list[int]:
+    """A histogram without the empty buckets at its end."""
+    last = max((at for at, amount in enumerate(counts) if amount), default=-1)
+    return counts[: last + 1]
