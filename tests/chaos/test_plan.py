@@ -67,6 +67,7 @@ def test_every_kind_says_what_it_does() -> None:
         {"workers": 0},
         {"lease_s": 0.1},
         {"only": ("kill-everything",)},
+        {"bug": "no-such"},
         {"duration_s": -1},
     ],
 )

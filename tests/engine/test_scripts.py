@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,27 @@ def test_half_a_surrogate_pair_is_refused_when_packed() -> None:
         Packer("ns").pack(call)
     with pytest.raises(InvalidArguments):
         Packer("ns").pack_whole(call)
+
+
+def test_the_scripts_may_come_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy with a bug planted in it is tried without touching the product."""
+    copy = tmp_path / "lua"
+    shutil.copytree(Path(__file__).parents[2] / "lua", copy)
+    (copy / "work/leave.lua").write_text(HEADER + "return 'from elsewhere'\n")
+    monkeypatch.setenv("COORDQ_LUA", str(copy))
+    monkeypatch.setattr(scripts, "lua_root", scripts.lua_root.__wrapped__)
+
+    assert load("work/leave").source == "return 'from elsewhere'\n"
+
+
+def test_a_folder_without_scripts_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name of the setting, before anything is sent."""
+    monkeypatch.setenv("COORDQ_LUA", str(tmp_path))
+    monkeypatch.setattr(scripts, "lua_root", scripts.lua_root.__wrapped__)
+
+    with pytest.raises(ScriptMissing, match="COORDQ_LUA"):
+        load("work/leave")

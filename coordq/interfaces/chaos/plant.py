@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from coordq.engine.scripts import lua_root
-from coordq.errors import InvalidOption
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +61,11 @@ BUGS: Final = {
 
 
 def plant(name: str, folder: Path) -> Path:
-    """A copy of the Lua under `folder` with one bug in it, for COORDQ_LUA.
+    """A copy of the Lua under `folder` with one of BUGS in it, for COORDQ_LUA.
 
-    Raises InvalidOption for a bug that is not known, and AssertionError when the text that it
-    changes is not there exactly once: then the product has moved on, and the bug must follow.
+    Raises AssertionError when the text that it changes is not there exactly once: then the product
+    has moved on, and the bug must follow.
     """
-    if name not in BUGS:
-        raise InvalidOption(
-            f"There is no bug {name!r} to plant; there are: {', '.join(BUGS)}.", option="bug"
-        )
     bug = BUGS[name]
     for path, text in _files(lua_root()):
         if path == bug.file:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from coordq import clock
-from coordq.errors import CoordqError
+from coordq.errors import CoordqError, InvalidOption
 from coordq.interfaces.chaos.checker import check
 from coordq.interfaces.chaos.faults import Deed, commit
 from coordq.interfaces.chaos.history import read_history
@@ -44,8 +44,7 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
     """
     chosen.check()
     plan = chosen.schedule()
-    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="coordq-chaos-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _empty(chosen.folder or Path(tempfile.mkdtemp(prefix="coordq-chaos-")))
     began = clock.monotonic()
     with _interruptible(), Stage(chosen, folder) as stage:
         say(f"seed {chosen.seed}: {chosen.tasks:,} tasks, {len(plan)} faults; journals in {folder}")
@@ -69,6 +68,15 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
     )
     _put_away(report, folder, chosen)
     return report
+
+
+def _empty(folder: Path) -> Path:
+    """The folder, made if it is not there. Raises InvalidOption when something is in it."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InvalidOption(f"{folder} is not empty: name a new folder.", option="folder")
+    return folder
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Final
 
 from coordq.errors import InvalidOption
 from coordq.interfaces.chaos.plan import BY_NAME, Cast, Fault, schedule
+from coordq.interfaces.chaos.plant import BUGS
 
 ENGINES: Final = ("single", "sentinel")
 FAULT_EVERY_S: Final = 1.3
@@ -55,6 +56,9 @@ class ChaosSettings:
         _within("shards", self.shards, 1, 64)
         if self.engine not in ENGINES:
             raise InvalidOption(f"engine={self.engine!r}: use single or sentinel.", option="engine")
+        if self.bug and self.bug not in BUGS:
+            told = f"There is no bug {self.bug!r} to plant; there are: {', '.join(BUGS)}."
+            raise InvalidOption(told, option="plant")
         for name in self.only:
             if name not in BY_NAME:
                 told = f"There is no fault {name!r}; there are: {', '.join(BY_NAME)}."

@@ -18,6 +18,9 @@ Examples:
   coordq chaos --only stop-worker,cut-worker --engine sentinel
 """
 
+_FIELDS = {"duration": "duration_s", "lease": "lease_s", "plant": "bug"}
+"""Variables are named after flags, settings after units."""
+
 
 @click.command("chaos", cls=Command, epilog=_EXAMPLES)
 @click.option("--tasks", type=int, default=5_000, show_default=True, help="How many.")
@@ -26,17 +29,17 @@ Examples:
 @click.option("--engine", type=click.Choice(["single", "sentinel"]), default="single")
 @click.option("--workers", type=int, default=3, show_default=True)
 @click.option("--supervisors", type=int, default=2, show_default=True)
-@click.option("--duration", "duration_s", type=SPAN, default=0.0, help="By default long enough.")
-@click.option("--lease", "lease_s", type=SPAN, default=2.0, help="Of a worker's claims; 2s.")
+@click.option("--duration", type=SPAN, default=0.0, help="By default long enough.")
+@click.option("--lease", type=SPAN, default=2.0, help="Of a worker's claims; 2s.")
 @click.option("--only", default="", metavar="KIND,KIND", help="Kinds of faults; all by default.")
-@click.option("--plant", "bug", default="", metavar="BUG", help="A bug that must be found.")
+@click.option("--plant", default="", metavar="BUG", help="A bug that must be found.")
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="For the journals; must not exist yet."
 )
 @click.option("--keep", is_flag=True, help="Keep the journals also when all went well.")
 @common
 def chaos_command(session: Session, *, seed: int | None, only: str, **chosen: Any) -> None:
-    """Run a fleet, break it in twenty ways, and check from the records that nothing was lost.
+    """Break a fleet in twenty ways while it works, and check from the records what was lost.
 
     Everything runs on a Redis that this command starts; --url and --namespace are not used. Exit
     code 1 when a promise was broken, with the evidence and where the journals are.
@@ -45,10 +48,11 @@ def chaos_command(session: Session, *, seed: int | None, only: str, **chosen: An
     from coordq.interfaces.chaos.settings import ChaosSettings
     from coordq.interfaces.table import say, show_json
 
+    named = {_FIELDS.get(name, name): value for name, value in chosen.items()}
     settings = ChaosSettings(
         seed=new_seed() if seed is None else seed,
         only=tuple(name.strip() for name in only.split(",") if name.strip()),
-        **chosen,
+        **named,
     )
     report = run_chaos(settings, say=lambda text: None if session.json else say(text, err=True))
     if session.json:
