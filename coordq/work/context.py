@@ -8,6 +8,7 @@ from a thread: `progress` and `log` only hand a value to a reporter that never b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from coordq import clock
@@ -152,6 +153,12 @@ class Context:
     def headers(self) -> Mapping[str, str]:
         """What the producer sent along outside the arguments, such as a trace context."""
         return getattr(self._claim.spec, "headers", None) or _NO_HEADERS
+
+    @property
+    def slot(self) -> datetime | None:
+        """For which slot of its schedule the task runs; None: no schedule, or run by hand."""
+        ms = getattr(self._claim.spec, "slot_ms", 0)
+        return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
 
     @property
     def client(self) -> Any:

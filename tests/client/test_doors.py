@@ -10,10 +10,12 @@ import pytest
 
 import coordq
 from coordq import AsyncClient, AsyncTaskHandle, Client, TaskHandle
+from coordq.client.schedules import Schedules
+from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.work import Work
 from coordq.client.work_async import AsyncWork
 
-PAIRS = [(Client, AsyncClient), (Work, AsyncWork), (TaskHandle, AsyncTaskHandle)]
+PAIRS = [(Client, AsyncClient), (Work, AsyncWork), (Schedules, AsyncSchedules), (TaskHandle, AsyncTaskHandle)]
 
 
 def public(kind: type) -> dict[str, Callable[..., Any]]:
