@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import tests.work.scenes_leader
 import tests.work.scenes_schedules  # noqa: F401 - adds its scenes
 from coordq.engine import scripts
 from coordq.engine.aio import open_async_engine
