@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
@@ -84,7 +85,9 @@ class LossyProxy:
         self._target = port
         self.port = 0
         self.dropped = 0
-        self._delay_s = 0.0
+        self._delay_s = (0.0, 0.0)
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._rules: list[_Rule] = []
         self._links: set[_Link] = set()
         self._listener: asyncio.Server | None = None
@@ -120,9 +123,17 @@ class LossyProxy:
         """Take connections again, on the same port."""
         self._do(self._listen())
 
-    def delay(self, seconds: float) -> None:
-        """Hold every chunk of replies back for `seconds`; 0 ends that."""
-        self._delay_s = seconds
+    def delay(self, seconds: float, most: float | None = None) -> None:
+        """Hold every reply back for `seconds`, or for that to `most`, by chance; 0 ends it."""
+        self._delay_s = (seconds, most or seconds)
+
+    def stall(self) -> None:
+        """Hold all replies back until `flow`; connections stay open, requests go through."""
+        self._do(self._halt())
+
+    def flow(self) -> None:
+        """Let the replies through that were held back."""
+        self._do(self._go_on())
 
     def wait_dropped(self, count: int = 1, *, within: float = 10) -> None:
         """Wait until at least `count` replies or requests were lost since the start."""
@@ -141,6 +152,7 @@ class LossyProxy:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        self.flow()
         self._do(self._refuse())
         self._do(self._settle())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -152,6 +164,12 @@ class LossyProxy:
 
     async def _add(self, rule: _Rule) -> None:
         self._rules.append(rule)
+
+    async def _halt(self) -> None:
+        self._flowing.clear()
+
+    async def _go_on(self) -> None:
+        self._flowing.set()
 
     async def _listen(self) -> None:
         if self._listener is None:
@@ -213,8 +231,9 @@ class LossyProxy:
             if rule is not None and rule.times > 0 and not frame.startswith(b"-NOSCRIPT"):
                 self._count(rule)
                 return
-            if self._delay_s:
-                await asyncio.sleep(self._delay_s)
+            if self._delay_s[1]:
+                await asyncio.sleep(random.uniform(*self._delay_s))
+            await self._flowing.wait()
             link.client.write(frame)
             with contextlib.suppress(OSError):
                 await link.client.drain()

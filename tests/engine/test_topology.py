@@ -10,6 +10,7 @@ import pytest
 from coordq.engine.address import parse
 from coordq.engine.aio import open_async_engine
 from coordq.engine.connection import Engine, open_engine
+from coordq.engine.topology import Cluster as ClusterTopology
 from coordq.engine.topology import Plain, topology
 from coordq.errors import Unreachable
 from coordq.ids import new_id
@@ -93,6 +94,17 @@ def test_a_slot_that_moves_is_followed(cluster: Cluster, clustered: Engine) -> N
 async def _put_async(url: str, namespace: str) -> None:
     async with await open_async_engine(url, namespace=namespace) as engine:
         assert (await engine.run(enqueue(order(id=new_id(0))))).created
+
+
+def test_nodes_are_asked_in_turn(cluster: Cluster) -> None:
+    """One that is cut off answers as well, with what was true before: then another is asked."""
+    found = ClusterTopology(parse(cluster.url))
+    asked = []
+    for _ in range(len(cluster.nodes)):
+        asked.append(found._nodes[0])
+        found.locate(0, again=True)
+
+    assert sorted(asked) == sorted(("127.0.0.1", node.port) for node in cluster.nodes)
 
 
 # -- sentinel ----------------------------------------------------------------------------------
