@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from coordq.engine.call import Argument, Call
-from coordq.errors import CoordqError, ReadOnly
+from coordq.errors import CoordqError
 from coordq.work.enqueue import Order, queue_full
 from coordq.work.schedule import Schedule, from_text
 from coordq.work.task import BY_LETTER, State
@@ -153,7 +153,7 @@ class Fired(NamedTuple):
     """What came of a slot."""
 
     outcome: str
-    """fired, skipped, full (it stays due), readonly (so too) or changed (nothing was done)."""
+    """fired, skipped, full (it stays due) or changed (since it was read: nothing was done)."""
     detail: str = ""
     """The task's id, or why not."""
 
@@ -169,7 +169,8 @@ def fire(
 ) -> Call[Fired]:
     """Let a slot of a schedule that is due come to pass; None: leave out all that are.
 
-    passed: how many missed ones are left out with it. next_ms: the slot after it. Raises Deposed.
+    passed: how many missed ones are left out with it. next_ms: the slot after it. Raises Deposed,
+    ReadOnly.
     """
     told = view.next_ms or 0 if slot_ms is None else slot_ms
     words = view.schedule.words(told)
@@ -187,11 +188,6 @@ def run_by_hand(view: ScheduleView, *, shard: int) -> Call[Fired]:
     def read(reply: Any) -> Fired:
         if reply[0] == b"full":
             raise queue_full(reply)
-        if reply[0] == b"readonly":
-            raise ReadOnly(
-                f"The fleet takes no new work now ({reply[1].decode(errors='replace')}); schedules "
-                "do not run. Nothing was changed."
-            )
         return call.read(reply)
 
     return Call(call.script, shard, call.args, read)

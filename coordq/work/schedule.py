@@ -15,7 +15,7 @@ from coordq.ids import new_id
 from coordq.names import check_name
 from coordq.spans import parse_span
 from coordq.work.enqueue import Order
-from coordq.work.options import DEFAULTS, LONGEST_S, Options, template
+from coordq.work.options import DEFAULTS, LONGEST_S, template
 from coordq.work.payload import dump_args
 from coordq.work.slots import check_cron, zone
 from coordq.work.spec import write_spec
@@ -32,6 +32,8 @@ _NOT_HERE: Final = {
     "unique_for": 'overlap="skip" keeps runs from piling up',
     "on_duplicate": 'overlap="skip" keeps runs from piling up',
     "durability": "the leader fires, and nobody waits for a replica",
+    "force": "while the fleet is read-only nothing is started; the slot stays due",
+    "durability": "a failover that loses the run has its slot due again",
     "wait": "nobody waits; a slot whose queue is full stays due until there is room",
 }
 
@@ -275,7 +277,3 @@ def _rich(options: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(rich.get("capabilities"), list):
         rich["capabilities"] = tuple(rich["capabilities"])
     return rich
-
-
-OPTIONS: Final = tuple(name for name in Options.__slots__ if name not in _NOT_HERE)
-"""What of coordq.Options a schedule takes."""

@@ -18,11 +18,13 @@ ARGV[11...]        the task, as one group of work/enqueue; nothing when all slot
 Returns  {"fired", id}       also when an earlier call did it
          {"skipped", why}    the slot is over, and nothing was enqueued
          {"full", queue, depth, high, bytes, max_bytes}  nothing was changed
-         {"readonly", who}   nothing was changed
          {"changed"}         the schedule, or which slot is due, is not as it was read: nothing was
                              changed; so no slot is fired twice, whoever else leads or has led
 
-DEPOSED when a newer leader was seen. A run by hand minds neither pauses nor earlier runs.
+         an error DEPOSED <epoch>: a newer leader was seen; STOPPED <who and why>: the fleet is
+         read-only, see lib/readonly. Nothing was changed
+
+A run by hand minds neither pauses nor earlier runs.
 ]]
 local orders_at, make_room = 10, nil
 --- @include lib/clock
@@ -36,6 +38,7 @@ local orders_at, make_room = 10, nil
 --- @include lib/settle
 --- @include lib/promote
 --- @include lib/cancel
+--- @include lib/readonly
 --- @include lib/place
 local RUNS_MAX = 20
 local epoch, name, words, passed = ARGV[1], ARGV[2], ARGV[7], tonumber(ARGV[8])
@@ -115,8 +118,8 @@ local runs = facts[2] or ''
 if id and string.find(runs, ' ' .. id .. ' ', 1, true) then return { 'fired', id } end
 if facts[1] ~= ARGV[3] then return { 'changed' } end
 if not by_hand and redis.call('ZSCORE', KEYS[1] .. 'schedules', name) ~= ARGV[4] then return { 'changed' } end
-local readonly = redis.call('GET', KEYS[1] .. 'readonly')
-if readonly then return { 'readonly', readonly } end
+local no = stopped()
+if no then return no end
 if id then return fire(runs) end
 move_on()
 return { 'skipped', 'missed' }

@@ -85,7 +85,7 @@ def test_a_trigger_meets_what_an_enqueue_meets(client: Client) -> None:
     with pytest.raises(QueueFull):
         client.schedules.trigger("s")
     client.engine.execute(0, "SET", f"cq:{{{client.namespace}.0}}:readonly", "operator x")
-    with pytest.raises(ReadOnly, match="schedules do not run"):
+    with pytest.raises(ReadOnly):
         client.schedules.trigger("s")
 
 

@@ -184,6 +184,18 @@ def test_a_full_queue_holds_up_its_own_schedules_only(clerk: Clerk, lead: Lead) 
     assert (clerk.view("a").fired, clerk.view("b").fired) == (0, 1)
 
 
+def test_a_read_only_fleet_is_no_failure(clerk: Clerk, lead: Lead) -> None:
+    """Its slots stay due, and there is nothing to warn of every second."""
+    clerk.add()
+    due = clerk.let_be_due()
+    clerk.desk.redis("SET", clerk.desk.key("readonly"), "leader minority")
+
+    _, figures = lead(one_round)
+
+    assert (figures["stopped"], "errors" in figures) == (1, False)
+    assert clerk.view() == due
+
+
 def test_a_deposed_leader_ends_its_round(clerk: Clerk, lead: Lead) -> None:
     """That ends its term, for all parts."""
     clerk.add()

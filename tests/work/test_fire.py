@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from coordq.engine.connection import Engine, open_engine
-from coordq.errors import Conflict, Deposed, InvalidSchedule, QueueFull
+from coordq.errors import Conflict, Deposed, InvalidSchedule, QueueFull, ReadOnly
 from coordq.ids import new_id
 from coordq.work import agenda
 from coordq.work.schedule import make
@@ -217,7 +217,8 @@ def test_a_read_only_fleet_starts_nothing(clerk: Clerk, desk: Desk) -> None:
     due = clerk.let_be_due()
     desk.redis("SET", desk.key("readonly"), "leader minority")
 
-    assert desk.run(clerk.firing(due)).outcome == "readonly"
+    with pytest.raises(ReadOnly):
+        desk.run(clerk.firing(due))
     desk.redis("DEL", desk.key("readonly"))
     assert desk.run(clerk.firing(due)).outcome == "fired"
 

@@ -58,6 +58,8 @@ BAD = [
     ({"every": 60, "delay": 5}, "invalid-schedule", "'delay' does not belong to a schedule"),
     ({"every": 60, "unique": "k"}, "invalid-schedule", 'overlap="skip"'),
     ({"every": 60, "id": "x"}, "invalid-schedule", "every run has its own"),
+    ({"every": 60, "force": True}, "invalid-schedule", "the slot stays due"),
+    ({"every": 60, "durability": "replica"}, "invalid-schedule", "has its slot due again"),
     ({"every": 60, "on_full": "shed"}, "invalid-schedule", "wait, refuse or force"),
     ({"every": 60, "queu": "slow"}, "invalid-option", "did you mean 'queue'?"),
     ({"every": 60, "priority": "urgent"}, "invalid-option", "critical, high, normal, low"),

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from coordq.errors import CoordqError, Deposed, Unreachable
+from coordq.errors import CoordqError, Deposed, ReadOnly, Unreachable
 from coordq.fleet.tell import tell
 from coordq.runtime.supervisor.part import ShardPart
 from coordq.runtime.supervisor.term import Term
@@ -63,6 +63,9 @@ class Cron(ShardPart):
             return await self._catch_up(term, shard, view, now_ms)
         except (Deposed, Unreachable):
             raise
+        except ReadOnly:  # nothing new is started; the slot stays due
+            self.counts["stopped"] += 1
+            return None
         except CoordqError as error:  # one schedule fails alone
             self._failures[view.name] += 1
             self._fail(error, self._failures[view.name])
@@ -84,7 +87,7 @@ class Cron(ShardPart):
             )
             outcome = (await term.run(call)).outcome
             self.counts[outcome] += 1
-            if outcome in {"full", "readonly"}:
+            if outcome == "full":
                 return None
             self._failures.pop(view.name, None)
             self.counts["missed"] += passed
