@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coordq.runtime.supervisor.aggregator import Aggregator
 from coordq.runtime.supervisor.auditor import Auditor
 from coordq.runtime.supervisor.cron import Cron
 from coordq.runtime.supervisor.forwarder import Forwarder
@@ -21,4 +22,5 @@ def parts(settings: SupervisorSettings) -> list[Part]:
         Cron(),
         Janitor(settings),
         Auditor(every_s=settings.audit_every_s),
+        Aggregator(),
     ]
