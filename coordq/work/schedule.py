@@ -31,7 +31,6 @@ _NOT_HERE: Final = {
     "unique": 'overlap="skip" keeps runs from piling up',
     "unique_for": 'overlap="skip" keeps runs from piling up',
     "on_duplicate": 'overlap="skip" keeps runs from piling up',
-    "durability": "the leader fires, and nobody waits for a replica",
     "force": "while the fleet is read-only nothing is started; the slot stays due",
     "durability": "a failover that loses the run has its slot due again",
     "wait": "nobody waits; a slot whose queue is full stays due until there is room",
