@@ -17,7 +17,7 @@ RESULT_TTL_S: Final = 45
 """Longer than any fault, short enough that a long run does not fill Redis."""
 
 SHARES: Final = {
-    "quick": 660,  # does nothing
+    "quick": 658,  # does nothing
     "nap": 80,  # awaits a little
     "blocking": 30,  # in a thread
     "fenced": 80,  # writes to an outside resource that knows fences
@@ -29,7 +29,7 @@ SHARES: Final = {
     "snoozer": 5,  # comes back later at no cost
     "overdue": 4,  # takes longer than its timeout
     "large": 4,  # arguments kept apart
-    "long": 2,  # takes longer than a lease
+    "long": 4,  # takes longer than a lease
 }
 
 
@@ -75,7 +75,7 @@ def _short_s(chance: random.Random) -> float:
 
 
 _DRAFTS: Final[dict[str, Callable[[random.Random, int, float], Wish]]] = {
-    "nap": lambda chance, *_: Wish("nap", {"seconds": _short_s(chance)}),
+    "nap": lambda chance, *_: Wish("nap", {"seconds": round(chance.uniform(0.05, 1.2), 3)}),
     "blocking": lambda chance, *_: Wish("blocking", {"seconds": _short_s(chance)}),
     "fenced": lambda _, number, __: Wish(
         "fenced", {"slot": number, "seconds": 0.02}, {"max_attempts": 50}
