@@ -98,8 +98,8 @@ def _stopped(text: str) -> ReadOnly | None:
     said = f"an operator ({who}) said so" if kind == "operator" else f"its leader, {who}, said so"
     why = f": {reason}" if reason else ""
     return ReadOnly(
-        f"The fleet is read-only, {said}{why}. Try again later, enqueue with force (--force), or end it "
-        "with `coordq fleet read-only off`.",
+        f"The fleet is read-only, {said}{why}. Try again later, enqueue with force (--force), or "
+        "end it with `coordq fleet read-only off`.",
         by=kind,
         who=who,
         since_ms=int(since_ms) if since_ms.isdecimal() else 0,

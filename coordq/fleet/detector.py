@@ -122,8 +122,7 @@ class Detector:
         if not gap.excuses:
             return
         for one in self.known.members.values():
-            if one.heard_ms <= now_ms - gap.ms:
-                one.resume_ms = now_ms
+            one.resume_ms = now_ms
             if gap.kind == "outage":
                 one.patience_ms = now_ms + one.member.lease_ms
 
@@ -181,8 +180,8 @@ class Detector:
         self, one: Tracked, member: Member, said: Introduction, now_ms: int, found: Findings
     ) -> None:
         found.tell.append(story.rejoined(one.member, said, now_ms))
-        if one.member.health is Health.DEAD:
-            one.damper.recover(now_ms)
+        if one.member.health is Health.DEAD and one.damper.recover(now_ms):
+            found.tell.append(story.flapping(one, now_ms))
         for partition in self.memory.partitions.values():
             partition.welcome(member.name, now_ms)
         fresh = Tracked(replace(member, joined_ms=one.member.joined_ms))

@@ -18,9 +18,9 @@ TOLD_BEATS: Final = 1.5
 """An outage worth telling is at least so long."""
 CUT_OFF_BEATS: Final = 2.75
 """So long an outage would have been noticed by the workers; if not, it was us."""
-TOLD_LEAST_MS: Final = 1000
-CONTACT_MS: Final = 1500
-"""So soon after an outage all have found their way back, the leader too."""
+EDGE_MS: Final = 1000
+"""An outage begins so soon after the last look at the latest, and ends so shortly before this one
+at the earliest: beats that near to either end tell nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ def judge_gap(
     ms = now_ms - seen_ms
     if not seen_ms or not beats or ms < NOTABLE_BEATS * beat_ms:
         return NO_GAP
-    heard = [beat for beat in beats if beat > seen_ms]
+    heard = [beat for beat in beats if beat > seen_ms + EDGE_MS]
     away = grace or other_server or not heard
-    in_the_middle = any(beat < now_ms - CONTACT_MS for beat in heard)
+    in_the_middle = any(beat < now_ms - EDGE_MS for beat in heard)
     kind: Literal["pause", "outage", "cut-off"] = "pause"
-    if away and (ours or grace or other_server) and ms >= max(TOLD_LEAST_MS, TOLD_BEATS * beat_ms):
+    if away and (ours or grace or other_server) and ms >= EDGE_MS + TOLD_BEATS * beat_ms:
         kind = "outage"
-    elif ours and not away and ms >= max(TOLD_LEAST_MS, CUT_OFF_BEATS * beat_ms):
+    elif ours and not away and ms >= EDGE_MS + CUT_OFF_BEATS * beat_ms:
         kind = "cut-off"
     return Gap(ms, kind, excuses=away or ours or not in_the_middle, heard=len(heard))

@@ -85,8 +85,6 @@ class Watcher(Part):
         self._detector, self._own_ms = detector, sight.now_ms
         self._wanted = (self._wanted - set(wanted)) | found.wanted
         await self._follow(term, detector, sight, found)
-        if self._wanted:
-            return AGAIN_S
         busy_s = clock.monotonic() - began
         return max(min(LOOK_S, detector.pace_ms / 1000 / LOOKS_A_BEAT), busy_s / SHARE)
 

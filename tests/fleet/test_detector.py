@@ -1,0 +1,479 @@
+"""The detector over simulated histories: what is told of whom, and what is not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from coordq.fleet.detector import Detector
+from coordq.fleet.roster import Health, Policy
+from tests.fleet.town import BEAT_MS, Town
+
+
+def test_a_steady_fleet_is_told_once() -> None:
+    """Ten minutes of ten workers: they joined, and that is all there is to say."""
+    town = Town()
+    town.settle(10)
+
+    town.live(600_000)
+
+    assert set(town.kinds()) == {"joined"}
+    assert len(town.roster) == 10
+
+
+def test_a_killed_worker_is_suspected_and_then_dead_in_time() -> None:
+    """Nine seconds of silence at the most, and a look."""
+    town = Town()
+    doomed, *_ = town.settle(4)
+    town.live(20_000)
+    last_ms = town.beats[doomed.name]
+    town.kill(doomed)
+
+    while not town.kinds("dead"):
+        town.live(50)
+
+    assert town.of([doomed]) == ["suspect", "dead"]
+    assert town.now_ms - last_ms <= 4.5 * BEAT_MS + town.look_ms
+    assert "the other 3 workers of zone z beat" in town.detail("dead")
+    assert town.roster[doomed.name].health is Health.DEAD
+
+
+def test_a_worker_that_comes_back_is_a_new_incarnation() -> None:
+    """It was paused, not dead; what it holds it may have lost."""
+    town = Town()
+    paused, *_ = town.settle(3)
+    town.live(20_000)
+    town.kill(paused)
+    town.live(30_000)
+    town.revive(paused)
+
+    town.live(5_000)
+
+    assert town.of([paused]) == ["suspect", "dead", "rejoined"]
+    assert "incarnation 2; it was taken for crashed" in town.detail("rejoined")
+    assert town.roster[paused.name].incarnation == 2
+
+
+def test_a_worker_that_leaves_is_not_missed() -> None:
+    """Who says good-bye is no case for anybody."""
+    town = Town()
+    leaver, *_ = town.settle(3)
+    town.live(10_000)
+    town.leave(leaver)
+
+    town.live(20_000)
+
+    assert town.of([leaver]) == ["left"]
+    assert leaver.name not in town.roster
+
+
+def test_a_thousand_workers_are_not_suspected_by_chance() -> None:
+    """Two minutes, every interval a fifth longer or shorter: not one word."""
+    town = Town()
+    town.settle(1000, jitter=0.2)
+
+    town.live(120_000)
+
+    assert set(town.kinds()) == {"joined"}
+    assert {subject for _, subject, _ in town.told} == {"fleet"}, "told together"
+
+
+def test_a_slow_clock_is_learnt() -> None:
+    """A worker whose seconds last half as long again is late by its own promise, never dead."""
+    town = Town()
+    town.settle(20, slow=1.5, jitter=0.1)
+
+    town.live(300_000)
+
+    assert set(town.kinds()) == {"joined"}
+
+
+def test_a_starved_machine_is_not_dead() -> None:
+    """Beats that come up to three quarters late, now and then, for five minutes."""
+    town = Town()
+    town.settle(50, jitter=0.75)
+
+    town.live(300_000)
+
+    assert "dead" not in town.kinds()
+
+
+def test_an_outage_of_redis_is_nobodys_fault() -> None:
+    """Eight seconds without Redis: one event, no suspicion, and none while all come back."""
+    town = Town()
+    town.settle(30)
+    town.live(20_000)
+
+    town.redis_away = True
+    town.live(8_000)
+    town.redis_away = False
+    town.live(60_000)
+
+    assert town.kinds("outage") == ["outage"]
+    assert set(town.kinds()) == {"joined", "outage"}
+
+
+def test_a_worker_that_dies_in_an_outage_is_found_after_it() -> None:
+    """The excuse lasts a lease, not for ever."""
+    town = Town()
+    doomed, *_ = town.settle(5)
+    town.live(20_000)
+    town.redis_away = True
+    town.live(4_000)
+    town.kill(doomed)
+    town.live(4_000)
+    town.redis_away = False
+
+    town.live(25_000)
+
+    assert town.of([doomed])[-1] == "dead"
+    assert town.kinds("dead") == ["dead"]
+
+
+def test_a_leader_that_was_cut_off_blames_itself() -> None:
+    """Others beat all the while: the hole was in our own looking."""
+    town = Town()
+    town.settle(5)
+    town.live(20_000)
+
+    town.leader_away = True
+    town.live(8_000)
+    town.leader_away = False
+    town.live(20_000)
+
+    assert set(town.kinds()) == {"joined", "cut-off"}
+    assert "5 of 5 workers went on beating" in town.detail("cut-off")
+
+
+def test_a_new_leader_does_not_take_an_outage_for_crashes() -> None:
+    """The outage ended the old term; the new leader has only the roster and the beats."""
+    town = Town()
+    town.settle(10)
+    town.live(20_000)
+    town.redis_away = True
+    town.live(8_000)
+    town.redis_away = False
+    town.depose()
+
+    town.look(ours=False)
+    town.live(30_000)
+
+    assert set(town.kinds()) <= {"joined", "outage"}
+
+
+def test_a_new_leader_finds_whom_the_old_one_suspected() -> None:
+    """A leader may die with the machine it should have missed."""
+    town = Town()
+    doomed, *_ = town.settle(12)
+    town.live(20_000)
+    last_ms = town.beats[doomed.name]
+    town.kill(doomed)
+    town.leader_away = True
+    town.live(3_300)
+    town.leader_away = False
+    town.depose()
+    town.look(ours=False)
+
+    while not town.kinds("dead"):
+        town.live(50)
+
+    assert town.now_ms - last_ms <= 10_000
+    assert town.kinds("joined", "left") == ["joined"] * 12, "nobody joins twice"
+
+
+def test_a_flapping_worker_is_told_once() -> None:
+    """A bad cable must not fill the event stream."""
+    town = Town()
+    flapper, *_ = town.settle(4)
+    town.live(20_000)
+
+    for _ in range(12):
+        town._beat(flapper)
+        town.kill(flapper)
+        town.live(8_000)
+        town.revive(flapper)
+        town.live(4_000)
+
+    told = town.of([flapper])
+    assert told.count("flapping") == 1
+    assert told.count("suspect") == told.count("dead") == 3
+    assert town.roster[flapper.name].health in {Health.FLAPPING, Health.SUSPECT}
+
+    town.live(400_000)
+    assert town.of([flapper])[-1] == "healthy", "and it is told that it has calmed down"
+
+
+def test_a_zone_that_falls_silent_is_one_event() -> None:
+    """A cable, not five crashes; and its members stay known."""
+    town = Town()
+    town.settle(5, "a")
+    away = town.settle(5, "b")
+    town.live(20_000)
+
+    town.kill(*away)
+    town.live(120_000)
+
+    assert town.kinds("partition", "dead") == ["partition"]
+    assert "5 of 5 workers" in town.detail("partition")
+    assert town.found.standing.known == 10
+    assert town.found.standing.reachable == 5
+
+
+def test_a_partition_heals_with_one_report() -> None:
+    """Who came back, as what, and for how long they were away."""
+    town = Town()
+    town.settle(5, "a")
+    away = town.settle(3, "b")
+    town.live(20_000)
+    town.kill(*away)
+    town.live(30_000)
+    for worker in away:
+        worker.lost = 2
+    town.revive(*away)
+
+    while not town.found.healed:
+        town.live(50)
+
+    (partition,) = town.found.healed
+    assert partition.back == {worker.name: 2 for worker in away}
+    assert partition.gone == []
+    assert town.kinds("rejoined") == ["rejoined"] * 3
+    assert not town.detector.memory.partitions
+
+
+def test_who_does_not_come_back_with_its_zone_has_crashed() -> None:
+    """The report waits for stragglers, but not for ever."""
+    town = Town()
+    town.settle(5, "a")
+    away = town.settle(3, "b")
+    town.live(20_000)
+    town.kill(*away)
+    town.live(30_000)
+    town.revive(*away[:2])
+
+    while not town.found.healed:
+        town.live(50)
+
+    assert town.found.healed[0].gone == [away[2].name]
+    assert town.of([away[2]])[-1] == "dead"
+
+
+def test_a_partition_survives_its_leader() -> None:
+    """The next leader neither opens it again nor forgets it."""
+    town = Town()
+    town.settle(3, "a")
+    away = town.settle(3, "b")
+    town.live(20_000)
+    town.kill(*away)
+    town.live(20_000)
+
+    town.depose()
+    town.live(20_000)
+    town.revive(*away)
+    town.live(1_000)
+    while not town.found.healed and town.detector.memory.partitions:
+        town.live(50)
+
+    assert town.kinds("partition") == ["partition"]
+    assert town.kinds("rejoined") == ["rejoined"] * 3
+
+
+def stopped(town: Town) -> bool:
+    """Whether the leader has made the fleet read-only."""
+    return town.detector.memory.stopped
+
+
+def minority(**how: object) -> Town:
+    """A fleet of which more than half is cut off."""
+    town = Town(Detector(**how))  # type: ignore[arg-type]
+    town.detector.meet_server("one", replicated=how.get("on_minority") == "auto")
+    town.settle(2, "a")
+    away = town.settle(3, "b")
+    town.live(20_000)
+    town.kill(*away)
+    town.live(15_000)
+    return town
+
+
+def test_a_minority_becomes_read_only_and_writable_again() -> None:
+    """It stops because most may be at work elsewhere, and says so with the figures."""
+    town = minority(on_minority="auto")
+
+    assert stopped(town)
+    assert "2 of 5 known workers can be reached, fewer than the majority of 3" in town.detail(
+        "read-only"
+    )
+
+    town.revive(*(worker for worker in town.workers.values() if worker.zone == "b"))
+    town.live(5_000)
+    assert not stopped(town)
+    assert town.kinds("read-only", "writable") == ["read-only", "writable"]
+
+
+def test_a_primary_that_lost_its_replicas_with_the_others_still_stops() -> None:
+    """They went over with the majority: what counts is that there were some before."""
+    town = Town(Detector(on_minority="auto"))
+    town.detector.meet_server("one", replicated=True)
+    town.settle(2, "a")
+    away = town.settle(3, "b")
+    town.live(20_000)
+    town.kill(*away)
+    while not town.detector.memory.partitions:
+        town.live(50)
+    town.detector.meet_server("one", replicated=False)
+
+    town.live(1_000)
+
+    assert town.detector.memory.stopped
+
+
+@pytest.mark.parametrize("how", ["continue", "one redis"])
+def test_a_minority_goes_on_where_stopping_protects_nothing(how: str) -> None:
+    """The operator says so, or there is only one Redis, which is the arbiter."""
+    town = Town(Detector(on_minority="continue" if how == "continue" else "auto"))
+    town.detector.meet_server("one", replicated=how == "continue")
+    town.settle(2, "a")
+    away = town.settle(3, "b")
+    town.live(20_000)
+    town.kill(*away)
+    town.live(15_000)
+
+    assert town.found.standing.minority
+    assert not town.detector.memory.stopped
+
+
+def test_an_operator_who_insists_is_obeyed_until_the_fleet_is_whole() -> None:
+    """The leader lets go at once, and is told when it may decide again."""
+    town = minority(on_minority="read-only")
+
+    town.policy = Policy(writable=True)
+    town.live(2_000)
+    assert not town.detector.memory.stopped
+    assert not town.found.whole, "not yet"
+
+    town.revive(*(worker for worker in town.workers.values() if worker.zone == "b"))
+    town.live(10_000)
+    assert town.found.whole
+
+
+def test_an_expected_size_makes_a_small_fleet_a_minority() -> None:
+    """Also one that has never been larger, as after a restart in the smaller half."""
+    town = Town(Detector(on_minority="read-only"), policy=Policy(expect=7))
+    town.settle(3)
+
+    town.live(5_000)
+
+    assert town.detector.memory.stopped
+    assert "of 7 expected workers" in town.detail("read-only")
+
+
+def test_a_restarted_worker_takes_the_place_of_the_crashed_one() -> None:
+    """Known stays what it was: a restart is not growth."""
+    town = Town()
+    town.settle(3)
+    (old,) = town.settle(1)
+    del town.workers[old.name]
+    old.name = "web.100-aaaa"
+    town.workers[old.name] = old
+    town.live(20_000)
+    town.kill(old)
+    town.live(15_000)
+    (new,) = town.settle(1)
+    del town.workers[new.name]
+    new.name = "web.200-bbbb"
+    town.workers[new.name] = new
+
+    town.live(5_000)
+
+    assert town.found.standing.known == 4
+    assert any("in the place of web.100-aaaa" in detail for _, _, detail in town.told)
+
+
+def test_a_crashed_worker_is_forgotten_after_a_minute() -> None:
+    """A fleet that has shrunk for good must not wait for ever."""
+    town = Town()
+    doomed, *_ = town.settle(4)
+    town.live(20_000)
+    town.kill(doomed)
+
+    town.live(80_000)
+
+    assert town.of([doomed]) == ["suspect", "dead", "forgotten"]
+    assert town.found.standing.known == 3
+
+
+def test_whom_an_operator_forgets_the_leader_forgets() -> None:
+    """The roster is the truth, also when somebody else writes it."""
+    town = Town()
+    town.settle(3, "a")
+    away = town.settle(3, "b")
+    town.live(20_000)
+    town.kill(*away)
+    town.live(20_000)
+
+    for worker in away:
+        town.roster.pop(worker.name)
+    town.live(5_000)
+
+    assert town.found.standing.known == 3
+    assert town.found.whole
+
+
+def test_mass_restarts_are_told_together() -> None:
+    """Two hundred leave in order and two hundred come: a handful of events, no case."""
+    town = Town()
+    old = town.settle(200)
+    town.live(20_000)
+    for worker in old:
+        town.leave(worker)
+    town.settle(200, "y")
+
+    town.live(20_000)
+
+    assert set(town.kinds()) == {"joined", "left"}
+    assert len(town.told) < 60
+    assert town.found.standing.known == 200
+
+
+def test_a_fleet_of_0_1_is_watched_too() -> None:
+    """It does not say how often it beats: that is learnt, and its lease is known."""
+    town = Town()
+    old, *_ = town.settle(3, protocol=1)
+    town.live(60_000)
+    last_ms = town.beats[old.name]
+    town.kill(old)
+
+    while not town.kinds("dead"):
+        town.live(50)
+
+    assert "of version 0.1" in town.told[0][2]
+    assert town.now_ms - last_ms <= 4.5 * BEAT_MS + town.look_ms, "its rhythm was learnt"
+
+
+def test_who_died_before_anybody_watched_is_asked_for_once() -> None:
+    """The list of beats keeps them for a day."""
+    town = Town()
+    town.beats = {f"gone.{number}": town.now_ms - 3_600_000 for number in range(50)}
+    town.settle(2)
+
+    town.live(10_000)
+
+    assert sorted(town.roster) == ["z.0", "z.1"]
+    assert town.wanted == set()
+
+
+def test_a_look_at_a_thousand_workers_is_cheap() -> None:
+    """A tenth of a core would be 50 ms for each look of half a second."""
+    town = Town()
+    town.settle(1000)
+    town.live(10_000)
+
+    began = time.process_time()
+    for _ in range(20):
+        town.now_ms += 500
+        town._beat_all()
+        town.look()
+    spent_s = time.process_time() - began
+
+    assert spent_s / 20 < 0.05
