@@ -143,6 +143,15 @@ def test_init_makes_a_project_that_says_how_to_run_it(shell: Shell, tmp_path: Pa
     assert "coordq dev" in result.stdout
 
 
+def test_init_makes_a_fleet_file_that_is_right(shell: Shell, tmp_path: Path) -> None:
+    """Whatever the folder is called."""
+    shell("init", str(tmp_path / "my shop: new"))
+    seen = shell.json("fleet", "up", str(tmp_path / "my shop: new" / "fleet.toml"), "--check")
+
+    assert seen["name"] == "my-shop--new"
+    assert [group["name"] for group in seen["groups"]] == ["default", "supervisor"]
+
+
 def test_init_overwrites_nothing(shell: Shell, tmp_path: Path) -> None:
     """A second run, or a folder that has a README, is refused whole."""
     (tmp_path / "README.md").write_text("mine")

@@ -98,7 +98,7 @@ def test_a_group_has_as_many_workers_as_it_was_told(
     assert [handle.result(timeout=5) for handle in handles] == [1, 1]
     assert client.work.workers() == []
     assert fleet.group()["state"] == "drained"
-    assert fleet.order(do="restart", group="", rolling=False)[0] == "restarted: ", "none is wanted"
+    assert fleet.order(do="restart", group="")[0] == "restarted: none has a worker"
     assert fleet.order(do="scale", sizes={"web": 1})[0] == "web has 1"
     details = [detail for _, _, detail in events(client, "scaled")]
     assert details == ["1 -> 2: by order", "0 -> 1: by order"]
@@ -162,6 +162,17 @@ def test_a_fleet_that_is_told_to_go_down_ends(quiet: Spawned) -> None:
     assert quiet.wait() == 0
     with pytest.raises(FleetNotFound, match="No fleet runs"):
         quiet.order(do="down")
+
+
+def test_a_group_that_was_drained_is_not_woken_by_work(spawn: NewSpawned, client: Client) -> None:
+    """Who scales by itself also rests when it is told to; its neighbour wakes in the same look."""
+    rule = "queues = ['slow']\nmin = 0\nmax = 1\nautoscale = { scale_up_age = '0.1s' }\n"
+    fleet = spawn(f"{GROUP}{rule}{GROUP.replace('web', 'neighbour')}{rule}")
+    fleet.order(do="drain", group="web")
+    assert client.work.enqueue("echo", {"text": "x"}, queue="slow").result(timeout=30) == "x"
+
+    assert {group for _, group, _ in events(client, "scaled")} == {"neighbour"}
+    assert fleet.group()["state"] == "drained"
 
 
 def test_one_group_is_changed_by_one_order_at_a_time(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ Work for agents, kept in one Redis by coordq.
 | | |
 | --- | --- |
 | `workers/` | the agents, one file each: change them, add yours |
+| `fleet.toml` | which groups of workers one machine runs |
 
 ## Run it
 
@@ -37,7 +39,26 @@ terminal:
 
     export COORDQ_URL=redis://your-redis:6379/0
     coordq doctor
-    coordq worker ./workers --processes 4
+    coordq fleet up
+"""
+
+_FLEET: Final = """\
+# Groups of workers on one machine: coordq fleet up. --check says whether this file is right.
+# url = "redis://:${{REDIS_PASSWORD}}@your-redis:6379"    # by default COORDQ_URL
+name = "{name}"
+
+[groups.default]
+targets = ["./workers"]
+min = 1
+max = 4                 # as many as the tasks need; or: workers = 4
+# queues = ["urgent:3", "default"]    # by default those that the tasks name
+# processes = 1         # children of each worker
+# concurrency = 16      # tasks that a child holds at once
+
+[groups.default.limits]
+drain_timeout = "30s"   # to finish what runs, when the fleet goes down
+
+[supervisor]            # one beside the groups; run another on a second machine
 """
 
 
@@ -74,7 +95,10 @@ def _files(folder: Path) -> dict[Path, str]:
         for source in workers
         if source.name != "__init__.py"
     }
-    return {**files, folder / "README.md": _README.format(name=folder.resolve().name)}
+    name = folder.resolve().name
+    short = re.sub(r"[^A-Za-z0-9_.-]", "-", name).lstrip(".-")[:40] or "fleet"
+    files[folder / "fleet.toml"] = _FLEET.format(name=short)
+    return {**files, folder / "README.md": _README.format(name=name)}
 
 
 def _check_free(folder: Path, files: dict[Path, str]) -> None:

@@ -53,7 +53,9 @@ class Group:
         """How the last member ended that was not told to."""
         self.restarts = 0
         self.gave_up = False
-        """Whether a place was ever given up."""
+        """Whether a place was given up, and nobody has mended it since."""
+        self.resting = False
+        """An operator has drained it: it stays so until it is scaled, also when there is work."""
         self.doing = ""
         """What an order does to it, such as "restarting"."""
         self._envoy = envoy
@@ -81,7 +83,8 @@ class Group:
             place.waiting.cancel()
 
     def mend(self) -> None:
-        """Forget that places were given up."""
+        """Forget that places were given up, or that it was drained."""
+        self.gave_up = self.resting = False
         for number in [number for number, place in self.places.items() if place.broken]:
             self._vacate(number)
 
@@ -228,8 +231,8 @@ class Group:
     def scale(self, seen: Overview) -> None:
         """Grow or shrink, when the group does that by itself."""
         rule = self.recipe.rule
-        if rule is None or self.doing or (self.wanted == 0 and rule.least > 0):
-            return  # at 0 though one should be there: an operator has drained it
+        if rule is None or self.doing or self.resting:
+            return
         load = self._load(seen)
         if not too_large(load, rule):
             self._large_since = None
@@ -292,7 +295,7 @@ class Group:
         if self.doing:
             return self.doing
         if not self.wanted:
-            return "draining" if self.members else "drained"
+            return "draining" if self.members else "drained" if self.resting else "idle"
         return "running" if len(self.serving) >= self.wanted else "starting"
 
     def facts(self) -> dict[str, Any]:

@@ -179,6 +179,7 @@ class Orders:
         groups = [group for group in self._chosen(name) if name or not group.recipe.is_supervisor]
         for group in groups:
             self._interrupt(group)
+            group.resting = True
             group.resize(0)
             await say(f"{group.name}: {len(group.members)} to end")
         for group in groups:
@@ -200,7 +201,7 @@ class Orders:
             one_by_one = rolling and not group.recipe.is_supervisor
             work = self._roll(group, say) if one_by_one else self._renew(group, say)
             await self._during(group, "restarting", work)
-        return "restarted: " + ", ".join(group.name for group in groups)
+        return "restarted: " + (", ".join(group.name for group in groups) or "none has a worker")
 
     async def _renew(self, group: Group, say: Say) -> None:
         """All at once: drain, then start."""

@@ -132,7 +132,13 @@ class Spawner:
         if soon:
             await asyncio.sleep(LOOK_SOON_S)
             return
-        await self._bell.until(self._anybody_starts, timeout_s=LOOK_S)
+        await self._bell.until(self._anybody_starts, timeout_s=self._look_s())
+
+    def _look_s(self) -> float:
+        """As often as the quickest rule asks for, within reason: a look costs Redis something."""
+        rules = [group.recipe.rule for group in self._groups.values()]
+        ages_s = [rule.scale_up_age_s / 2 for rule in rules if rule is not None]
+        return max(LOOK_SOON_S, min([LOOK_S, *ages_s]))
 
     def _anybody_starts(self) -> bool:
         return any(
