@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
@@ -90,7 +91,8 @@ class LossyProxy:
         self._flowing.set()
         self._rules: list[_Rule] = []
         self._links: set[_Link] = set()
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -173,14 +175,26 @@ class LossyProxy:
 
     async def _listen(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, HOST, self.port)
-            self.port = self._listener.sockets[0].getsockname()[1]
+            self._listener = socket.create_server((HOST, self.port))
+            self._listener.settimeout(0)
+            self.port = self._listener.getsockname()[1]
+            self._loop.add_reader(self._listener, self._take, self._listener)
 
     async def _refuse(self) -> None:
         if self._listener is not None:
+            self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
         await self._cut()
+
+    def _take(self, listener: socket.socket) -> None:
+        """Accept here and now: asyncio's own server loses whom it accepts while it is closed."""
+        with contextlib.suppress(OSError):
+            client, _ = listener.accept()
+            client.settimeout(0)
+            task = self._loop.create_task(self._serve(client))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
 
     async def _cut(self) -> None:
         for link in list(self._links):
@@ -196,7 +210,8 @@ class LossyProxy:
 
     # ------------------------------------------------------------ the wire
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, client: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=client)
         try:
             back, forth = await asyncio.open_connection(HOST, self._target)
         except OSError:
@@ -204,6 +219,8 @@ class LossyProxy:
             return
         link = _Link(client=writer, server=forth)
         self._links.add(link)
+        if self._listener is None:  # it came just before we were told to refuse
+            link.close()
         ways = [asyncio.create_task(self._requests(link, reader))]
         ways.append(asyncio.create_task(self._replies(link, back)))
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)

@@ -40,11 +40,14 @@ def new_fleet(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[NewFle
 
 @pytest.fixture
 def new_watchman(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[NewWatchman]:
-    """Start a supervisor: `new_watchman(lease_s=1)`. It ends with the test."""
+    """Start a supervisor: `new_watchman(lease_s=1)`. It ends with the test.
+
+    Unless said, its lease is so long that no busy machine makes it lose office.
+    """
     with ExitStack() as watchmen:
 
         def start(url: str = redis_url, **settings: Any) -> Watchman:
-            watchman = Watchman(tmp_path, url, namespace, **{"lease_s": 1.0} | settings)
+            watchman = Watchman(tmp_path, url, namespace, **{"lease_s": 60.0} | settings)
             return watchmen.enter_context(watchman)
 
         yield start

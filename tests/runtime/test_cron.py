@@ -254,8 +254,7 @@ def test_the_death_of_a_leader_costs_no_slot_and_doubles_none(
     client: Client, clerk: Clerk, new_watchman: NewWatchman
 ) -> None:
     """Killed in the middle of a schedule of every second; the next leader makes up for it."""
-    first = new_watchman()
-    second = new_watchman()
+    first, second = new_watchman(lease_s=1), new_watchman()
     clerk.add(every=1, missed="all", overlap="queue")
     wait_until(lambda: clerk.view().fired >= 2, what="two runs")
 

@@ -29,7 +29,7 @@ def test_a_leader_that_cannot_be_confirmed_steps_down_by_itself(
     proxy: LossyProxy, new_watchman: NewWatchman
 ) -> None:
     """Cut off, it cannot know who leads now, so it must not; when it is back it campaigns anew."""
-    watchman = new_watchman(proxy.url)
+    watchman = new_watchman(proxy.url, lease_s=1)
     first = watchman.wait_until_it_leads()
 
     proxy.refuse()
@@ -43,15 +43,16 @@ def test_while_a_leader_is_cut_off_another_leads(
     proxy: LossyProxy, new_watchman: NewWatchman, redis_url: str
 ) -> None:
     """The one that is cut off has stepped down by then, and stands by when it is back."""
-    far = new_watchman(proxy.url)
+    far = new_watchman(proxy.url, lease_s=1)
     near = new_watchman(redis_url)
 
     proxy.refuse()
     near.wait_until_it_leads()
+    before = far.epochs()
     proxy.accept()
 
     far.wait_for(f"stand-by: {near.name} leads")
-    assert len(far.epochs()) == 1
+    assert far.epochs() == before
 
 
 def test_supervisors_outlive_a_redis_that_lost_everything(
@@ -112,7 +113,7 @@ def test_on_a_cluster_every_shard_is_looked_after(
         ids = [desk.put(id=new_id(desk.shard)) for desk in desks]
         for desk in desks:
             desk.lapse(desk.take())
-        with Watchman(tmp_path, url, namespace, lease_s=1) as watchman:
+        with Watchman(tmp_path, url, namespace, lease_s=60) as watchman:
             epoch = watchman.wait_until_it_leads()
 
             wait_until(lambda: all(desks[0].state(task_id) == "ready" for task_id in ids))
@@ -165,7 +166,7 @@ def test_a_shard_that_is_away_keeps_the_others_waiting_for_one_lease_only(
 ) -> None:
     """Then the parts begin, and the shard hears of the epoch as soon as it can."""
 
-    async def lead() -> tuple[int, int]:
+    async def lead() -> tuple[list[int], int]:
         away = f"cq:{{{namespace}.1}}:epoch"
         redis_server.ask("RPUSH", away, "not now")
         diary = Diary()
@@ -176,11 +177,11 @@ def test_a_shard_that_is_away_keeps_the_others_waiting_for_one_lease_only(
             await wait_until_async(lambda: redis_server.ask("GET", away))
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        return diary.begun[0], int(redis_server.ask("GET", away))
+        return diary.begun, int(redis_server.ask("GET", away))
 
-    epoch, seen = asyncio.run(lead())
+    epochs, seen = asyncio.run(lead())
 
-    assert seen == epoch
+    assert seen in epochs
 
 
 def test_parts_do_not_begin_under_an_epoch_that_a_shard_refuses(
@@ -193,7 +194,7 @@ def test_parts_do_not_begin_under_an_epoch_that_a_shard_refuses(
         redis_server.ask("SET", f"cq:{{{namespace}.1}}:epoch", ahead)
         diary = Diary()
         async with await two_shards(redis_url, namespace) as engine:
-            running = asyncio.create_task(office(engine, diary).run())
+            running = asyncio.create_task(office(engine, diary, lease_ms=60_000).run())
             await wait_until_async(lambda: diary.begun)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -236,12 +237,12 @@ def test_a_renewal_whose_reply_was_lost_does_not_end_the_term(
     async def lead() -> Diary:
         diary = Diary()
         async with await open_async_engine(proxy.url, namespace=desk.engine.namespace) as engine:
-            running = asyncio.create_task(office(engine, diary, lease_ms=2000).run())
+            running = asyncio.create_task(office(engine, diary, lease_ms=6000).run())
             await wait_until_async(lambda: diary.begun)
             proxy.drop_reply(campaign.sha.encode())
             await wait_until_async(lambda: proxy.dropped)
-            desk.redis("PEXPIRE", desk.key("leader"), 1500)
-            await wait_until_async(lambda: desk.redis("PTTL", desk.key("leader")) > 1500)
+            desk.redis("PEXPIRE", desk.key("leader"), 5000)
+            await wait_until_async(lambda: desk.redis("PTTL", desk.key("leader")) > 5000)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
         return diary
