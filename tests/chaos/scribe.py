@@ -20,7 +20,7 @@ class Scribe:
         """A producer enqueues, Redis takes it, the producer hears of it."""
         self.history.wished[task_id] = key
         self.event(task_id, "ready", 1)
-        self.history.acked[task_id] = Ack(name, self._ms)
+        self.history.acked[task_id] = Ack(name, self._ms - 1, self._ms)
 
     def event(
         self,

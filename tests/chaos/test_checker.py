@@ -128,7 +128,7 @@ def a_gap(told: Scribe) -> None:
 
 def acknowledged_and_never_seen(told: Scribe) -> None:
     told.history.wished[A] = "-"
-    told.history.acked[A] = Ack("quick", START_MS)
+    told.history.acked[A] = Ack("quick", START_MS - 1, START_MS)
 
 
 def never_ended(told: Scribe) -> None:
@@ -308,7 +308,7 @@ def test_what_is_wrong_is_named(tell: Tale, rule: str) -> None:
 
 def test_a_task_lost_by_a_failover_is_excused_and_counted() -> None:
     """Asynchronous replication promises no more; whoever reads the table sees how many."""
-    history = History(wished={A: "-"}, acked={A: Ack("quick", START_MS)})
+    history = History(wished={A: "-"}, acked={A: Ack("quick", START_MS - 1, START_MS)})
     history.rewound[0] = [(START_MS - 5, START_MS + 5)]
 
     verdict = check(history)
@@ -319,7 +319,7 @@ def test_a_task_lost_by_a_failover_is_excused_and_counted() -> None:
 
 def test_a_task_lost_at_another_time_is_not_excused() -> None:
     """A failover explains its own moments only."""
-    history = History(wished={A: "-"}, acked={A: Ack("quick", START_MS)})
+    history = History(wished={A: "-"}, acked={A: Ack("quick", START_MS - 1, START_MS)})
     history.rewound[0] = [(START_MS + 60_000, START_MS + 61_000)]
 
     assert [one.rule for one in check(history).violations] == ["lost"]
@@ -330,7 +330,7 @@ def test_fences_grow_over_a_failover_too() -> None:
     scribe = Scribe()
     scribe.enqueue(A)
     scribe.event(A, "running", 2, 20)
-    scribe.history.undone[0] = [scribe.history.events[0].pop()]
+    scribe.history.undone[0] = [[scribe.history.events[0].pop()]]
     scribe.succeed(A, 20)
 
     assert {one.rule for one in check(scribe.history).violations} == {"fence"}

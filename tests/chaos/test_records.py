@@ -79,18 +79,23 @@ def test_the_resource_makes_a_write_once(resource: Resource) -> None:
 
 
 def test_what_a_failover_took_back_is_forgotten(tmp_path: Path) -> None:
-    """The history is that of the Redis there is now; the rest is kept for the growth of fences."""
+    """The history is that of the Redis there is now; the rest is kept for the growth of fences.
+
+    The stream is read again from its oldest entry: what survived may have been written by a server
+    that died before anybody had read it.
+    """
     journal = Journal(tmp_path / "tail-0.journal")
-    journal.write(*EVENT)
-    journal.write("evt", "9-0", *EVENT[2:])
+    for at in ("1-0", "5-0", "9-0"):
+        journal.write("evt", at, *EVENT[2:])
     journal.write("rew", "5-0")
-    journal.write("evt", "12-0", *EVENT[2:])
+    for at in ("5-0", "6-0", "12-0"):
+        journal.write("evt", at, *EVENT[2:])
 
     history = read_history(tmp_path)
 
-    assert [event.at for event in history.events[0]] == ["5-0", "12-0"]
-    assert [event.at for event in history.undone[0]] == ["9-0"]
-    assert history.rewound[0] == [(5, 9)]
+    assert [event.at for event in history.events[0]] == ["1-0", "5-0", "6-0", "12-0"]
+    assert [[event.at for event in lost] for lost in history.undone[0]] == [["9-0"]]
+    assert history.rewound[0] == [(9, 9)]
 
 
 def test_a_gap_is_part_of_the_history(tmp_path: Path) -> None:

@@ -52,9 +52,12 @@ class Deed:
 
 
 def commit(stage: Stage, fault: Fault) -> Deed:
-    """Carry out a fault. Whoever cannot be hit, because it is over, is let off."""
+    """Carry out a fault. Whoever cannot be hit, because it is over or away, is let off."""
     at_ms = clock.now_ms()
-    whom, undo = _ACTS[fault.kind](stage, fault)
+    try:
+        whom, undo = _ACTS[fault.kind](stage, fault)
+    except (OSError, CoordqError) as error:
+        whom, undo = f"nobody: {error}", _nothing
     return Deed(fault, whom, at_ms, undo)
 
 
@@ -179,14 +182,16 @@ def _kill_redis(stage: Stage, _: Fault) -> tuple[str, Undo]:
     stage.calm = False
 
     def start() -> bool:
-        server.start()
-        stage.calm = True
-        return True
+        if not server.running:
+            server.start()
+        stage.calm = server.ready
+        return stage.calm
 
     return f"redis {server.pid}", start
 
 
 def _fail_over(stage: Stage, _: Fault) -> tuple[str, Undo]:
+    """The next failover must find a replica that has everything, or it would lose it all."""
     redis = stage.redis
     assert isinstance(redis, servers.Guarded)
     server = redis.master()
@@ -195,11 +200,10 @@ def _fail_over(stage: Stage, _: Fault) -> tuple[str, Undo]:
 
     def start() -> bool:
         with suppress(OSError):
-            if redis.master() is not server:
+            if not server.running and redis.master() is not server:
                 redis.start_as_replica(server)
-                stage.calm = True
-                return True
-        return False
+            stage.calm = server.running and server.ready
+        return stage.calm
 
     return f"redis {server.pid}", start
 

@@ -17,8 +17,10 @@ class Ack:
     """Redis has taken a task, says its producer."""
 
     name: str
+    asked_ms: int
+    """When the producer asked, on the machine's monotonic clock."""
     ms: int
-    """When the producer knew, on the machine's monotonic clock."""
+    """When it knew; in between it may have repeated what brought no answer."""
 
 
 @dataclass(slots=True)
@@ -62,8 +64,8 @@ class History:
     """What the resource said: id, fence, answer."""
     events: dict[int, list[Event]] = field(default_factory=dict)
     """By shard, in the order of its stream, as far as they outlived failovers."""
-    undone: dict[int, list[Event]] = field(default_factory=dict)
-    """What failovers took back, by shard."""
+    undone: dict[int, list[list[Event]]] = field(default_factory=dict)
+    """What failovers took back, by shard and failover."""
     rewound: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     """Between which moments (Redis's clock, ms) the writes of a shard were lost by failovers."""
     gaps: list[str] = field(default_factory=list)
@@ -77,9 +79,11 @@ class History:
         ack = self.acked.get(task_id)
         if ack is None:
             return False
-        at = ack.ms + self.offset_ms
+        asked, knew = ack.asked_ms + self.offset_ms, ack.ms + self.offset_ms
         windows = self.rewound.get(shard_of(task_id), ())
-        return any(since - MARGIN_MS <= at <= until + MARGIN_MS for since, until in windows)
+        return any(
+            asked <= until + MARGIN_MS and knew >= since - MARGIN_MS for since, until in windows
+        )
 
 
 MARGIN_MS = 1000
@@ -101,8 +105,8 @@ def _read_producers(history: History, told: Iterable[list[str]]) -> None:
         match line:
             case ["try", task_id, key]:
                 history.wished[task_id] = key
-            case ["ack", task_id, name, _, ms]:
-                history.acked.setdefault(task_id, Ack(intern(name), int(ms)))
+            case ["ack", task_id, name, _, asked_ms, ms]:
+                history.acked.setdefault(task_id, Ack(intern(name), int(asked_ms), int(ms)))
 
 
 def _read_runs(history: History, told: Iterable[list[str]]) -> None:
@@ -125,22 +129,34 @@ def _read_events(history: History, shard: int, told: Iterable[list[str]]) -> Non
             case ["evt", at, kind, subject, version, fence, queue, name, detail]:
                 head = intern(kind), int(version), int(fence), intern(queue), intern(name)
                 events.append(Event(at, shard, intern(subject), *head, intern(detail)))
-            case ["rew", to]:
-                _rewind(history, shard, to)
+            case ["rew", since]:
+                _rewind(history, shard, since)
             case ["gap", after, at]:
                 history.gaps.append(f"shard {shard}: from {after} to {at}")
+    _find_undone(history, shard)
 
 
-def _rewind(history: History, shard: int, to: str) -> None:
-    """A failover has taken back what came after the entry `to`."""
-    events, undone = history.events[shard], history.undone.setdefault(shard, [])
+def _rewind(history: History, shard: int, since: str) -> None:
+    """A failover changed the stream: it is read again from the entry `since`."""
+    events = history.events[shard]
     kept = len(events)
-    while kept and position(events[kept - 1].at) > position(to):
+    while kept and position(events[kept - 1].at) >= position(since):
         kept -= 1
-    until_ms = events[-1].ms if events else 0
-    undone += events[kept:]
+    history.undone.setdefault(shard, []).append(events[kept:])
     del events[kept:]
-    history.rewound.setdefault(shard, []).append((position(to)[0], until_ms))
+
+
+def _find_undone(history: History, shard: int) -> None:
+    """Of what was read before a failover, that which did not come again is what it lost."""
+    if not history.undone.get(shard):
+        return
+    survived = set(history.events[shard])
+    for number, read in enumerate(history.undone[shard]):
+        lost = [event for event in read if event not in survived]
+        history.undone[shard][number] = lost
+        since_ms = lost[0].ms if lost else read[-1].ms if read else 0
+        until_ms = read[-1].ms if read else 0
+        history.rewound.setdefault(shard, []).append((since_ms, until_ms))
 
 
 def position(at: str) -> tuple[int, int]:

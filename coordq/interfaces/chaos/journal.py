@@ -3,11 +3,12 @@
 A file is written by one process only, opened with O_APPEND, one write for a line: what was written
 before a SIGKILL is there, whole lines, at most the last one cut. Fields are separated by tabs.
 
-    try <id> <key> / ack, dup <id> <name> <key> <ms> / off <id> <answer>  a producer
+    try <id> <key> / off <id> <answer>                                    a producer
+    ack, dup <id> <name> <key> <asked ms> <ms>
     beg <id> <fence> <attempt> <ms> / end <id> <fence> <how> <ms>         a handler
     res <id> <fence> <answer>                                             the fenced resource
     evt <at> <kind> <subject> <version> <fence> <queue> <name> <detail>   a tailer
-    gap <after> <at> / rew <to>                                           a tailer, see `tailer`
+    gap <after> <at> / rew <from>                                         a tailer, see `tailer`
 """
 
 from __future__ import annotations

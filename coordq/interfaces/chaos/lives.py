@@ -52,7 +52,8 @@ def _highest_undone(history: History, shard: int) -> list[tuple[str, int]]:
     """Fences that a failover took back with the claims that had them: (where, fence)."""
     return [
         (event.at, event.fence)
-        for event in history.undone.get(shard, ())
+        for lost in history.undone.get(shard, ())
+        for event in lost
         if event.kind == "running"
     ]
 

@@ -110,20 +110,26 @@ class Producer:
         keys = [str(options.get("unique", "-")) for _, _, options in items]
         ids = [str(options["id"]) for _, _, options in items]
         self._journal.write_all([("try", *one) for one in zip(ids, keys, strict=True)])
-        handles = [self._insist(partial(_enqueue_one, client, item)) for item in items[:SINGLES]]
-        handles += self._insist(partial(client.work.enqueue_many, items[SINGLES:]))
-        self._acknowledged(handles, batch, keys)
+        handles: list[Handle] = []
+        for first in [*range(min(SINGLES, len(items))), SINGLES]:
+            part = slice(first, first + 1 if first < SINGLES else None)
+            asked_ms = _now_ms()
+            came = self._insist(partial(_enqueue, client, items[part]))
+            self._acknowledged(came, batch[part], keys[part], asked_ms)
+            handles += came
         for handle, wish in zip(handles, batch, strict=True):
             if wish.cancel:
                 self._cancel(client, handle.id)
 
-    def _acknowledged(self, handles: list[Handle], batch: list[Wish], keys: list[str]) -> None:
+    def _acknowledged(
+        self, handles: list[Handle], wishes: list[Wish], keys: list[str], asked_ms: int
+    ) -> None:
         """What Redis has taken; a task whose unique key another holds was never one."""
         now = _now_ms()
         self._journal.write_all(
             [
-                ("ack" if handle.created else "dup", handle.id, wish.name, key, now)
-                for handle, wish, key in zip(handles, batch, keys, strict=True)
+                ("ack" if handle.created else "dup", handle.id, wish.name, key, asked_ms, now)
+                for handle, wish, key in zip(handles, wishes, keys, strict=True)
             ]
         )
         self._drawn += len(handles)
@@ -150,9 +156,12 @@ class Producer:
             self._journal.write("off", task_id, getattr(answer, "value", answer))
 
 
-def _enqueue_one(client: Client, item: Item) -> Handle:
-    name, args, options = item
-    return client.work.enqueue(name, args, **options)
+def _enqueue(client: Client, items: list[Item]) -> list[Handle]:
+    """One by the call for one, more by the call for many."""
+    if len(items) != 1:
+        return client.work.enqueue_many(items)
+    name, args, options = items[0]
+    return [client.work.enqueue(name, args, **options)]
 
 
 def _now_ms() -> int:

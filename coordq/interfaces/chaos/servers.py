@@ -48,8 +48,17 @@ class Server:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def ready(self) -> bool:
+        """Whether it answers, has read what it kept, and follows its master if it has one."""
+        try:
+            told = ask(self.port, "INFO")
+        except (OSError, CoordqError):
+            return False
+        return "loading:0" in told and "master_link_status:down" not in told
+
     def start(self) -> None:
-        """Start it and wait until it answers. Raises CoordqError."""
+        """Start it and wait until it answers, if only that it is not ready. Raises CoordqError."""
         for port in [self.port] if self.port else random.sample(PORTS, 20):
             if self._started(port):
                 self.port = port

@@ -3,7 +3,8 @@
 A program of its own, with a link to Redis that nobody cuts. It asks again from the entry it read
 last, and that entry must be there. If it is not, either the stream has been trimmed past it, which
 is a gap and makes the history useless; or what was read has been taken back by a failover, which
-lost the newest writes: then the journal says back to where, and the history forgets the rest.
+lost the newest writes: then the whole stream is read again, and the journal says from where, so
+that the history forgets what it had from there on.
 
 Told to end (TERM), it reads to the end first.
 """
@@ -19,6 +20,7 @@ from typing import Any, Final
 from coordq.engine import keys
 from coordq.engine.connection import Engine, open_engine
 from coordq.errors import CoordqError
+from coordq.interfaces.chaos.history import position
 from coordq.interfaces.chaos.journal import Journal
 from coordq.work.events import read_entry
 
@@ -68,18 +70,14 @@ class Tailer:
         return len(entries)
 
     def _missing(self) -> None:
-        """The entry that was read last is not there any more."""
-        before = self._engine.execute(
-            self._shard, "XREVRANGE", self._key, self._last, "-", "COUNT", 1
-        )
-        oldest = self._engine.execute(self._shard, "XRANGE", self._key, "-", "+", "COUNT", 1)
-        if before:
-            self._last = before[0][0]
-            self._journal.write("rew", self._last.decode())
+        """The entry that was read last is not there any more: read again all that there is."""
+        entries = self._engine.execute(self._shard, "XRANGE", self._key, "-", "+", "COUNT", 1)
+        oldest, last = (entries[0][0] if entries else b"0-0").decode(), self._last.decode()
+        if position(oldest) <= position(last):
+            self._journal.write("rew", oldest)
         else:
-            at = oldest[0][0].decode() if oldest else "the end"
-            self._journal.write("gap", self._last.decode(), at)
-            self._last = b""
+            self._journal.write("gap", last, oldest)
+        self._last = b""
 
 
 def _line(event: Any) -> tuple[object, ...]:
