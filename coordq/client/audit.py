@@ -187,6 +187,9 @@ class Audit:
     # -- counters ------------------------------------------------------------------------------
 
     def _counters(self, queues: Sequence[str]) -> Plan[None]:
+        """Counts stand on what was mended before: a look that found something ends there."""
+        if self.look and self.report.findings:
+            return
         for some in chunks(queues, 100):
             counted = yield audit.recount(self.shard, some, epoch=self.epoch, look=self.look)
             self.report.findings += counted.findings

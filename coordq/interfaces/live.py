@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from coordq.clock import monotonic
+from coordq.interfaces.rates_view import fleet_lines, worker_notes
 from coordq.interfaces.show import (
     QUEUE_COLUMNS,
     TASK_COLUMNS,
@@ -44,7 +45,7 @@ DEAD_SHOWN: Final = 5
 
 
 class Board:
-    """Queues, workers and the last dead letters of a namespace, with rates since the last look."""
+    """Fleet, queues, workers and the last dead letters of a namespace, and how many tasks end."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -54,17 +55,19 @@ class Board:
     def draw(self, *, title: str = "") -> RenderableType:
         """Look, and draw what is seen."""
         seen = self._client.work.stats()
+        fleet = self._client.fleet.status()
         dead = self._client.work.dead(limit=DEAD_SHOWN) if seen.dead else []
         self._note(seen)
         parts: list[RenderableType] = [
             Text(title or f"coordq {self._client.namespace}", style="bold"),
+            *(Text(line.text, style=line.style) for line in fleet_lines(fleet)),
             Text(overview_line(seen)),
             self._speed(),
         ]
         if seen.queues:
             parts += [Text(), grid(QUEUE_COLUMNS, queue_rows(seen.queues))]
         if seen.workers:
-            parts += [Text(), grid(WORKER_COLUMNS, worker_rows(seen.workers))]
+            parts += [Text(), grid(WORKER_COLUMNS, worker_rows(seen.workers, worker_notes(fleet)))]
         if dead:
             parts += [
                 Text(),

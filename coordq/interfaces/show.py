@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from coordq.clock import now_ms
+from coordq.interfaces.story import STYLES, sentence
 from coordq.interfaces.table import Cell, Column, Row
 from coordq.interfaces.words import clock_time, count, moment, one_line, size, span, to_json
 
 if TYPE_CHECKING:
+    from coordq.work.audit import Finding
     from coordq.work.events import Event
     from coordq.work.queue import Overview, Queue, WorkerView
     from coordq.work.spec import Spec
     from coordq.work.task import Task
-
-STYLES: Final = {
-    "succeeded": "green",
-    "failed": "red",
-    "cancelled": "dim",
-    "running": "cyan",
-    "ready": "",
-    "scheduled": "yellow",
-    "retrying": "yellow",
-    "crashed": "bold red",
-    "lapsed": "bold red",
-    "refused": "bold red",
-    "stalled": "bold red",
-}
 
 TASK_COLUMNS: Final = (
     Column("ID"),
@@ -196,28 +185,38 @@ def queue_facts(queue: Queue) -> list[tuple[str, str | Cell]]:
 WORKER_COLUMNS: Final = (
     Column("Worker"),
     Column("State"),
+    Column("Health", spare=3),
     Column("Busy", right=True),
     Column("Slots", right=True, spare=2),
-    Column("Children", right=True, spare=4),
-    Column("Beat", right=True, spare=3),
+    Column("Overhead", right=True, spare=4),
+    Column("Children", right=True, spare=8),
+    Column("Beat", right=True, spare=7),
     Column("Zone", spare=6),
     Column("Queues", spare=1, elastic=True),
     Column("Agents", spare=5, elastic=True),
 )
 
 
-def worker_rows(workers: Iterable[WorkerView]) -> list[Row]:
-    """One row a worker."""
+HEALTH_STYLES: Final = {"healthy": "green", "dead": "bold red", "partitioned": "bold red"}
+
+
+def worker_rows(
+    workers: Iterable[WorkerView], notes: Mapping[str, tuple[str, str]] = MappingProxyType({})
+) -> list[Row]:
+    """One row a worker. notes: health and overhead by name, as far as they are known."""
     rows: list[Row] = []
     for worker in workers:
         info = worker.info
         state = str(info.get("state", "running"))
+        health, overhead = notes.get(worker.name, ("-", "-"))
         rows.append(
             (
                 worker.name,
                 Cell(state, "green" if state == "running" else "yellow"),
+                Cell(health, HEALTH_STYLES.get(health, "yellow" if health != "-" else "")),
                 count(_number(info.get("running"))),
                 count(_slots(info)),
+                overhead,
                 count(len(_listed(info.get("children")))),
                 f"{span(worker.beat_age_ms)} ago",
                 one_line(str(info.get("zone") or "-")),
@@ -251,9 +250,17 @@ def _names(names: Sequence[Any]) -> str:
 
 
 def event_words(event: Event, *, full: bool) -> tuple[str, ...]:
-    """An event as words: moment, kind, id, name, queue, detail. full: with the date."""
+    """An event as words: moment, kind, subject, name, queue, sentence. full: with the date."""
     when = moment(event.ms, fine=True) if full else clock_time(event.ms)
-    return (when, event.kind, event.subject, event.name, event.queue, one_line(event.detail))
+    return (when, event.kind, event.subject, event.name, event.queue, sentence(event))
+
+
+AUDIT_COLUMNS: Final = (Column("Subject"), Column("Wrong", elastic=True))
+
+
+def audit_rows(findings: Iterable[Finding]) -> list[Row]:
+    """One row for each thing that was wrong."""
+    return [(one_line(one.subject), one_line(one.wrong)) for one in findings]
 
 
 def overview_line(overview: Overview) -> str:

@@ -144,8 +144,11 @@ def test_top_prints_once_when_nobody_watches(shell: Shell, client: Client) -> No
     result = shell("top")
 
     assert result.exit_code == 0
-    assert result.stdout.startswith("1 ready, 0 scheduled")
+    nobody, overview, *_ = result.stdout.splitlines()
+    assert nobody.startswith("no supervisor runs")
+    assert overview.startswith("1 ready, 0 scheduled")
     assert shell.json("top")["queues"][0]["ready"] == 1
+    assert shell.json("top")["fleet"]["leader"] is None
 
 
 def test_events_are_filtered(shell: Shell, client: Client, dead_letter: Callable[..., str]) -> None:
@@ -209,7 +212,7 @@ def test_workers_are_listed_and_told(shell: Shell, client: Client) -> None:
     client.engine.run(beat(0, Pulse("web-1", info=json.dumps(info).encode())))
 
     assert shell.json("workers")[0]["name"] == "web-1"
-    assert shell("workers", "ls").stdout.splitlines()[1].startswith("web-1\trunning\t2\t8")
+    assert shell("workers", "ls").stdout.splitlines()[1].startswith("web-1\trunning\thealthy\t2\t8")
     assert shell("workers", "drain", "web-1").exit_code == 0
     assert shell("workers", "stop", "web-1", "--yes").exit_code == 0
     inbox = keys.inbox(keys.root(client.namespace, 0), "web-1")

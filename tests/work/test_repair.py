@@ -289,7 +289,7 @@ def test_a_look_says_what_is_wrong_and_changes_nothing(desk: Desk, name: str) ->
 
     found = audited(desk, look=True)
 
-    assert expected in words(found)
+    assert words(found) == [expected]
     assert desk.dump() == before
 
 

@@ -113,12 +113,14 @@ def _printer(session: Session) -> Callable[[Event], None]:
     console = Console(highlight=False, soft_wrap=True)
 
     def show(event: Event) -> None:
-        when, kind, subject, name, queue, detail = event_words(event, full=False)
+        when, kind, subject, name, queue, words = event_words(event, full=False)
+        about = f"{name} ({queue}): " if name != "-" else ""
         console.print(
             Text(f"{when} ", style="dim")
             + Text(f"{kind:<10} ", style=state_cell(kind).style)
-            + Text(f"{subject}  {name}  {queue}  ")
-            + Text(detail, style="dim")
+            + Text(f"{subject:<22}  ")
+            + Text(about, style="dim")
+            + Text(words)
         )
 
     return show

@@ -45,6 +45,7 @@ HOMES: Final = {
     ),
     "demo": Home("run", _START, "Audit a source tree with a fleet, and kill a worker on the way."),
     "doctor": Home("doctor", _SELF, "Check that work kept in this Redis is safe."),
+    "audit": Home("audit", _SELF, "Compare every task with the books, and repair them."),
     "chaos": Home("chaos", _SELF, "Break a fleet on purpose, and check that nothing was lost."),
     "bench": Home("run", _SELF, "Measure coordq and the Redis under it."),
     "completion": Home("project", _SELF, "Print the completion script of a shell."),

@@ -1,4 +1,4 @@
-"""`coordq top`: queues and workers, live."""
+"""`coordq top`: the fleet, queues and workers, live."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SHORTEST_S = 0.1
 @click.option("--once", is_flag=True, help="Print it once; so it is when nobody is watching.")
 @common
 def top_command(session: Session, *, interval: float, once: bool) -> None:
-    """Watch queues and workers live; q or Ctrl-C ends it."""
+    """Watch who leads, queues and workers live; q or Ctrl-C ends it."""
     with session.connect() as client:
         if session.json:
-            show_json(client.work.stats().to_json())
+            show_json({**client.work.stats().to_json(), "fleet": client.fleet.status().to_json()})
             return
         if on_terminal() and not once:
             from coordq.interfaces.live import Board, watch
@@ -29,6 +29,8 @@ def top_command(session: Session, *, interval: float, once: bool) -> None:
             watch(board.draw, every_s=max(SHORTEST_S, interval))
             return
         overview = client.work.stats()
+        fleet = client.fleet.status()
+    from coordq.interfaces.rates_view import fleet_lines, worker_notes
     from coordq.interfaces.show import (
         QUEUE_COLUMNS,
         WORKER_COLUMNS,
@@ -37,10 +39,12 @@ def top_command(session: Session, *, interval: float, once: bool) -> None:
         worker_rows,
     )
 
+    for line in fleet_lines(fleet):
+        say(line.text)
     say(overview_line(overview))
     for columns, rows in (
         (QUEUE_COLUMNS, queue_rows(overview.queues)),
-        (WORKER_COLUMNS, worker_rows(overview.workers)),
+        (WORKER_COLUMNS, worker_rows(overview.workers, worker_notes(fleet))),
     ):
         say("")
         show_table(columns, rows)

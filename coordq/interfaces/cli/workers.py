@@ -63,14 +63,17 @@ def _tell(session: Session, name: str, order: str, words: str) -> None:
 
 
 def _list(session: Session) -> None:
+    from coordq.interfaces.rates_view import worker_notes
     from coordq.interfaces.show import WORKER_COLUMNS, worker_rows
 
     with session.connect() as client:
         workers = client.work.workers()
+        notes = worker_notes(client.fleet.status())
     if session.json:
-        show_json([worker.to_json() for worker in workers])
+        known = {name: {"health": health} for name, (health, _) in notes.items()}
+        show_json([{**worker.to_json(), **known.get(worker.name, {})} for worker in workers])
     else:
-        show_table(WORKER_COLUMNS, worker_rows(workers), empty="No worker is alive.")
+        show_table(WORKER_COLUMNS, worker_rows(workers, notes), empty="No worker is alive.")
 
 
 @click.command("stats", cls=Command)
@@ -79,10 +82,13 @@ def stats_command(session: Session) -> None:
     """Show queues, counters and workers at a glance."""
     with session.connect() as client:
         overview = client.work.stats()
+        fleet = client.fleet.status()
         namespace = client.namespace
     if session.json:
-        show_json({"namespace": namespace, **overview.to_json()})
+        rates = {key: fact for key, fact in fleet.rates.items() if key != "workers"}
+        show_json({"namespace": namespace, **overview.to_json(), "rates": rates})
         return
+    from coordq.interfaces.rates_view import NOBODY, rate_lines
     from coordq.interfaces.show import QUEUE_COLUMNS, queue_rows
 
     names = (
@@ -98,7 +104,9 @@ def stats_command(session: Session) -> None:
     sums = {name: sum(getattr(queue, name) for queue in overview.queues) for name in names}
     sums |= {"running": overview.running, "dead letters": overview.dead}
     sums["workers"] = len(overview.workers)
-    show_facts([("namespace", namespace), *((name, count(sums[name])) for name in sums)])
+    measured = "; ".join(rate_lines(fleet.rates)) or NOBODY
+    facts = [(name, count(sums[name])) for name in sums]
+    show_facts([("namespace", namespace), *facts, ("rates", measured)])
     if on_terminal() and overview.queues:
         say("")
         show_table(QUEUE_COLUMNS, queue_rows(overview.queues))
