@@ -9,6 +9,8 @@ ARGV[2...]         pairs: worker, and its last beat in milliseconds; one that ha
 Returns  how many were forgotten
 ]]
 --- @include lib/epoch
+-- not deny-oom, so first: the dead are forgotten when Redis is full
+redis.call('PERSIST', KEYS[1] .. 'lease')
 local refused = deposed(ARGV[1])
 if refused then return refused end
 local forgotten = 0

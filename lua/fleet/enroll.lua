@@ -19,6 +19,8 @@ Who is dead is forgotten by Redis, so that its next beat, if there is one, answe
 then comes as a new incarnation. What it holds stays: claims end with their leases.
 ]]
 --- @include lib/epoch
+-- not deny-oom, so first: the fleet is kept count of when Redis is full
+redis.call('PERSIST', KEYS[1] .. 'lease')
 local refused = deposed(ARGV[1])
 if refused then return refused end
 local roster, workers = KEYS[1] .. 'roster', KEYS[1] .. 'workers'
@@ -43,8 +45,6 @@ local function change(verb, worker, heard_ms, member)
   return 'ok'
 end
 
--- not deny-oom, so first: the fleet is kept count of when Redis is full
-redis.call('PERSIST', KEYS[1] .. 'lease')
 for i = 3, #ARGV, 4 do
   answers[#answers + 1] = change(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end

@@ -20,13 +20,13 @@ must not hide the pause. So a look says when the last one was.
 ]]
 --- @include lib/clock
 --- @include lib/epoch
+-- not deny-oom, so first: the fleet is watched when Redis is full
+redis.call('PERSIST', KEYS[1] .. 'lease')
 local refused = deposed(ARGV[1])
 if refused then return refused end
 local roster, policy = KEYS[1] .. 'roster', KEYS[1] .. 'policy'
 local seen = tonumber(redis.call('HGET', roster, '*seen') or '0')
 local told = tonumber(ARGV[2])
--- not deny-oom, so first: the fleet is watched when Redis is full
-redis.call('PERSIST', KEYS[1] .. 'lease')
 if told > seen then redis.call('HSET', roster, '*seen', ARGV[2]) end
 
 local beats = redis.call('ZRANGE', KEYS[1] .. 'workers', 0, -1, 'WITHSCORES')

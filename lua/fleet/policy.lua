@@ -9,6 +9,8 @@ ARGV[2]  value     a whole number; 0 takes it back
 
 Returns  1
 ]]
+-- not deny-oom, so first: an operator is heard when Redis is full
+redis.call('PERSIST', KEYS[1] .. 'lease')
 if ARGV[2] == '0' then
   redis.call('HDEL', KEYS[1] .. 'policy', ARGV[1])
 else

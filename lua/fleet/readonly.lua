@@ -19,6 +19,8 @@ At the end every line that holds tasks gets its marks back: they were spent on c
 --- @include lib/epoch
 --- @include lib/queue
 --- @include lib/line
+-- not deny-oom, so first: work is stopped, and goes on, when Redis is full
+redis.call('PERSIST', KEYS[1] .. 'lease')
 local refused = deposed(ARGV[1])
 if refused then return refused end
 local key = KEYS[1] .. 'readonly'
@@ -29,13 +31,12 @@ if current and not operator and string.sub(current, 1, 9) == 'operator ' then re
 local function wake()
   for _, name in ipairs(redis.call('SMEMBERS', KEYS[1] .. 'queues')) do
     for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
-      mark(name, line, redis.call('LLEN', KEYS[1] .. 'line:' .. name .. ':' .. line))
+      local length = redis.call('LLEN', KEYS[1] .. 'line:' .. name .. ':' .. line)
+      if length > 0 then mark(name, line, length) end
     end
   end
 end
 
--- not deny-oom, so first: work is stopped, and goes on, when Redis is full
-redis.call('PERSIST', KEYS[1] .. 'lease')
 if ARGV[2] == 'off' then
   if redis.call('DEL', key) == 0 then return 0 end
   wake()
