@@ -28,7 +28,8 @@ def _items(first: int, amount: int) -> list[tuple[str, dict[str, object]]]:
     return [("noop", {"i": i, "payload": PAYLOAD}) for i in range(first, first + amount)]
 
 
-def _fill(client: Client, amount: int) -> None:
+def fill(client: Client, amount: int) -> None:
+    """Enqueue so many no-op tasks, 500 a call."""
     for first in range(0, amount, BULK):
         client.work.enqueue_many(_items(first, min(BULK, amount - first)))
 
@@ -70,17 +71,17 @@ def enqueue_async(server: Server) -> Figures:
 def enqueue_bulk(server: Server) -> Figures:
     """500 a call, against XADD in pipelines of 500; bytes of 10,000 queued tasks; Redis's CPU."""
     with connect(server.url) as client:
-        _fill(client, 100)
+        fill(client, 100)
         first = server.snapshot()
-        _fill(client, 10_000)
+        fill(client, 10_000)
         second = server.snapshot()
         server.flush()
     with connect(server.url) as client:
-        _fill(client, _WARM)
+        fill(client, _WARM)
         before = server.raw.xadd_rate(PROBE_S)
         third = server.snapshot()
         start = clock.monotonic()
-        _fill(client, MANY)
+        fill(client, MANY)
         rate = MANY / (clock.monotonic() - start)
         last = server.snapshot()
         raw = (before + server.raw.xadd_rate(PROBE_S)) / 2
@@ -99,7 +100,7 @@ def drain(server: Server, children: int) -> Figures:
     """No-op tasks, queued before the worker starts; results kept, events on."""
     slots = Slots(DRAIN)
     with connect(server.url) as client:
-        _fill(client, DRAIN)
+        fill(client, DRAIN)
         before = server.snapshot()
         try:
             with worker(server.url, slots, children=children):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from coordq.interfaces.bench import measure, report, scale
+from coordq.interfaces.bench import cluster, measure, report, scale
 from coordq.interfaces.bench.server import Server
 
 Step = Callable[[Server], measure.Figures]
@@ -22,8 +22,9 @@ STEPS: dict[str, Step] = {
     "supervisor": measure.idle_supervisor,
     "startup": lambda _: measure.start_up(),
     "scale": scale.flat,
+    "cluster": lambda _: cluster.spread(),
 }
-USUAL = tuple(name for name in STEPS if name != "scale")
+USUAL = tuple(name for name in STEPS if name not in {"scale", "cluster"})
 
 
 def run(only: Sequence[str] = (), *, reps: int = 5, out: Path | None = None) -> bool:

@@ -33,14 +33,17 @@ class Snapshot:
 
 
 class Server:
-    """A redis-server on a free loopback port, ended with the object."""
+    """A redis-server on a free loopback port, ended with the object.
 
-    def __init__(self) -> None:
+    words: more arguments for it. port: 0 for any.
+    """
+
+    def __init__(self, *words: str, port: int = 0) -> None:
         binary = find_binary()
         self.version = ".".join(map(str, binary.version))
         self._dir = tempfile.mkdtemp(prefix="coordq-bench-")
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind(("127.0.0.1", port))
             self.port: int = probe.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process = subprocess.Popen(
@@ -48,6 +51,7 @@ class Server:
                 str(binary.path),
                 *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._dir),
                 *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
+                *words,
             ],
             stdout=subprocess.DEVNULL,
             start_new_session=True,
