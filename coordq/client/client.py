@@ -1,4 +1,4 @@
-"""connect(): one object with a door for each room. Today there is one door, `work`."""
+"""connect(): one object with a door for each room."""
 
 from __future__ import annotations
 
