@@ -18,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="coordq bench", description=__doc__)
     parser.add_argument("--reps", type=int, default=5, help="how often each figure is taken")
-    parser.add_argument("--only", default="", help=f"some of {','.join(STEPS)}; all but scale, cluster")
+    names = ",".join(STEPS)
+    parser.add_argument("--only", default="", help=f"some of {names}; all but scale, cluster")
     parser.add_argument("--out", type=Path, help="write the single figures there, as JSON")
     chosen = parser.parse_args(argv)
     only = [name for name in chosen.only.split(",") if name]
