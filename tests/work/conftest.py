@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from coordq.engine.connection import Engine, open_engine
+from tests.work.clerk import Clerk
 from tests.work.desk import Desk
 
 
@@ -24,3 +25,9 @@ def desk(engine: Engine) -> Iterator[Desk]:
     yield desk
     if desk.audited:
         desk.audit()
+
+
+@pytest.fixture
+def clerk(desk: Desk) -> Clerk:
+    """The schedules of that desk's shard."""
+    return Clerk(desk)
