@@ -25,7 +25,8 @@ class Kind:
 
     name: str
     target: str
-    """worker, supervisor, producer, redis, or wire: the link of any process to Redis."""
+    """worker, supervisor, producer or redis; wire: anybody's link to Redis; clock: that of a worker
+    or a producer."""
     weight: int
     hold: tuple[float, float]
     """How long it lasts, from and to, in leases of a worker."""
@@ -42,7 +43,7 @@ KINDS: Final = (
     Kind("stop-worker", "worker", 5, (0.2, 2.5), says="SIGSTOP to the tree, then SIGCONT"),
     Kind("stop-child", "worker", 4, (0.2, 2.5), says="SIGSTOP to one child, then SIGCONT"),
     Kind("drain-worker", "worker", 3, (0.5, 1.5), says="TERM, and started anew"),
-    Kind("clock-jump", "worker", 4, (0.5, 2.5), CLOCK_STEP_S, says="its wall clock steps, s"),
+    Kind("clock-jump", "clock", 4, (0.5, 2.5), CLOCK_STEP_S, says="its wall clock steps, s"),
     Kind("cut-worker", "worker", 5, (0.3, 2.5), says="nothing passes to or from Redis"),
     Kind("lost-reply", "wire", 6, (0.1, 1), (1, 6), says="so many replies are lost"),
     Kind("slow-reply", "wire", 4, (0.3, 2), (0.05, 0.5), says="replies come late, s"),
@@ -83,6 +84,8 @@ class Cast:
             "producer": [f"producer-{number}" for number in range(self.producers)],
             "redis": ["redis"],
         }
+        if target == "clock":
+            return [*named["worker"], *named["producer"]]
         if target == "wire":
             return [*named["worker"], *named["supervisor"], *named["producer"]]
         return named[target]

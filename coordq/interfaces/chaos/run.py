@@ -136,6 +136,11 @@ class _Play:
         time.sleep(max(0.0, min(TICK_S, until - clock.monotonic())))
 
     def _begin(self, fault: Fault) -> None:
+        """Carry out a fault, once its target has got over the one before."""
+        going_on = (one.fault.target for one in self.deeds if not one.undone_ms)
+        if fault.target in going_on:
+            self._at(clock.monotonic() + AGAIN_S, partial(self._begin, fault))
+            return
         deed = commit(self.stage, fault)
         self.deeds.append(deed)
         self._at(clock.monotonic() + fault.hold_s, partial(self._end, deed))

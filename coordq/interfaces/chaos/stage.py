@@ -151,7 +151,8 @@ class Stage:
         for name in self.settings.cast.targets("supervisor"):
             self._add(name, "supervisor", self._supervisor(name), env)
         for number, name in enumerate(self.settings.cast.targets("producer")):
-            self._add(name, "producer", self._producer(name, number), env)
+            skew = self.skews[name] = Skew(self.folder, name)
+            self._add(name, "producer", self._producer(name, number), skew.environment(env))
 
     def _add(
         self, name: str, kind: str, words: Callable[[], list[str]], env: dict[str, str]
