@@ -57,6 +57,12 @@ def order(name: str, message: Facts, *, ttl_ms: int = ORDER_TTL_MS) -> Call[bool
     return Call("fleet/order", 0, (name, text, ttl_ms), lambda reply: reply == 1)
 
 
+def answer(order_id: str, message: Facts, *, ttl_ms: int = ORDER_TTL_MS) -> Call[int]:
+    """A spawner says what becomes of an order; how many answers nobody has fetched yet."""
+    text = json.dumps(message, separators=(",", ":"))
+    return Call("fleet/answer", 0, (order_id, text, ttl_ms), int)
+
+
 def _facts(text: bytes) -> Facts:
     """What a spawner says; nothing when it is not what a spawner would say."""
     try:

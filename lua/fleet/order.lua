@@ -10,6 +10,8 @@ ARGV[3]  ttl_ms    an order that nobody has fetched by then was for a spawner th
 Returns  1, or 0 when no spawner of this name runs
 ]]
 if redis.call('EXISTS', KEYS[1] .. 'spawner:' .. ARGV[1]) == 0 then return 0 end
-redis.call('RPUSH', KEYS[1] .. 'inbox:fleet.' .. ARGV[1], ARGV[2])
-redis.call('PEXPIRE', KEYS[1] .. 'inbox:fleet.' .. ARGV[1], ARGV[3])
+local key = KEYS[1] .. 'inbox:fleet.' .. ARGV[1]
+redis.call('PERSIST', key) -- not deny-oom, so first: a fleet is told things also when Redis is full
+redis.call('RPUSH', key, ARGV[2])
+redis.call('PEXPIRE', key, ARGV[3])
 return 1

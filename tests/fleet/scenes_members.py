@@ -166,6 +166,17 @@ def delist(desk: Desk) -> tuple[Call[Any], Check]:
 
 
 @scene
+def answer(desk: Desk) -> tuple[Call[Any], Check]:
+    """It may come twice: who waits takes the same progress twice, and the end of it once."""
+
+    def check(_: Any) -> None:
+        key = desk.key(f"inbox:{spawners.answers_of('o1')}")
+        assert set(desk.redis("LRANGE", key, 0, -1)) == {b'{"say":"done"}'}
+
+    return spawners.answer("o1", {"say": "done"}), check
+
+
+@scene
 def order(desk: Desk) -> tuple[Call[Any], Check]:
     """It may come twice; it carries an id, by which the spawner knows it as one."""
     desk.run(spawners.enlist("shop", {"instance": "i1"}, instance="i1"))

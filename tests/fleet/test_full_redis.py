@@ -9,6 +9,7 @@ import pytest
 from coordq.engine.connection import open_engine
 from coordq.fleet.election import Candidate, campaign, inaugurate, resign
 from coordq.fleet.report import publish, read_reports
+from coordq.fleet.spawners import answer, answers_of, enlist, enlisted, order
 from coordq.fleet.tell import tell
 from tests.servers import Server, binary_on_path, bundled_binary
 from tests.work.desk import Desk
@@ -40,3 +41,15 @@ def test_the_leader_leads_when_redis_is_full(full: Desk) -> None:
     assert full.run(campaign(Candidate("a"), floor=epoch - 1)).leader.epoch == epoch
     assert full.run(resign("a"))
     assert full.run(campaign(Candidate("b"))).leads
+
+
+def test_fleets_are_known_and_told_things_when_redis_is_full(full: Desk) -> None:
+    """To drain a producer, or to add workers that empty the queues."""
+    info = {"name": "shop", "instance": "i1"}
+    assert full.run(enlist("shop", info, instance="i1")) is None
+    assert full.run(order("shop", {"id": "o1", "do": "down"}))
+    assert full.run(answer("o1", {"say": "done"})) == 1
+
+    assert full.run(enlisted()) == [info]
+    assert full.redis("LLEN", full.key("inbox:fleet.shop")) == 1
+    assert full.redis("LLEN", full.key(f"inbox:{answers_of('o1')}")) == 1

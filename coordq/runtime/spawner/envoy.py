@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import random
@@ -11,11 +10,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import Conflict, CoordqError
 from coordq.fleet.election import standing
-from coordq.fleet.spawners import ORDER_TTL_MS, TTL_MS, Facts, answers_of, delist, enlist
+from coordq.fleet.spawners import TTL_MS, Facts, answer, delist, enlist
 from coordq.runtime.insist import insist
 from coordq.work import queue as queues
 from coordq.work.beat import bury, leave
@@ -144,10 +142,8 @@ class Envoy:
 
     async def answer(self, order_id: str, message: Facts) -> None:
         """Tell who gave an order what becomes of it. Not insisted on: nobody may be waiting."""
-        key = keys.inbox(keys.root(self._engine.namespace, 0), answers_of(order_id))
         try:
-            await self._engine.execute(0, "RPUSH", key, json.dumps(message, separators=(",", ":")))
-            await self._engine.execute(0, "PEXPIRE", key, ORDER_TTL_MS)
+            await self._engine.run(answer(order_id, message))
         except CoordqError as error:
             self._lost(error)
 
