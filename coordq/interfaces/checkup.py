@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from coordq.clock import monotonic, now_ms
 from coordq.errors import CoordqError
+from coordq.interfaces import fleet_checkup
+from coordq.interfaces.finding import Finding, Grade, finding
 from coordq.interfaces.words import count, size, span
 
 if TYPE_CHECKING:
     from coordq.client.client import Client
     from coordq.work.queue import Overview
 
-Grade = Literal["ok", "warn", "bad", "info"]
 PINGS: Final = 20
 SLOW_MS: Final = 10.0
 SKEW_MS: Final = 1000.0
@@ -27,27 +27,9 @@ FULL_SHARE: Final = 0.8
 LEASE_MODE: Final = (
     "lease mode: a claim is safe while Redis keeps what it acknowledged. After a failover that "
     "lost writes, or a pause longer than the lease, a task may run twice; the late finish is "
-    "refused by its fence. Use ctx.fence towards outside systems."
+    "refused by its fence. Two supervisors may then think that they lead; what the older one "
+    "writes is refused by its epoch. Use ctx.fence towards outside systems."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The answer to one question."""
-
-    check: str
-    grade: Grade
-    says: str
-    facts: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {"check": self.check, "grade": self.grade, "says": self.says, **self.facts}
-
-
-def finding(check: str, grade: Grade, says: str, **facts: Any) -> Finding:
-    """A finding, its facts by name."""
-    return Finding(check, grade, says, facts)
 
 
 def examine(connect: Callable[[], Client]) -> Iterator[Finding]:
@@ -63,7 +45,7 @@ def examine(connect: Callable[[], Client]) -> Iterator[Finding]:
         yield finding(
             "reach", "ok", f"{client.engine.address.shown} answers; connected in {span(took_ms)}"
         )
-        for check in (_latency, _servers, _clock, _schema, _scripts, _claims, _fleet, _queues):
+        for check in CHECKS:
             try:
                 yield from check(client)
             except CoordqError as error:
@@ -167,7 +149,8 @@ def _replicas(info: dict[str, str]) -> Finding:
     if not replicas:
         return finding("replicas", "info", "no replica: this server is the only one", replicas=0)
     says = (
-        f"{replicas} connected; they follow asynchronously, so a failover can lose the last writes"
+        f"{replicas} connected; they follow asynchronously, so a failover can lose the last "
+        "writes, acknowledged ones too; enqueue what must not be with durability='replica'"
     )
     return finding("replicas", "ok", says, replicas=replicas)
 
@@ -228,20 +211,6 @@ def _claims(client: Client) -> Iterator[Finding]:
     yield finding("claims", "warn", says, held=held, lapsed=lapsed)
 
 
-def _fleet(client: Client) -> Iterator[Finding]:
-    from coordq.engine import keys
-
-    key = keys.workers(keys.root(client.namespace, 0))
-    known = {name.decode() for name in client.engine.execute(0, "ZRANGE", key, 0, -1)}
-    alive = {worker.name for worker in client.work.workers()}
-    gone = sorted(known - alive)
-    says = f"{len(alive)} alive"
-    if gone:
-        says += f"; {len(gone)} ended without a word: {', '.join(gone[:5])}"
-    grade: Grade = "ok" if alive else "info"
-    yield finding("workers", grade, says, alive=len(alive), gone=gone)
-
-
 def _queues(client: Client) -> Iterator[Finding]:
     seen = client.work.stats()
     troubles = list(_troubles(seen))
@@ -261,3 +230,17 @@ def _troubles(seen: Overview) -> Iterator[str]:
             yield f"nobody serves {queue.name}, where {count(queue.ready)} tasks are ready"
         if queue.high and queue.backlog >= queue.high:
             yield f"{queue.name} is full: {count(queue.backlog)} of {count(queue.high)}"
+
+
+CHECKS: Final = (
+    _latency,
+    _servers,
+    _clock,
+    _schema,
+    _scripts,
+    _claims,
+    fleet_checkup.workers,
+    fleet_checkup.supervisors,
+    fleet_checkup.read_only,
+    _queues,
+)

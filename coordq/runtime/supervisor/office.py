@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -97,7 +98,7 @@ class Office:
         patience_s = max(1.0, self._lease_s * PATIENCE_LEASES) if within_s is None else within_s
         try:
             async with asyncio.timeout(patience_s):
-                answer = await line.run(campaign(self._candidate, floor=self._floor))
+                answer = await line.run(campaign(self._candidate_now(), floor=self._floor))
         except (CoordqError, TimeoutError) as error:
             self._lost(error)
             return None
@@ -106,6 +107,11 @@ class Office:
             self._floor = max(self._floor, answer.leader.epoch)
             self._note(answer.leader)
         return answer
+
+    def _candidate_now(self) -> Candidate:
+        """With what our clock says: Redis notes when it heard it, and `coordq doctor` compares."""
+        info = {**self._candidate.info, "clock_ms": clock.now_ms()}
+        return replace(self._candidate, info=info)
 
     async def _wait(self, line: Line, leader: Leader) -> None:
         """Until the leader resigns, or its lease may have ended."""
