@@ -87,7 +87,7 @@ class Cron(ShardPart):
             )
             outcome = (await term.run(call)).outcome
             self.counts[outcome] += 1
-            if outcome == "full":
+            if outcome in {"full", "changed"}:
                 return None
             self._failures.pop(view.name, None)
             self.counts["missed"] += passed
