@@ -98,12 +98,13 @@ class Sentinels:
         self._service = address.service
         self._options = dict(address.options)
         self._kind = "ssl" if self._options.pop("ssl", False) else "tcp"
-        self._sentinel = Sentinel(
-            list(address.hosts),
-            socket_timeout=CONNECT_TIMEOUT_S,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            retry=_once(),
-        )
+        # not as options of the connection: of these redis-py hands a sentinel only `socket_...`
+        patience = {
+            "socket_timeout": CONNECT_TIMEOUT_S,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "retry": _once(),
+        }
+        self._sentinel = Sentinel(list(address.hosts), sentinel_kwargs=patience)
         self._known: Endpoint | None = None
         self._lock = Lock()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from coordq.engine.address import parse
 from coordq.engine.aio import open_async_engine
@@ -145,3 +147,18 @@ def test_work_goes_on_after_a_failover(server_binary: object, namespace: str) ->
             assert guarded.current_master()[1] == guarded.replica.port
             asyncio.run(_put_async(guarded.url, namespace))
             desk.audit()
+
+
+def test_a_sentinel_that_was_cut_off_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one knows: redis-py would try the silent one for half a minute first."""
+    monkeypatch.setattr("coordq.engine.topology.CONNECT_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = parse(f"redis+sentinel://127.0.0.1:{silent.getsockname()[1]}/mymaster")
+        with pytest.raises(redis.ConnectionError, match="No master found"):
+            topology(address).locate(0)
+        silent.settimeout(0)
+        asked = [silent.accept()[0]]
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+    asked[0].close()
