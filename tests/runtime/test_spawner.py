@@ -143,6 +143,38 @@ def test_the_second_term_gives_back_what_runs(
     assert (handle.get().state, handle.get().attempt, handle.get().strikes) == ("ready", 0, 0)
 
 
+@pytest.mark.chaos
+def test_quit_ends_everything_at_once(spawn: NewSpawned, client: Client, gate: Path) -> None:
+    """What ran is back in its queue, and no task is blamed for it."""
+    fleet = spawn(GROUP)
+    fleet.wait_until_serving()
+    handle = client.work.enqueue("gated", {"path": str(gate)})
+    wait_until(lambda: started(gate), what="the start")
+    fleet.signal(signal.SIGQUIT)
+
+    assert fleet.wait() == 1
+    assert (handle.get().state, handle.get().strikes) == ("ready", 0)
+    assert not alive(started(gate)[0][0])
+    assert client.work.workers() == []
+
+
+@pytest.mark.chaos
+@pytest.mark.slow
+def test_a_worker_that_does_not_end_is_ended(spawn: NewSpawned, client: Client, gate: Path) -> None:
+    """Some seconds after it should have; a fleet goes down whatever has become of its workers."""
+    fleet = spawn(GROUP + "limits.drain_timeout = 0")
+    fleet.wait_until_serving()
+    handle = client.work.enqueue("gated", {"path": str(gate)})
+    wait_until(lambda: started(gate), what="the start")
+    os.killpg(fleet.workers()[0], signal.SIGSTOP)
+
+    assert fleet.order(do="drain", group="web")[0] == "drained: web"
+    assert not alive(fleet.workers()[0])
+    wait_until(lambda: handle.get().state == "ready", within=20, what="what it held")
+    assert handle.get().strikes == 0
+    assert fleet.stop() == 0
+
+
 def test_a_group_grows_and_shrinks_with_its_work(
     spawn: NewSpawned, client: Client, gate: Path
 ) -> None:

@@ -141,11 +141,9 @@ class Member:
         self._late = asyncio.get_running_loop().call_later(patience_s, self.kill)
 
     def stop(self) -> None:
-        """Tell it to give back what it holds and to end now, if it was told to drain before."""
-        if self.told:
-            self._signal(signal.SIGTERM)
-        else:
-            self.drain()
+        """Tell it to give back what it holds and to end now: a second time, that is."""
+        self.drain()
+        self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End all of its processes."""

@@ -155,10 +155,11 @@ class Spawner:
     def _enter(self, stage: Stage) -> None:
         self._orders.close()
         for group in self._groups.values():
-            if stage is Stage.DRAINING and not group.recipe.is_supervisor:
+            watches = group.recipe.is_supervisor
+            if stage is not Stage.DRAINING or not watches:  # who watches goes last
                 group.resize(0)
             for member in group.members:
-                if stage is Stage.STOPPING:
+                if stage is Stage.STOPPING and not watches:
                     member.stop()
                 elif stage is Stage.KILLED:
                     member.kill()
