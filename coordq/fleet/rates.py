@@ -59,9 +59,9 @@ class Faded:
             return None
         return _percent(held_ms - self.sums.get("worked_ms", 0.0), held_ms)
 
-    def worked(self, slots: int) -> float | None:
+    def worked(self) -> float | None:
         """Percent of the time of all slots in which a handler was at work."""
-        whole_ms = self.elapsed_s * 1000 * slots
+        whole_ms = self.sums.get("slots_ms", 0.0)
         return _percent(self.sums.get("worked_ms", 0.0), whole_ms) if whole_ms else None
 
 
@@ -126,33 +126,23 @@ class Meter:
 
         queues: counters by name. workers: what each says of itself, by name.
         """
-        elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
-        self._at_s = at_s
+        before_s, self._at_s = self._at_s, at_s
+        first = before_s is None
+        elapsed_s = 0.0 if before_s is None else max(0.0, at_s - before_s)
         self._fleet.fade(elapsed_s)
-        self._keep(self._queues, queues, elapsed_s)
-        self._keep(self._workers, workers, elapsed_s)
+        _keep(self._queues, queues, elapsed_s, unseen_s=elapsed_s)
+        _keep(self._workers, workers, elapsed_s)
         for name, counters in queues.items():
-            growth = _counted(counters, self._counted.get(name))
+            growth = _counted(counters, counters if first else self._counted.get(name, {}))
             self._queues[name].add(growth)
             self._fleet.add(Growth({f"queue {key}": n for key, n in growth.sums.items()}))
         for name, info in workers.items():
-            growth = _told(info, self._told.get(name))
+            growth = _told(info, self._told.get(name), elapsed_s)
             self._workers[name].add(growth)
             self._fleet.add(growth)
         self._counted = {name: dict(counters) for name, counters in queues.items()}
         self._told = dict(workers)
         return self._facts()
-
-    @staticmethod
-    def _keep(kept: dict[str, Faded], seen: Iterable[str], elapsed_s: float) -> None:
-        """Fade what is there still, begin with what is new, and forget what is gone."""
-        names = set(seen)
-        for name in kept.keys() - names:
-            del kept[name]
-        for one in kept.values():
-            one.fade(elapsed_s)
-        for name in names - kept.keys():
-            kept[name] = Faded()
 
     def _facts(self) -> dict[str, Any]:
         fleet = self._fleet
@@ -165,7 +155,7 @@ class Meter:
             "busy": busy,
             "slots": slots,
             "busy_percent": _percent(busy, slots) if slots else None,
-            "worked_percent": fleet.worked(slots),
+            "worked_percent": fleet.worked(),
             "overhead_percent": fleet.overhead(),
             "wait_ms": _percentiles(fleet.waits),
             "run_ms": _percentiles(fleet.runs),
@@ -184,11 +174,27 @@ class Meter:
             "ended_s": one.rate("succeeded", "failed"),
             "busy": _whole(info.get("running")),
             "slots": slots_of(info),
-            "worked_percent": one.worked(slots_of(info)),
+            "worked_percent": one.worked(),
             "overhead_percent": one.overhead(),
             "wait_p95_ms": percentile_ms(one.waits, 95),
             "run_p95_ms": percentile_ms(one.runs, 95),
         }
+
+
+def _keep(
+    kept: dict[str, Faded], seen: Iterable[str], elapsed_s: float, *, unseen_s: float = 0.0
+) -> None:
+    """Fade what is there still, begin with what is new, and forget what is gone.
+
+    unseen_s: how long what is new has been counted for.
+    """
+    names = set(seen)
+    for name in kept.keys() - names:
+        del kept[name]
+    for one in kept.values():
+        one.fade(elapsed_s)
+    for name in names - kept.keys():
+        kept[name] = Faded(unseen_s)
 
 
 def slots_of(info: Mapping[str, Any]) -> int:
@@ -197,22 +203,24 @@ def slots_of(info: Mapping[str, Any]) -> int:
     return known or _whole(info.get("concurrency")) * max(1, _whole(info.get("processes")))
 
 
-def _counted(now: Mapping[str, int], before: Mapping[str, int] | None) -> Growth:
-    """What a queue has counted since; nothing when it is seen for the first time."""
-    if before is None:
-        return Growth({})
+def _counted(now: Mapping[str, int], before: Mapping[str, int]) -> Growth:
+    """What a queue has counted since. Queues do not go, so one that was not there began at 0."""
     grown = {name: max(0, now.get(name, 0) - before.get(name, 0)) for name in COUNTERS}
     return Growth(dict(grown))
 
 
-def _told(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> Growth:
-    """What a worker has done since. One that was started anew under its name has begun at 0."""
+def _told(now: Mapping[str, Any], before: Mapping[str, Any] | None, elapsed_s: float) -> Growth:
+    """What a worker has done since; nothing when it was not there: it may have been cut off.
+
+    One that was started anew under its name has begun at 0.
+    """
     if before is None:
         return Growth({})
     if before.get("started_ms") != now.get("started_ms"):
         before = {}
+    sums = {name: max(0, _whole(now.get(name)) - _whole(before.get(name))) for name in _TIMES}
     return Growth(
-        {name: max(0, _whole(now.get(name)) - _whole(before.get(name))) for name in _TIMES},
+        {**sums, "slots_ms": slots_of(now) * elapsed_s * 1000},
         _grown(now.get("waits"), before.get("waits")),
         _grown(now.get("runs"), before.get("runs")),
     )

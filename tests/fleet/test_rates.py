@@ -73,6 +73,28 @@ def test_a_worker_that_was_started_anew_has_begun_at_nothing() -> None:
     assert facts["workers"]["w"]["ended_s"] == 4
 
 
+def test_a_queue_that_is_new_has_begun_at_nothing() -> None:
+    """Its first burst is often its only one."""
+    meter = Meter()
+    meter.look(0, {}, {})
+
+    facts = meter.look(5, {"mail": counters(enqueued=50)}, {})
+
+    assert facts["enqueued_s"] == facts["queues"]["mail"]["enqueued_s"] == 10
+
+
+def test_slots_that_are_gone_were_there() -> None:
+    """When half of the fleet dies, the other half was not twice as busy before."""
+    meter = Meter()
+    meter.look(0, {}, {"a": info(), "b": info()})
+    half = {"held_ms": 10_000, "worked_ms": 10_000}
+    meter.look(5, {}, {"a": info(**half), "b": info(**half)})
+
+    facts = meter.look(5.001, {}, {"a": info(**half)})
+
+    assert facts["worked_percent"] == 50
+
+
 def test_overhead_is_the_time_that_slots_were_held_for_nothing() -> None:
     """Of 10 s in which slots were held, handlers worked 9."""
     meter = Meter()
