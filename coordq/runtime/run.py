@@ -68,11 +68,15 @@ class Run:
         return self.claim.spec.timeout_ms or self.handler.timeout_ms
 
     def deadline(self) -> float | None:
-        """When it will be stopped, in monotonic seconds: its own limit, or the total time."""
+        """When it will be stopped, in monotonic seconds: its own limit, or the total time.
+
+        Of the total time Redis decides; the fence says when by its clock this run was granted, so
+        that a wall clock of ours that is wrong does not matter.
+        """
         total_ms, limit_ms = self.claim.spec.total_ms, self.limit_ms
         if not total_ms:
             return clock.monotonic() + limit_ms / 1000 if limit_ms else None
-        left_ms = ids.created_ms(self.claim.id) + total_ms - clock.now_ms()
+        left_ms = ids.created_ms(self.claim.id) + total_ms - self.claim.fence // 1000
         return clock.monotonic() + min(left_ms, limit_ms or left_ms) / 1000
 
     def limit(self, limit_ms: int) -> None:
