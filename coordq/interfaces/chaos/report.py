@@ -82,6 +82,7 @@ def make_report(
     deeds: Sequence[Deed],
     *,
     falls: Mapping[str, int],
+    replies_lost: int,
     seconds: float,
     folder: Path,
 ) -> Report:
@@ -90,7 +91,9 @@ def make_report(
         chosen.seed,
         chosen.engine,
         Counter(deed.fault.kind for deed in deeds),
-        _figures(history, verdict) | _recovery(history, deeds) | {"seconds": round(seconds, 1)},
+        _figures(history, verdict)
+        | _recovery(history, deeds)
+        | {"replies lost on purpose": replies_lost, "seconds": round(seconds, 1)},
         verdict.violations,
         verdict.excused,
         falls,

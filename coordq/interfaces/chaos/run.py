@@ -51,6 +51,7 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
         play = _Play(stage, plan, say)
         play.perform()
         rest = read_rest(stage.client.engine)
+        lost = stage.replies_lost()
         stage.dismiss()
         falls = {member.name: member.falls for member in stage.members.values() if member.falls}
     say("everything has ended; reading the journals")
@@ -63,6 +64,7 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
         check(history),
         play.deeds,
         falls=falls,
+        replies_lost=lost,
         seconds=clock.monotonic() - began,
         folder=folder,
     )

@@ -195,7 +195,7 @@ class Stage:
             number=number,
             producers=chosen.producers,
             tasks=share,
-            rate=share / chosen.lasting_s * 1.05,
+            rate=share / chosen.lasting_s,
             lease_s=chosen.lease_s,
         )
         return order.to_words
@@ -256,6 +256,10 @@ class Stage:
         ghost = leash.spawn(words, output=self.folder / "ghost.log", env=self._env)
         self._stack.callback(leash.end, ghost)
         return ghost
+
+    def replies_lost(self) -> int:
+        """How many replies were lost on purpose so far."""
+        return sum(self.wires.lost(name) for name in self.settings.cast.targets("wire"))
 
     def dismiss(self) -> None:
         """End the fleet in good order; the tailers last, when they have read everything."""
