@@ -55,8 +55,8 @@ def forget(shards: int, worker: str, *, who: str) -> Plan[int]:
                 worker=worker,
             )
     given_back = yield from _bury(shards, worker)
-    claims = "1 claim" if given_back == 1 else f"{given_back} claims"
-    yield tell(0, None, [("forgotten", worker, f"by {who}, who says it is gone; {claims} go back")])
+    claims = "1 claim goes" if given_back == 1 else f"{given_back} claims go"
+    yield tell(0, None, [("forgotten", worker, f"by {who}, who says it is gone; {claims} back")])
     return given_back
 
 
