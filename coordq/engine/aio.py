@@ -75,7 +75,12 @@ class AsyncSocketLink:
 
     async def receive(self, timeout_s: float | None = None) -> Any:
         """The reply to the oldest request that has none."""
-        return await self._connection.read_response(timeout=timeout_s)
+        # redis-py would take a time limit, and say None when it is over: that is a reply as well
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._connection.read_response()
+        except TimeoutError as error:
+            raise TimeoutError(f"no answer within {timeout_s} s") from error
 
     async def close(self) -> None:
         """Hang up."""

@@ -155,6 +155,29 @@ def test_a_line_replaces_its_connection(proxy: LossyProxy, namespace: str) -> No
     play(story, proxy.url, namespace)
 
 
+@pytest.mark.chaos
+def test_silence_is_no_reply(
+    new_server: Callable[..., Server], namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a server that is frozen or cut off; nor is its late answer one to the next request."""
+    server = new_server()
+
+    async def story(engine: AsyncEngine) -> None:
+        line = await engine.dedicated(0)
+        assert await line.execute("ECHO", "before") == b"before"
+        server.pause()
+        try:
+            with pytest.raises(Unreachable, match="did not answer"):
+                await line.execute("ECHO", "lost")
+        finally:
+            server.resume()
+        assert await line.execute("ECHO", "after") == b"after"
+        await line.close()
+
+    monkeypatch.setattr("coordq.engine.aio.REPLY_TIMEOUT_S", 0.3)
+    play(story, server.url, namespace, patience_s=0.1)
+
+
 def test_idle_connections_that_broke_are_replaced(proxy: LossyProxy, namespace: str) -> None:
     """All at once, when Redis was restarted."""
 
