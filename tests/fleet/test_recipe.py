@@ -107,6 +107,7 @@ def test_everything_in_its_table_reaches_the_supervisor() -> None:
         "health_host": "0.0.0.0",
     }
     assert (supervisor.is_supervisor, supervisor.size) == (True, 1)
+    assert supervisor.alone, "its port is taken while it runs"
 
 
 def test_what_is_not_said_is_left_to_the_command() -> None:

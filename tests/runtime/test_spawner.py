@@ -85,6 +85,8 @@ def test_a_killed_worker_is_replaced_and_its_tasks_are_back(
     assert f".{pid}-" in subject
     assert "was killed by SIGKILL" in detail
     wait_until(lambda: fleet.group()["restarts"] == 1)
+    pids = [worker.info["pid"] for worker in client.work.workers()]
+    assert pid not in pids, "nobody waits until it is suspected"
     assert fleet.group()["last_exit"] == "was killed by SIGKILL"
 
 
@@ -194,14 +196,17 @@ def test_a_group_grows_and_shrinks_with_its_work(
 
 
 def test_a_supervisor_runs_beside_the_groups(spawn: NewSpawned, client: Client) -> None:
-    """It is watched as a worker is, and the last to go."""
+    """It is watched as a worker is, handed over to its successor, and the last to go."""
     fleet = spawn("[supervisor]\nlease = '1s'")
     fleet.wait_until_serving()
     wait_until(lambda: events(client, "elected"))
 
     wait_until(lambda: fleet.group("supervisor")["workers"][0]["state"] == "serving")
+    assert fleet.order(do="restart", group="", rolling=True)[0] == "restarted: supervisor"
+    wait_until(lambda: len(events(client, "elected")) == 2, what="its successor to lead")
     assert fleet.stop() == 0
-    assert events(client, "resigned", "exited")[0][0] == "resigned"
+    kinds = [kind for kind, *_ in events(client, "elected", "resigned", "exited")]
+    assert kinds == ["elected", "resigned"] * 2
 
 
 @pytest.mark.chaos

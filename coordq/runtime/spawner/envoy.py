@@ -13,10 +13,11 @@ from typing import Any, Final
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import Conflict, CoordqError
 from coordq.fleet.election import standing
+from coordq.fleet.roster import forget
 from coordq.fleet.spawners import TTL_MS, Facts, answer, delist, enlist
 from coordq.runtime.insist import insist
 from coordq.work import queue as queues
-from coordq.work.beat import bury, leave
+from coordq.work.beat import bury
 from coordq.work.events import note
 from coordq.work.queue import Overview
 
@@ -137,7 +138,8 @@ class Envoy:
                 page = await insist(self._engine, call, log=_log)
                 total += 0 if page is None else page.amount
                 cursor = page.cursor if page is not None and page.cursor else None
-            await insist(self._engine, leave(shard, worker), log=_log)
+            # not silent but dead: the detector has nothing to find out, and no majority to fear for
+            await insist(self._engine, forget(shard, worker, 0), log=_log)
         return total
 
     async def answer(self, order_id: str, message: Facts) -> None:

@@ -198,7 +198,7 @@ class Orders:
         self._check_free(groups)
         for group in groups:
             group.mend()
-            one_by_one = rolling and not group.recipe.is_supervisor
+            one_by_one = rolling and not group.recipe.alone
             work = self._roll(group, say) if one_by_one else self._renew(group, say)
             await self._during(group, "restarting", work)
         return "restarted: " + (", ".join(group.name for group in groups) or "none has a worker")

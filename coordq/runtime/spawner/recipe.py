@@ -55,6 +55,8 @@ class Recipe:
     start_s: float
     """How long it may take until it serves."""
     is_supervisor: bool = False
+    alone: bool = False
+    """Two cannot run beside each other: they would want the same port."""
     rule: Rule | None = None
     """When it scales by itself."""
     queues: tuple[str, ...] = ()
@@ -127,6 +129,7 @@ def _of_supervisor(chosen: Supervisor, fleet: FleetFile, origin: Origin) -> Reci
         drain_s=SUPERVISOR_END_S,
         start_s=SUPERVISOR_START_S,
         is_supervisor=True,
+        alone=bool(chosen.health_port),
     )
 
 
