@@ -93,6 +93,8 @@ class Crew:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="coordq-crew-"))
+        self.env: dict[str, str] = {}
+        """Variables that its processes get besides ours."""
         self._members: list[Member] = []
 
     def start(self, name: str, command: Sequence[str], *, prefix: Sequence[str] = ()) -> Member:
@@ -104,7 +106,7 @@ class Crew:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=settings.environment(),
+                env=settings.environment(**self.env),
                 start_new_session=True,
             )
         member = Member(name, process, log)
@@ -121,7 +123,7 @@ class Crew:
         self, name: str, url: str, agent: str, *words: str, prefix: Sequence[str] = ()
     ) -> Member:
         """Start a worker for the agents in a file of the crew's folder."""
-        given = ["--name", name, "--log-level", "warning", *words]
+        given = ["--name", name, "--log-level", "info", *words]
         return self.coordq(name, url, "worker", str(self.folder / agent), *given, prefix=prefix)
 
     def supervisor(self, name: str, url: str, *words: str, prefix: Sequence[str] = ()) -> Member:
