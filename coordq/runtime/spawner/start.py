@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 
@@ -27,6 +28,7 @@ def run_fleet(fleet: FleetFile, origin: Origin) -> int:
     engine raises (Unreachable, ...). Must be called from the main thread, for the signals.
     """
     check_targets(fleet, origin)
+    os.chdir(origin.folder)  # where its workers run: embedded://data must be one place for all
     logs.configure(
         origin.fleet, form=origin.log_format, level=origin.log_level, everything=False, role="fleet"
     )
