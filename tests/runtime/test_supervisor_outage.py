@@ -87,6 +87,19 @@ def test_a_frozen_redis_is_outlived(
         assert watchman.wait_until_it_leads(terms=2) > first
 
 
+def test_a_supervisor_ends_without_a_good_bye_when_redis_is_frozen(
+    tmp_path: Path, namespace: str, new_server: Callable[..., Server]
+) -> None:
+    """Who shuts a machine down does not wait for another; the lease ends by itself."""
+    server = new_server()
+    with Watchman(tmp_path, server.url, namespace, lease_s=60) as watchman:
+        server.pause()
+
+        assert watchman.stop() == 0
+
+        assert "left without a good-bye" in watchman.log()
+
+
 @pytest.mark.slow
 def test_a_supervisor_follows_a_failover_away_from_a_frozen_master(
     tmp_path: Path, namespace: str
