@@ -22,6 +22,9 @@ MOVED: Final = ("MOVED", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED")
 """The server is not the right one any more: find the right one, then try again."""
 WAIT: Final = ("LOADING", "BUSY ", "TRYAGAIN")
 """The server is the right one, but not now: try again."""
+NO_WRITES: Final = ("READONLY", "NOREPLICAS", "MISCONF")
+"""The server is not the right one any more, or not now. Redis 6.2 says so in the middle of a text
+when it was a command within a script."""
 
 
 class LostError(Exception):
@@ -114,7 +117,7 @@ def _refusal(text: str) -> Exception | None:
             "Redis is at maxmemory and takes no new work; running work goes on. "
             "Raise maxmemory, or let workers drain."
         )
-    if text.startswith(("NOREPLICAS", "MISCONF")) or "READONLY" in text[:200]:
+    if any(code in text[:200] for code in NO_WRITES):
         refusal = ReadOnly(f"Redis takes no writes: {text}")
         return LostError(text, moved=True, refusal=refusal)
     return None
