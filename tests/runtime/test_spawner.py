@@ -203,8 +203,10 @@ def test_a_supervisor_runs_beside_the_groups(spawn: NewSpawned, client: Client) 
 
     wait_until(lambda: fleet.group("supervisor")["workers"][0]["state"] == "serving")
     assert fleet.order(do="restart", group="", rolling=True)[0] == "restarted: supervisor"
-    leaders = lambda: {subject for _, subject, _ in events(client, "elected")}  # noqa: E731
-    wait_until(lambda: len(leaders()) == 2, what="its successor to lead")
+    wait_until(
+        lambda: len({subject for _, subject, _ in events(client, "elected")}) == 2,
+        what="its successor to lead",
+    )
     assert fleet.stop() == 0
     kinds = [kind for kind, *_ in events(client, "elected", "resigned", "exited")]
     assert kinds[-1] == "resigned"
