@@ -18,6 +18,8 @@ from coordq.client.client_async import connect_async
 from coordq.errors import (
     Conflict,
     DuplicateTask,
+    InvalidOption,
+    NotReplicated,
     QueueFull,
     TaskCancelled,
     TaskFailed,
@@ -328,3 +330,19 @@ def test_the_async_client_does_the_same(
     assert client.namespace == namespace
 
     asyncio.run(_async_story(engine_url, namespace, crew))
+
+
+def test_a_replica_is_waited_for_where_there_is_one(
+    client: Client, crew: Crew, request: pytest.FixtureRequest
+) -> None:
+    """Behind a Sentinel it confirms; where there is none, nothing is enqueued."""
+    if request.node.callspec.params["engine_url"] == "sentinel":
+        client.work.enqueue_many([("job", {})] * 3, durability="replica")
+        assert crew.run() == 3
+        return
+
+    with pytest.raises((NotReplicated, InvalidOption)) as caught:
+        client.work.enqueue("job", durability="replica")
+
+    assert not getattr(caught.value, "ids", [])
+    assert crew.run() == 0
