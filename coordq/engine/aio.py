@@ -18,7 +18,7 @@ from coordq.engine import fake, replica, schema
 from coordq.engine.address import Address, parse
 from coordq.engine.call import Argument, Call
 from coordq.engine.reconnect import persist_async
-from coordq.engine.topology import Plain, Topology, topology
+from coordq.engine.topology import Endpoint, Plain, Topology, topology
 from coordq.engine.trouble import LostError, NoScriptError, closed, translate
 from coordq.engine.wire import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, Packer, connection_options, pack
 from coordq.errors import RedisFull
@@ -100,6 +100,8 @@ class AsyncEngine:
         self._topology: Topology | None = None
         self._idle: dict[int, deque[AsyncLink]] = {}
         self._doubted: set[int] = set()
+        self._homes: dict[int, Endpoint] = {}
+        """Where each shard was found last."""
         self._room = asyncio.Semaphore(LINKS_MAX)
         self._closed = False
 
@@ -192,6 +194,9 @@ class AsyncEngine:
                 endpoint = self._topology.locate(shard)
             else:
                 endpoint = await asyncio.to_thread(self._topology.locate, shard, again=again)
+            if self._homes.get(shard) != endpoint:
+                await self.forget_idle(shard)  # a server that was left may be silent for ever
+                self._homes[shard] = endpoint
             options = connection_options(
                 endpoint.kind,
                 dict(endpoint.options),

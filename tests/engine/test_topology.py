@@ -19,6 +19,7 @@ from coordq.ids import new_id
 from coordq.work.enqueue import enqueue
 from tests.clusters import Cluster
 from tests.replicas import Guarded
+from tests.waiting import wait_until
 from tests.work.desk import Desk, order
 
 SHARDS = 4
@@ -147,6 +148,30 @@ def test_work_goes_on_after_a_failover(server_binary: object, namespace: str) ->
             assert guarded.current_master()[1] == guarded.replica.port
             asyncio.run(_put_async(guarded.url, namespace))
             desk.audit()
+
+
+def test_who_finds_the_new_master_finds_it_for_all(
+    server_binary: object, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle connections to one that froze are open still, and would be waited for one by one."""
+    monkeypatch.setattr("coordq.engine.aio.REPLY_TIMEOUT_S", 3600.0)
+
+    async def story(guarded: Guarded) -> None:
+        async with await open_async_engine(guarded.url, namespace=namespace) as engine:
+            await asyncio.gather(*(engine.execute(0, "PING") for _ in range(5)))
+            line = await engine.dedicated(0)
+            guarded.master.pause()
+            wait_until(lambda: guarded.current_master()[1] == guarded.replica.port, within=30)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await engine.execute(0, "PING")
+            assert await line.execute("ROLE") == await engine.execute(0, "ROLE")
+            await line.close()
+
+    with Guarded() as guarded:
+        assert server_binary
+        asyncio.run(story(guarded))
+        guarded.master.resume()
 
 
 def test_a_sentinel_that_was_cut_off_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
