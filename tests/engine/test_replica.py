@@ -39,6 +39,12 @@ def engine(pair: Pair, namespace: str) -> Iterator[Engine]:
         yield engine
 
 
+@pytest.fixture(autouse=True)
+def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that is frozen need not be waited for in full."""
+    monkeypatch.setattr("coordq.engine.replica.WAIT_S", 0.3)
+
+
 @pytest.fixture
 def frozen(pair: Pair) -> Iterator[None]:
     """The replica is connected and says nothing."""
