@@ -37,6 +37,7 @@ def test_a_planted_bug_is_found(bug: str, tmp_path: Path) -> None:
 
     found = {violation.rule for violation in report.violations}
     assert found & BUGS[bug].rules, "\n".join(report.lines())
+    assert report.violations[0].subject in report.tales
 
 
 @pytest.mark.live

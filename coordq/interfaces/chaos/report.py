@@ -16,6 +16,8 @@ from coordq.interfaces.chaos.settings import ChaosSettings
 from coordq.interfaces.chaos.violation import Violation
 
 SHOWN_MAX: Final = 20
+TALES_MAX: Final = 5
+"""Of so many subjects of violations the whole story is told."""
 WITHIN_MS: Final = 60_000
 
 
@@ -34,6 +36,8 @@ class Report:
     """Processes that ended by themselves and were started anew."""
     folder: Path
     deeds: Sequence[Deed]
+    tales: Mapping[str, Sequence[str]]
+    """What the journals say of the first subjects of violations, in order of time."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -46,6 +50,7 @@ class Report:
             "falls": dict(self.falls),
             "violations": [one.to_json() for one in self.violations],
             "excused": [one.to_json() for one in self.excused],
+            "tales": {subject: list(lines) for subject, lines in self.tales.items()},
             "folder": str(self.folder),
             "deeds": [deed.to_json() for deed in self.deeds],
         }
@@ -63,6 +68,11 @@ class Report:
         told += [
             f"  {one.rule} {one.subject}: {one.evidence}" for one in self.violations[:SHOWN_MAX]
         ]
+        for subject, lines in self.tales.items():
+            told += ["", f"{subject}:", *(f"  {line}" for line in lines)]
+        if self.falls:
+            fell = ", ".join(f"{name} ({times})" for name, times in self.falls.items())
+            told.append(f"ended by themselves and were started anew: {fell}")
         if self.violations:
             told.append(f"the journals, and report.json with all of it, are in {self.folder}")
         return told
@@ -99,7 +109,28 @@ def make_report(
         falls,
         folder,
         deeds,
+        _tales(history, verdict),
     )
+
+
+def _tales(history: History, verdict: Verdict) -> dict[str, list[str]]:
+    subjects = list(dict.fromkeys(one.subject for one in verdict.violations))[:TALES_MAX]
+    told: dict[str, list[tuple[int, str]]] = {subject: [] for subject in subjects}
+    for shard, events in history.events.items():
+        for event in events:
+            if event.subject in told:
+                words = f"{event.kind} version {event.version} fence {event.fence} {event.detail}"
+                told[event.subject].append((event.ms, f"{event.at} shard {shard}: {words}"))
+    for run in history.runs.values():
+        if run.id in told:
+            at = run.began_ms + history.offset_ms
+            ended = f"{run.how} after {run.ended_ms - run.began_ms} ms" if run.how else "not ended"
+            told[run.id].append((at, f"{at}: a handler ran under fence {run.fence}, {ended}"))
+    for subject in subjects:
+        if ack := history.acked.get(subject):
+            at = ack.ms + history.offset_ms
+            told[subject].append((at, f"{at}: {ack.name} was acknowledged"))
+    return {subject: [line for _, line in sorted(lines)] for subject, lines in told.items()}
 
 
 def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -39,21 +39,26 @@ Say = Callable[[str], None]
 def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
     """Set a stage, break it, and judge what happened. `say` hears how far it is.
 
-    Interrupted, it ends every process it started before it raises KeyboardInterrupt. Raises
-    InvalidOption for settings that make no sense, CoordqError when the stage cannot be set.
+    In the main thread only. Interrupted, it ends every process it started before it raises
+    KeyboardInterrupt. Raises InvalidOption for settings that make no sense, and CoordqError when
+    the stage cannot be set.
     """
     chosen.check()
     plan = chosen.schedule()
     folder = _empty(chosen.folder or Path(tempfile.mkdtemp(prefix="coordq-chaos-")))
     began = clock.monotonic()
-    with _interruptible(), Stage(chosen, folder) as stage:
-        say(f"seed {chosen.seed}: {chosen.tasks:,} tasks, {len(plan)} faults; journals in {folder}")
-        play = _Play(stage, plan, say)
-        play.perform()
-        rest = read_rest(stage.client.engine)
-        lost = stage.replies_lost()
-        stage.dismiss()
-        falls = {member.name: member.falls for member in stage.members.values() if member.falls}
+    say(f"seed {chosen.seed}: {chosen.tasks:,} tasks, {len(plan)} faults; journals in {folder}")
+    try:
+        with _interruptible(), Stage(chosen, folder) as stage:
+            play = _Play(stage, plan, say)
+            play.perform()
+            rest = read_rest(stage.client.engine)
+            lost, falls = stage.replies_lost(), stage.falls()
+            stage.dismiss()
+    except KeyboardInterrupt:
+        if chosen.folder is None and not chosen.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     say("everything has ended; reading the journals")
     history = read_history(folder)
     history.rest = rest
@@ -81,15 +86,23 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """TERM is an interruption like Ctrl-C, and neither interrupts the cleaning up."""
+    """TERM, or the end of the terminal, is taken for Ctrl-C; the cleaning up is not interrupted."""
     with ExitStack() as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with suppress(ValueError):  # not in the main thread: then somebody else sees to it
-                before = signal.signal(number, signal.default_int_handler)
-                stack.callback(signal.signal, number, before or signal.SIG_DFL)
+        for number in _SIGNALS:
+            before = signal.signal(number, _interrupt)
+            stack.callback(signal.signal, number, before or signal.SIG_DFL)
         yield
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _put_away(report: Report, folder: Path, chosen: ChaosSettings) -> None:

@@ -257,6 +257,10 @@ class Stage:
         self._stack.callback(leash.end, ghost)
         return ghost
 
+    def falls(self) -> dict[str, int]:
+        """Who ended by itself, and how often."""
+        return {one.name: one.falls for one in self.members.values() if one.falls}
+
     def replies_lost(self) -> int:
         """How many replies were lost on purpose so far."""
         return sum(self.wires.lost(name) for name in self.settings.cast.targets("wire"))
