@@ -102,7 +102,7 @@ def test_a_fleet_pauses_while_its_slot_moves_and_goes_on_at_once(
 def test_who_blocks_on_a_slot_that_moves_is_woken_where_it_went(
     cluster: Cluster, client: Client, url: str, namespace: str, tmp_path: Path
 ) -> None:
-    """Idle workers, somebody who waits for a result, a producer at a full queue, and a reader."""
+    """Idle workers, who waits for a result, a producer at a full queue, a bulk, and a reader."""
     seen: list[str] = []
     follow = threading.Thread(
         target=lambda: seen.extend(e.kind for e in _until(client, "succeeded")), daemon=True
@@ -119,12 +119,13 @@ def test_who_blocks_on_a_slot_that_moves_is_woken_where_it_went(
         wait_until(lambda: _blocked(cluster, namespace) >= 2, what="both to block")
 
         with moving(cluster, namespace):
-            pass
+            bulk = pool.submit(client.work.enqueue_many, [("elsewhere", {})] * 1200, queue="wide")
         (tmp_path / "gate").touch()
         blocker.cancel()
 
         assert result.result(60) == 1
         assert room.result(60).created
+        assert len(bulk.result(60)) == client.work.queue("wide").ready == 1200
         assert client.work.run("echo", {"text": "hi"}, id=new_id(MOVED), wait_for=30) == "hi"
         follow.join(30)
         assert "succeeded" in seen
