@@ -215,13 +215,14 @@ class Orders:
 
     async def _roll(self, group: Group, say: Say) -> None:
         """One after another, and the new one serves before the old one is told to end."""
-        for number in range(1, group.wanted + 1):
-            old = group.holder(number)
-            fresh = await self._try(group, number)
-            if old is not None:
-                await say(f"{group.name}.{number}: {fresh.shown} serves, {old.shown} drains")
-                await self._gone(group, [old])
-        group.resize(group.wanted)
+        before = sorted((one for one in group.members if not one.told), key=lambda one: one.number)
+        group.resize(group.wanted)  # places that had been given up
+        for old in before:
+            if old not in group.members:
+                continue  # it fell meanwhile, and who follows it is as new as can be
+            fresh = await self._try(group, old.number)
+            await say(f"{group.name}.{old.number}: {fresh.shown} serves, {old.shown} drains")
+            await self._gone(group, [old])
         await self._settle(group, group.wanted)
 
     async def _gone(self, group: Group, members: list[Member]) -> None:
