@@ -217,6 +217,7 @@ class Child:
         asyncio.get_running_loop().call_later(self._settings.tick_s, self._tick)
         self._ledger.put(Word.TICK, int(clock.monotonic() * 1e9))
         self._hands.note()
+        self._hands.note_times()
         self._ticks += 1
         for lane in self._lanes:
             self._guard(lane.shard)
@@ -281,6 +282,7 @@ class Child:
         for lane in self._lanes:
             await lane.close()
         self._hands.note()
+        self._hands.note_times()
         self._control.say({"say": "bye"})
         await self._control.flush()
         if stuck:

@@ -124,7 +124,11 @@ class Hands:
         self._ledger.put(Word.SUCCEEDED, self._succeeded)
         self._ledger.put(Word.FAILED, self._failed)
         self._ledger.put(Word.RUNNING, len(self._slots.held))
-        self.watch.note(self._ledger)
+
+    def note_times(self) -> None:
+        """Write what the time was spent on, too."""
+        begun = (hold.began for hold in self._slots.held.values() if hold.began)
+        self.watch.note(self._ledger, begun)
 
     async def _run_suspect(self, hold: Hold, deliver: Deliver) -> None:
         try:
@@ -145,7 +149,7 @@ class Hands:
         if hold.reason:  # told to stop before its first step
             self._end(hold, None, deliver)
             return
-        began = self.watch.begin()
+        began = hold.began = clock.monotonic()
         try:
             outcome = await self._executor.run(claim)
         except asyncio.CancelledError:
@@ -153,7 +157,8 @@ class Hands:
         except Exception as error:  # noqa: BLE001 - a defect of ours must not hold the task
             _log.exception("task %s (%s): the executor failed", claim.id, claim.name)
             outcome = Outcome("failed", claim.id, claim.fence, error_json(error, "executor"))
-        self.watch.end(began)
+        hold.began = 0.0
+        self.watch.ran(clock.monotonic() - began)
         if self._reporter.pending(claim.member):
             await self._reporter.flush(claim.member)
         self._end(hold, outcome, deliver)

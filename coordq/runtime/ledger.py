@@ -131,9 +131,9 @@ class Ledger:
         """How many there were in each bucket."""
         return self._words[which : which + BUCKETS].tolist()
 
-    def put_histogram(self, which: Histogram, counts: array[int]) -> None:
-        """Write all buckets of a histogram; `counts` is of 64-bit words."""
-        self._words[which : which + BUCKETS] = memoryview(counts)
+    def put_histogram(self, which: Histogram, counts: list[int]) -> None:
+        """Write all buckets of a histogram."""
+        self._words[which : which + BUCKETS] = memoryview(array("Q", counts))
 
     def confirmed_ns(self, shard: int) -> int:
         """When the parent last sent a beat that a shard answered; 0 for never."""

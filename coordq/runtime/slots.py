@@ -18,7 +18,7 @@ from coordq.work.claim import Claim
 class Hold:
     """A claim in a slot."""
 
-    __slots__ = ("claim", "ended", "reason", "slot", "task", "waiting")
+    __slots__ = ("began", "claim", "ended", "reason", "slot", "task", "waiting")
 
     def __init__(self, slot: int, claim: Claim, *, waiting: bool) -> None:
         self.slot = slot
@@ -26,6 +26,8 @@ class Hold:
         self.waiting = waiting
         """Its handler has not started."""
         self.task: asyncio.Task[Any] | None = None
+        self.began = 0.0
+        """When its handler began, in monotonic seconds; 0 while none is at work."""
         self.ended = False
         """Its outcome is decided and on its way."""
         self.reason = ""

@@ -6,8 +6,7 @@ done. Histograms have buckets that double: bucket n counts what took less than 2
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from coordq import clock
@@ -17,23 +16,25 @@ from coordq.work.claim import Claim
 
 FRESH: Final = 2
 """The version of a task that was ready when it was enqueued and is claimed for the first time."""
-SAMPLE: Final = 8
+SAMPLE: Final = 4
 """So many tasks of a claim are asked how long they waited; each speaks for its neighbours."""
 
 
 class Stopwatch:
-    """What one child spends its time on. Noted in the ledger, for the parent to add up."""
+    """What one child spends its time on. Noted in the ledger, for the parent to add up.
 
-    __slots__ = ("_held", "_held_at", "_held_s", "_runs", "_waits", "_worked_s", "_working")
+    Every task passes here, so it is two readings of the clock and two sums for each.
+    """
+
+    __slots__ = ("_held", "_held_at", "_held_s", "_runs", "_waits", "_worked_s")
 
     def __init__(self) -> None:
         self._held = 0
         self._held_at = 0.0
         self._held_s = 0.0
-        self._working = 0
         self._worked_s = 0.0
-        self._waits = array("Q", bytes(8 * BUCKETS))
-        self._runs = array("Q", bytes(8 * BUCKETS))
+        self._waits = [0] * BUCKETS
+        self._runs = [0] * BUCKETS
 
     def hold(self, amount: int) -> None:
         """So many claims are held from now on."""
@@ -41,19 +42,10 @@ class Stopwatch:
         self._held_s += self._held * (now - self._held_at)
         self._held, self._held_at = amount, now
 
-    def begin(self) -> float:
-        """A handler begins; gives what `end` wants."""
-        now = clock.monotonic()
-        self._working += 1
-        self._worked_s -= now
-        return now
-
-    def end(self, began: float) -> None:
-        """It is done."""
-        now = clock.monotonic()
-        self._working -= 1
-        self._worked_s += now
-        self._runs[int((now - began) * 1e6).bit_length()] += 1
+    def ran(self, took_s: float) -> None:
+        """A handler was at work for so long, and is done."""
+        self._worked_s += took_s
+        self._runs[int(took_s * 1e6).bit_length()] += 1
 
     def waited(self, claims: Sequence[Claim], granted_ms: int) -> None:
         """Tasks were granted at a moment of Redis's clock.
@@ -67,12 +59,13 @@ class Stopwatch:
                 waited_us = max(0, granted_ms - created_ms(claim.id)) * 1000
                 self._waits[min(BUCKETS - 1, waited_us.bit_length())] += weight
 
-    def note(self, ledger: Ledger) -> None:
-        """Write it all into the ledger."""
+    def note(self, ledger: Ledger, begun: Iterable[float] = ()) -> None:
+        """Write it all into the ledger. begun: when those handlers began that are at work now."""
         now = clock.monotonic()
         held_s = self._held_s + self._held * (now - self._held_at)
+        worked_s = self._worked_s + sum(now - at for at in begun)
         ledger.put(Word.HELD_MS, int(held_s * 1000))
-        ledger.put(Word.WORKED_MS, int((self._worked_s + self._working * now) * 1000))
+        ledger.put(Word.WORKED_MS, int(worked_s * 1000))
         ledger.put_histogram(Histogram.WAITS, self._waits)
         ledger.put_histogram(Histogram.RUNS, self._runs)
 

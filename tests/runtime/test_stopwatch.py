@@ -44,9 +44,9 @@ def ledger() -> Iterator[Ledger]:
     ledger.close()
 
 
-def sums(watch: Stopwatch, ledger: Ledger) -> tuple[int, int]:
+def sums(watch: Stopwatch, ledger: Ledger, *begun: float) -> tuple[int, int]:
     """Held and worked, in milliseconds."""
-    watch.note(ledger)
+    watch.note(ledger, begun)
     return ledger.get(Word.HELD_MS), ledger.get(Word.WORKED_MS)
 
 
@@ -55,12 +55,12 @@ def test_a_long_run_counts_while_it_lasts(hour: Hour, ledger: Ledger) -> None:
     watch = Stopwatch()
     watch.hold(2)
     hour.now += 1
-    began = watch.begin()
+    began = hour.now
     hour.now += 2
 
-    assert sums(watch, ledger) == (6000, 2000)
+    assert sums(watch, ledger, began) == (6000, 2000)
 
-    watch.end(began)
+    watch.ran(2)
     hour.now += 1
     watch.hold(0)
     hour.now += 50
@@ -68,13 +68,11 @@ def test_a_long_run_counts_while_it_lasts(hour: Hour, ledger: Ledger) -> None:
     assert sums(watch, ledger) == (8000, 2000)
 
 
-def test_runs_are_counted_in_buckets_that_double(hour: Hour, ledger: Ledger) -> None:
+def test_runs_are_counted_in_buckets_that_double(ledger: Ledger) -> None:
     """Bucket n: less than 2**n microseconds."""
     watch = Stopwatch()
     for took_s in (0.0, 0.001, 0.0015, 60):
-        began = watch.begin()
-        hour.now += took_s
-        watch.end(began)
+        watch.ran(took_s)
 
     watch.note(ledger)
 
