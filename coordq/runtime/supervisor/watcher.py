@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from coordq import clock
 from coordq.engine import keys, schema
+from coordq.errors import Unreachable
 from coordq.fleet import readonly, story
 from coordq.fleet.detector import Detector, Findings
 from coordq.fleet.partition import Partition, read_memory
@@ -42,6 +43,7 @@ SERVER_S: Final = 30.0
 """How often it is asked which Redis this is, besides after each gap."""
 GAP_MS: Final = 1000
 AGAIN_S: Final = 0.01
+RETRY_S: Final = 0.2
 
 
 class Watcher(Part):
@@ -76,7 +78,11 @@ class Watcher(Part):
         detector = self._detector or await self._recall(term)
         wanted = sorted(self._wanted)[:AT_ONCE]
         seen_ms = 0 if self._detector is None else self._own_ms
-        sight = await term.run(observe(term.epoch, seen_ms=seen_ms, wanted=wanted))
+        try:
+            sight = await term.run(observe(term.epoch, seen_ms=seen_ms, wanted=wanted))
+        except Unreachable:
+            self.counts["unanswered"] += 1
+            return RETRY_S  # soon: what an outage was shows best right after it
         await self._ask_server(term, detector, sight)
         found = detector.look(sight, ours=0 < sight.seen_ms <= self._own_ms)
         if found.reread:
