@@ -35,6 +35,7 @@ class Tether:
         try:
             for fd in self._fds:
                 os.set_inheritable(fd, False)  # noqa: FBT003 - the name says what it is
+            os.set_blocking(self._fds[0], False)
             asyncio.get_running_loop().add_reader(self._fds[0], self._on_end)
         except OSError as error:
             raise InvalidOption(
@@ -44,7 +45,7 @@ class Tether:
             ) from error
 
     def _on_end(self) -> None:
-        if os.read(self._fds[0], AT_ONCE):
+        if _more(self._fds[0]):
             return
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._fds[0])
@@ -55,5 +56,13 @@ class Tether:
 
     def _forget(self, fd: int) -> None:
         """Read what nobody will see, so that nobody who prints is held up."""
-        if not os.read(fd, AT_ONCE):
+        if not _more(fd):
             asyncio.get_running_loop().remove_reader(fd)
+
+
+def _more(fd: int) -> bool:
+    """Read, and say whether there may be more; a wake-up for nothing is no end."""
+    try:
+        return bool(os.read(fd, AT_ONCE))
+    except BlockingIOError:
+        return True

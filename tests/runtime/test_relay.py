@@ -45,6 +45,22 @@ def test_a_line_without_end_is_passed_on_in_pieces(capfd: Capture) -> None:
     assert max(map(len, lines)) < LINE_MAX + 65_536 + 20
 
 
+def test_a_wake_up_for_nothing_is_no_end(capfd: Capture) -> None:
+    """A pipe that is not read any more would hold up its writers as soon as it is full."""
+    reading, writing = os.pipe()
+
+    async def write() -> None:
+        relay = Relay(reading, mark="web.1", form="text")
+        relay._on_readable()
+        written = await asyncio.to_thread(os.write, writing, b"x\n" * 100_000)
+        assert written == 200_000
+        os.close(writing)
+        relay.close()
+
+    asyncio.run(write())
+    assert capfd.readouterr().err.count("web.1 | x\n") == 100_000
+
+
 def test_among_json_everything_is_json(capfd: Capture) -> None:
     """Objects as they are; what a handler prints becomes one, also when it is no text."""
     relayed(b'{"level": "info"}\nsaid by a handler\n\xff\n', form="json")

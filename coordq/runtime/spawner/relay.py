@@ -28,15 +28,15 @@ class Relay:
         asyncio.get_running_loop().add_reader(fd, self._on_readable)
 
     def _on_readable(self) -> None:
-        if not self._read():
-            asyncio.get_running_loop().remove_reader(self._fd)
+        try:
+            if not self._read():
+                asyncio.get_running_loop().remove_reader(self._fd)
+        except BlockingIOError:
+            return  # called for nothing; the next time there will be something
 
     def _read(self) -> bool:
-        """Pass on what is there; false when there is nothing, now or ever."""
-        try:
-            found = os.read(self._fd, AT_ONCE)
-        except BlockingIOError:
-            return False
+        """Pass on what is there; false when all writers have gone. Raises BlockingIOError."""
+        found = os.read(self._fd, AT_ONCE)
         *lines, self._rest = (self._rest + found).split(b"\n")
         if len(self._rest) > LINE_MAX:
             lines, self._rest = [*lines, self._rest], b""
@@ -56,8 +56,9 @@ class Relay:
     def close(self) -> None:
         """Pass on the last words, and let go of the pipe."""
         asyncio.get_running_loop().remove_reader(self._fd)
-        while self._read():
-            pass
+        with suppress(BlockingIOError):
+            while self._read():
+                pass
         if self._rest:
             _write(self._marked(self._rest))
         os.close(self._fd)
