@@ -269,5 +269,10 @@ def overview_line(overview: Overview) -> str:
     scheduled = sum(queue.scheduled for queue in overview.queues)
     return (
         f"{count(ready)} ready, {count(scheduled)} scheduled, {count(overview.running)} running, "
-        f"{count(overview.dead)} dead letters, {count(len(overview.workers))} workers"
+        f"{_several(overview.dead, 'dead letter')}, {_several(len(overview.workers), 'worker')}"
     )
+
+
+def _several(amount: int, noun: str) -> str:
+    """`1 worker`, `3 workers`."""
+    return f"{count(amount)} {noun}{'' if amount == 1 else 's'}"

@@ -12,6 +12,7 @@ from coordq.errors import CoordqError, RedisFull
 from coordq.work.look import watch
 from coordq.work.queue import configure
 from tests.servers import Server, binary_on_path, bundled_binary
+from tests.work.damages import DAMAGES, audited, busy, words
 from tests.work.desk import ERROR, Desk, ask, order
 
 ROOM = 3_000_000
@@ -233,3 +234,15 @@ def test_a_new_namespace_is_refused_in_words(server: Server, desk: Desk, namespa
 
     with pytest.raises(CoordqError):
         open_engine(server.url, namespace=f"{namespace}-2", patience_s=0.1).close()
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_is_wrong_is_put_right(server: Server, desk: Desk, name: str) -> None:
+    """A repair does not wait until there is room: it may be what makes some."""
+    expected = DAMAGES[name](desk, busy(desk))
+    fill(server)
+
+    found = audited(desk)
+
+    assert words(found) == [expected]
+    assert audited(desk).findings == []
