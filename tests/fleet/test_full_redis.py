@@ -8,7 +8,17 @@ import pytest
 
 from coordq.engine.connection import open_engine
 from coordq.fleet.election import Candidate, campaign, inaugurate, resign
+from coordq.fleet.readonly import resume, stop
 from coordq.fleet.report import publish, read_reports
+from coordq.fleet.roster import (
+    Entry,
+    Introduction,
+    enroll,
+    forget,
+    newcomer,
+    observe,
+    set_policy,
+)
 from coordq.fleet.spawners import answer, answers_of, enlist, enlisted, order
 from coordq.fleet.tell import tell
 from tests.servers import Server, binary_on_path, bundled_binary
@@ -53,3 +63,19 @@ def test_fleets_are_known_and_told_things_when_redis_is_full(full: Desk) -> None
     assert full.run(enlisted()) == [info]
     assert full.redis("LLEN", full.key("inbox:fleet.shop")) == 1
     assert full.redis("LLEN", full.key(f"inbox:{answers_of('o1')}")) == 1
+
+
+def test_the_fleet_is_watched_and_stopped_when_redis_is_full(full: Desk) -> None:
+    """A worker that dies then is declared dead, and an operator is heard."""
+    full.beat(worker="w1", lease_ms=1000)
+    sight = full.run(observe(7, seen_ms=5))
+    member = newcomer("w1", Introduction(), now_ms=sight.now_ms, heard_ms=sight.now_ms)
+    assert full.run(enroll(7, [Entry("add", member)], memory="{}")) == {"w1": "ok"}
+    assert full.run(enroll(7, [Entry("dead", member)])) == {"w1": "ok"}
+    full.run(set_policy("expect", 3))
+    assert full.run(stop(0, who="ada", reason="full"))
+    assert full.run(resume(0))
+
+    seen = full.run(observe(7))
+    assert (seen.seen_ms, seen.known, seen.beats, seen.policy.expect) == (5, 1, {}, 3)
+    assert full.run(forget(0, "w1", 0)) == "forgotten"
