@@ -2,12 +2,12 @@
 """Cut a fleet in two, watch what both sides do, heal it, and judge whether promises were kept.
 
 Two network namespaces with a link between them. Side A: the Redis that is primary, one of three
-Sentinels, one supervisor, two of five workers, producers. Side B: the replica, two Sentinels, two
+Sentinels, one supervisor, two of five workers, producers. Side B: two replicas, two Sentinels, two
 supervisors, three workers, producers. Half of the producers ask for durability="replica". Then:
 
   whole   everybody works
   split   the link is cut. A sees that most of the fleet is gone and becomes read-only: enqueue is
-          refused, looks and the results of what runs are answered. B promotes the replica, elects a
+          refused, looks and the results of what runs are answered. B promotes a replica, elects a
           leader with a higher epoch, and goes on
   heal    the link is back. A's Redis follows B's, A's workers rejoin as new incarnations, what they
           finish late is refused, one event tells what each side did
@@ -97,7 +97,7 @@ class Stage:
         self.crew, self.told, self.chosen = crew, told, chosen
         a, b = self.sides.a, self.sides.b
         lag = ("min-replicas-to-write 1", "min-replicas-max-lag 2") if chosen.min_replicas else ()
-        self.guarded = Guarded(crew, first=a, second=b, watchers=(a, b, b), conf=lag)
+        self.guarded = Guarded(crew, master=a, replicas=(b, b), watchers=(a, b, b), conf=lag)
         self.folder = crew.folder / "journals"
         self.folder.mkdir()
         crew.env["COORDQ_APART_FOLDER"] = str(self.folder)
@@ -156,7 +156,7 @@ class Stage:
 
 def whole(stage: Stage) -> None:
     """Everybody is there, and works."""
-    stage.told.title("whole: one fleet, the primary at A, its replica at B")
+    stage.told.title("whole: one fleet, the primary at A, its replicas at B")
     client = stage.ears[0].client
     stage.until(
         lambda: sum(bool(w.info["agents"]) for w in client.work.workers()) == ALL, "workers"
@@ -164,7 +164,7 @@ def whole(stage: Stage) -> None:
     stage.until(lambda: client.fleet.status().leader is not None, "a leader")
     stage.produce()
     stage.settle(stage.chosen.whole)
-    stage.told.say("A", f"{_queue(client).succeeded} tasks done, the replica follows")
+    stage.told.say("A", f"{_queue(client).succeeded} tasks done, the replicas follow")
 
 
 def split(stage: Stage, moments: apart.Moments) -> None:
@@ -177,9 +177,9 @@ def split(stage: Stage, moments: apart.Moments) -> None:
 
 
 def _promoted(stage: Stage) -> bool:
-    there = stage.guarded.replica
-    if len(stage.ears) == 1 and "role:master" in there.info():
-        stage.told.say("B", "its Sentinels have promoted the replica")
+    there = stage.guarded.promoted()
+    if len(stage.ears) == 1 and there is not None:
+        stage.told.say("B", "its Sentinels have promoted a replica")
         stage.ears.append(Ear(stage.told, "B", there))
     return len(stage.ears) > 1
 

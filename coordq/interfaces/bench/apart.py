@@ -129,9 +129,9 @@ def judge(
     acked = [line for line in told if "refused" not in line]
     surviving = list(events)
     ended = Counter(one.subject for one in surviving if one.kind == "succeeded")
-    known = {one.subject for one in surviving}
+    last = {one.subject: one for one in surviving}
     verdict = Verdict()
-    _judge_acks(verdict, acked, moments, known, ended)
+    _judge_acks(verdict, acked, moments, last, ended)
     _judge_commits(verdict, surviving, ended)
     _judge_refusals(verdict, told, moments)
     _judge_epochs(verdict, surviving)
@@ -148,11 +148,11 @@ def _judge_acks(
     verdict: Verdict,
     acked: list[dict[str, Any]],
     moments: Moments,
-    known: set[str],
+    last: dict[str, Event],
     ended: Counter[str],
 ) -> None:
     """Who was promised what, and got it."""
-    lost = [line for line in acked if line["id"] not in known]
+    lost = [line for line in acked if line["id"] not in last]
     verdict.facts["acknowledged"] = len(acked)
     verdict.facts["... with durability=replica"] = sum(_durable(line) for line in acked)
     excused = [
@@ -166,8 +166,10 @@ def _judge_acks(
             what = f"acknowledged by {line['side'].upper()} {_when(line['ms'], moments)}"
             verdict.violations.append(f"lost: {line['id']}, {line['durability']}, {what}")
     for line in acked:
-        if line["id"] in known and not ended[line["id"]]:
-            verdict.violations.append(f"never done: {line['id']}")
+        if line["id"] in last and not ended[line["id"]]:
+            event = last[line["id"]]
+            what = f"its last event is {event.kind} {event.detail}"
+            verdict.violations.append(f"never done: {line['id']}, {what}")
 
 
 def _judge_commits(verdict: Verdict, surviving: list[Event], ended: Counter[str]) -> None:

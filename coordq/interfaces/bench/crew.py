@@ -19,20 +19,11 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from coordq import clock, settings
+from coordq.interfaces.chaos import leash
 
 T = TypeVar("T")
 POLL_S = 0.01
 END_S = 10.0
-
-# Asks the kernel for SIGKILL at the parent's death (PR_SET_PDEATHSIG), then becomes the program.
-_LEASH = """
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit("who started this is gone")
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 
 def wait_until(condition: Callable[[], T | None], what: str, *, within_s: float = 60.0) -> T:
@@ -100,15 +91,9 @@ class Crew:
     def start(self, name: str, command: Sequence[str], *, prefix: Sequence[str] = ()) -> Member:
         """Start a program. prefix: words before it, such as `ip netns exec a`."""
         log = self.folder / f"{name}.log"
-        with log.open("ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *prefix, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=settings.environment(**self.env),
-                start_new_session=True,
-            )
+        words = [*prefix, *command]
+        words[0] = shutil.which(words[0]) or words[0]
+        process = leash.spawn(words, output=log, env=settings.environment(**self.env))
         member = Member(name, process, log)
         self._members.append(member)
         return member

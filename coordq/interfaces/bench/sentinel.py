@@ -1,4 +1,4 @@
-"""A master, its replica and three Sentinels of a crew, perhaps on two sides of a network."""
+"""A master, its replicas and three Sentinels of a crew, perhaps on two sides of a network."""
 
 from __future__ import annotations
 
@@ -77,20 +77,24 @@ class Guarded:
         self,
         crew: Crew,
         *,
-        first: Place = HERE,
-        second: Place = HERE,
+        master: Place = HERE,
+        replicas: Sequence[Place] = (HERE,),
         watchers: Sequence[Place] = (HERE, HERE, HERE),
         conf: Sequence[str] = (),
     ) -> None:
-        ports = free_ports(2 + len(watchers))
+        ports = iter(free_ports(1 + len(replicas) + len(watchers)))
         quick = ['save ""', "repl-diskless-sync-delay 0", *conf]
-        self.master = Node(crew, "redis-1", first, ports[0], quick)
-        follow = f"replicaof {first.host} {ports[0]}"
-        self.replica = Node(crew, "redis-2", second, ports[1], [*quick, follow])
-        wait_until(lambda: "link_status:up" in self.replica.info(), "the replica follows")
+        self.master = Node(crew, "redis-1", master, next(ports), quick)
+        quick.append(f"replicaof {master.host} {self.master.port}")
+        self.replicas = [
+            Node(crew, f"redis-{at}", place, next(ports), quick)
+            for at, place in enumerate(replicas, start=2)
+        ]
+        for replica in self.replicas:
+            wait_until(lambda one=replica: "link_status:up" in one.info(), "a replica follows")  # type: ignore[misc]
         self.sentinels = [
-            Node(crew, f"sentinel-{at}", place, port, self._watch(place))
-            for at, (place, port) in enumerate(zip(watchers, ports[2:], strict=True), start=1)
+            Node(crew, f"sentinel-{at}", place, next(ports), self._watch(place))
+            for at, place in enumerate(watchers, start=1)
         ]
         wait_until(self._is_known, "the Sentinels know each other and the replica")
 
@@ -99,10 +103,9 @@ class Guarded:
         order = sorted(self.sentinels, key=lambda one: one.place != nearest)
         return f"redis+sentinel://{','.join(one.address for one in order)}/{MASTER}"
 
-    def named(self, sentinel: Node) -> str:
-        """Whom a Sentinel names as master."""
-        said = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
-        return b":".join(said).decode() if said else ""
+    def promoted(self) -> Node | None:
+        """The replica that is a master now."""
+        return next((one for one in self.replicas if "role:master" in one.info()), None)
 
     def _watch(self, place: Place) -> list[str]:
         return [
@@ -113,10 +116,10 @@ class Guarded:
         ]
 
     def _is_known(self) -> bool:
-        wanted = len(self.sentinels) - 1
         for one in self.sentinels:
             others = one.ask("SENTINEL", "SENTINELS", MASTER) or []
-            if len(others) < wanted or not one.ask("SENTINEL", "REPLICAS", MASTER):
+            replicas = one.ask("SENTINEL", "REPLICAS", MASTER) or []
+            if len(others) + 1 < len(self.sentinels) or len(replicas) < len(self.replicas):
                 return False
         return True
 
