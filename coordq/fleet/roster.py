@@ -311,6 +311,13 @@ def forget(shard: int, worker: str, silence_ms: int) -> Call[str]:
     return Call("fleet/forget", shard, (worker, silence_ms), lambda reply: reply.decode())
 
 
-def set_policy(name: Literal["expect", "writable"], value: int) -> Call[None]:
-    """Write down what the operator says; 0 takes it back."""
-    return Call("fleet/policy", 0, (name, value), lambda _: None)
+def set_policy(
+    name: Literal["expect", "writable"], value: int, *, epoch: int | None = None
+) -> Call[None]:
+    """Write down what the operator says; 0 takes it back.
+
+    epoch: the leader's, which takes back what has come to pass; None for an operator.
+    Raises Deposed.
+    """
+    args = ("" if epoch is None else epoch, name, value)
+    return Call("fleet/policy", 0, args, lambda _: None)

@@ -136,7 +136,7 @@ class Watcher(Part):
             self._untold.append(await self._report(term, sight, self._healed[0]))
             del self._healed[0]
         if sight.policy.writable and found.whole:
-            await term.run(set_policy("writable", 0))
+            await term.run(set_policy("writable", 0, epoch=term.epoch))
         await self._hold_mode(term, detector, found)
         news = bool(self._untold)
         await self._tell(term)
