@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from coordq.clock import now_ms
 from coordq.interfaces.story import STYLES, sentence
 from coordq.interfaces.table import Cell, Column, Row
-from coordq.interfaces.words import clock_time, count, moment, one_line, size, span, to_json
+from coordq.interfaces.words import (
+    clock_time,
+    count,
+    moment,
+    one_line,
+    several,
+    size,
+    span,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from coordq.work.audit import Finding
@@ -269,10 +278,5 @@ def overview_line(overview: Overview) -> str:
     scheduled = sum(queue.scheduled for queue in overview.queues)
     return (
         f"{count(ready)} ready, {count(scheduled)} scheduled, {count(overview.running)} running, "
-        f"{_several(overview.dead, 'dead letter')}, {_several(len(overview.workers), 'worker')}"
+        f"{several(overview.dead, 'dead letter')}, {several(len(overview.workers), 'worker')}"
     )
-
-
-def _several(amount: int, noun: str) -> str:
-    """`1 worker`, `3 workers`."""
-    return f"{count(amount)} {noun}{'' if amount == 1 else 's'}"

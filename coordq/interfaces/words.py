@@ -47,6 +47,11 @@ def count(amount: float) -> str:
     return f"{amount:,.0f}"
 
 
+def several(amount: int, noun: str) -> str:
+    """An amount of things: 1 worker, 3 workers."""
+    return f"{count(amount)} {noun}{'' if amount == 1 else 's'}"
+
+
 def moment(ms: int, *, fine: bool = False) -> str:
     """A moment in this machine's time zone: 2026-01-31 12:00:01."""
     if not ms:

@@ -10,7 +10,7 @@ from coordq.interfaces.cli.failure import Trouble
 from coordq.interfaces.cli.group import Command
 from coordq.interfaces.cli.session import Session, common
 from coordq.interfaces.table import say, show_json, show_table
-from coordq.interfaces.words import count
+from coordq.interfaces.words import several
 
 if TYPE_CHECKING:
     from coordq.client.audit import Report
@@ -69,11 +69,11 @@ def _show(reports: list[Report], *, repaired: bool) -> None:
     findings = [one for report in reports for one in report.findings]
     if findings:
         show_table(AUDIT_COLUMNS, audit_rows(findings))
-    tasks = count(sum(report.tasks for report in reports))
+    looked = f"Looked at {several(sum(report.tasks for report in reports), 'task')}"
+    found = several(len(findings), "mistake")
     if not findings:
-        say(f"{tasks} tasks were looked at, and everything adds up.", err=True)
+        say(f"{looked}: everything adds up.", err=True)
     elif repaired:
-        say(f"{tasks} tasks were looked at; {count(len(findings))} things put right.", err=True)
+        say(f"{looked}, and put {found} right.", err=True)
     else:
-        wrong = f"{count(len(findings))} things are wrong"
-        say(f"{tasks} tasks were looked at; {wrong}. Run: coordq audit --repair", err=True)
+        say(f"{looked}, and found {found}. Run: coordq audit --repair", err=True)
