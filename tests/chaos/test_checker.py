@@ -317,6 +317,14 @@ def test_a_task_lost_by_a_failover_is_excused_and_counted() -> None:
     assert [one.subject for one in verdict.excused] == [A]
 
 
+def test_a_task_that_was_on_a_replica_may_not_be_lost() -> None:
+    """That is what durability="replica" was asked for."""
+    history = History(wished={A: "-"}, acked={A: Ack("quick", START_MS - 1, START_MS)})
+    history.rewound[0], history.durable = [(START_MS - 5, START_MS + 5)], True
+
+    assert [one.rule for one in check(history).violations] == ["lost"]
+
+
 def test_a_task_lost_at_another_time_is_not_excused() -> None:
     """A failover explains its own moments only."""
     history = History(wished={A: "-"}, acked={A: Ack("quick", START_MS - 1, START_MS)})

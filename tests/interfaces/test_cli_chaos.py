@@ -74,6 +74,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal
         (["--tasks", "0"], "tasks"),
         (["--engine", "cluster"], "sentinel"),
         (["--only", "redis-failover"], "faults"),
+        (["--durability", "replica"], "replica"),
         (["--plant", "no-such"], "no-fence"),
         (["--lease", "soon"], "length of time"),
     ],

@@ -65,8 +65,8 @@ VERBS = {
     "init": "",
     "dev": "--processes --queues",
     "demo": "--path --processes --kill --no-kill --limit",
-    "chaos": "--tasks --faults --seed --engine --workers --supervisors --duration --lease --only "
-    "--plant --folder --keep",
+    "chaos": "--tasks --faults --seed --engine --durability --workers --supervisors --duration "
+    "--lease --only --plant --folder --keep",
     "version": "",
 }
 COMMON = {"--url", "--namespace", "--json", "--patience"}

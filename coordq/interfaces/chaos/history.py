@@ -71,13 +71,15 @@ class History:
     gaps: list[str] = field(default_factory=list)
     """Where the stream had forgotten what nobody had read: then nothing can be concluded."""
     rest: Rest = field(default_factory=Rest)
+    durable: bool = False
+    """Whether each acknowledged task was on a replica as well: then a failover excuses nothing."""
     offset_ms: int = 0
     """Redis's clock less the monotonic clock of the machine."""
 
     def lost_by_failover(self, task_id: str) -> bool:
         """Whether a task was acknowledged while the newest writes of its shard were being lost."""
         ack = self.acked.get(task_id)
-        if ack is None:
+        if ack is None or self.durable:
             return False
         asked, knew = ack.asked_ms + self.offset_ms, ack.ms + self.offset_ms
         windows = self.rewound.get(shard_of(task_id), ())

@@ -50,6 +50,7 @@ class Order:
     rate: float
     """Tasks a second; what was missed in an outage is made up for."""
     lease_s: float
+    durability: str = "primary"
 
     def to_words(self) -> list[str]:
         """The command line of this producer."""
@@ -106,7 +107,8 @@ class Producer:
             # equal unique keys must meet on one shard: there the client chooses
             shard = 0 if "unique" in wish.options else (self._drawn + at) % shards
             task_id = coordq.new_id(shard)
-            items.append((wish.name, wish.args, {**wish.options, "id": task_id}))
+            own = {"id": task_id, "durability": self._order.durability}
+            items.append((wish.name, wish.args, wish.options | own))
         keys = [str(options.get("unique", "-")) for _, _, options in items]
         ids = [str(options["id"]) for _, _, options in items]
         self._journal.write_all([("try", *one) for one in zip(ids, keys, strict=True)])

@@ -61,7 +61,7 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
         raise
     say("everything has ended; reading the journals")
     history = read_history(folder)
-    history.rest = rest
+    history.rest, history.durable = rest, chosen.durability == "replica"
     history.offset_ms = clock.now_ms() - int(clock.monotonic() * 1000)
     report = make_report(
         chosen,

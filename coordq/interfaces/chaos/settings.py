@@ -9,6 +9,7 @@ from typing import Final
 from coordq.errors import InvalidOption
 from coordq.interfaces.chaos.plan import BY_NAME, Cast, Fault, schedule
 from coordq.interfaces.chaos.plant import BUGS
+from coordq.work.options import DURABILITY
 
 ENGINES: Final = ("single", "sentinel")
 FAULT_EVERY_S: Final = 1.3
@@ -34,6 +35,8 @@ class ChaosSettings:
     """How long tasks are enqueued and faults begin; 0: as long as both take at a fair pace."""
     lease_s: float = 2.0
     shards: int = 2
+    durability: str = "primary"
+    """Of enqueueing. replica: an acknowledged task may not even be lost by a failover."""
     only: tuple[str, ...] = ()
     """Kinds of faults; empty for all."""
     bug: str = ""
@@ -56,6 +59,11 @@ class ChaosSettings:
         _within("shards", self.shards, 1, 64)
         if self.engine not in ENGINES:
             raise InvalidOption(f"engine={self.engine!r}: use single or sentinel.", option="engine")
+        if self.durability not in DURABILITY:
+            told = f"durability={self.durability!r}: use primary or replica."
+            raise InvalidOption(told, option="durability")
+        if self.durability == "replica" and self.engine == "single":
+            raise InvalidOption("A single Redis has no replica.", option="durability")
         if self.bug and self.bug not in BUGS:
             told = f"There is no bug {self.bug!r} to plant; there are: {', '.join(BUGS)}."
             raise InvalidOption(told, option="plant")

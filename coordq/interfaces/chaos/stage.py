@@ -197,6 +197,7 @@ class Stage:
             tasks=share,
             rate=share / chosen.lasting_s,
             lease_s=chosen.lease_s,
+            durability=chosen.durability,
         )
         return order.to_words
 

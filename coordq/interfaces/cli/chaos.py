@@ -27,6 +27,12 @@ _FIELDS = {"duration": "duration_s", "lease": "lease_s", "plant": "bug"}
 @click.option("--faults", type=int, default=40, show_default=True, help="How many.")
 @click.option("--seed", type=int, help="The same seed plans the same faults; by default any.")
 @click.option("--engine", type=click.Choice(["single", "sentinel"]), default="single")
+@click.option(
+    "--durability",
+    type=click.Choice(["primary", "replica"]),
+    default="primary",
+    help="Of enqueueing; with replica a failover may lose no task.",
+)
 @click.option("--workers", type=int, default=3, show_default=True)
 @click.option("--supervisors", type=int, default=2, show_default=True)
 @click.option("--duration", type=SPAN, default=0.0, help="By default long enough.")
