@@ -9,6 +9,7 @@ worker only for a while.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -67,35 +68,37 @@ def classify(
     """
     verdicts: list[Verdict] = []
     gone = frozenset(parted)
+    quiet = Counter(one.zone for one in silent)
+    beating = {zone: amount - quiet[zone] for zone, amount in population.items()}
     for zone in dict.fromkeys(one.zone for one in silent if one.dead):
         there = [one for one in silent if one.zone == zone]
         zone_verdicts = (
             [_latecomer(one) for one in there if one.dead]
             if zone in gone
-            else _judge(zone, there, population, own_zone)
+            else _judge(zone, there, beating, own_zone)
         )
         verdicts += zone_verdicts
     return verdicts
 
 
 def _judge(
-    zone: str, there: Sequence[Silent], population: Mapping[str, int], own_zone: str
+    zone: str, there: Sequence[Silent], beating: Mapping[str, int], own_zone: str
 ) -> list[Verdict]:
     dead = [one for one in there if one.dead]
     first = min(dead, key=lambda one: one.heard_ms)
     together = [one for one in there if _same_moment(first, one)]
-    here = max(population.get(zone, 0), len(there))
+    here = beating.get(zone, 0) + len(there)
     if zone == own_zone or len(together) < TOGETHER_MIN or len(together) < here * SHARE_MIN:
-        return [_crash(one, there, population, own_zone) for one in dead]
+        return [_crash(one, there, beating, own_zone) for one in dead]
     if not (all(one.dead for one in together) or any(one.overdue for one in together)):
         return []
     cut_off = [one for one in together if one.dead]
     others = [one for one in dead if one not in cut_off]
     if len(cut_off) < TOGETHER_MIN or len(cut_off) < here * SHARE_MIN:
-        return [_crash(one, there, population, own_zone) for one in dead]
+        return [_crash(one, there, beating, own_zone) for one in dead]
     return [
-        _partition(zone, cut_off, here, population),
-        *(_crash(one, there, population, own_zone) for one in others),
+        _partition(zone, cut_off, here, beating),
+        *(_crash(one, there, beating, own_zone) for one in others),
     ]
 
 
@@ -113,13 +116,13 @@ def silence(one: Silent) -> str:
 
 
 def _crash(
-    one: Silent, there: Sequence[Silent], population: Mapping[str, int], own_zone: str
+    one: Silent, there: Sequence[Silent], beating: Mapping[str, int], own_zone: str
 ) -> Verdict:
-    beating = population.get(one.zone, 0) - len(there)
-    if beating > 0:
-        others = (
-            "the other worker" if beating == 1 else f"the other {counted(beating, 'worker')}"
-        ) + f" of zone {one.zone} {'beats' if beating == 1 else 'beat'}"
+    well = beating.get(one.zone, 0)
+    if well == 1:
+        others = f"the other worker of zone {one.zone} beats"
+    elif well > 1:
+        others = f"the other {well} workers of zone {one.zone} beat"
     elif one.zone == own_zone:
         others = f"zone {one.zone} is not cut off, this supervisor is in it and reaches Redis"
     elif len(there) > 1:
@@ -135,18 +138,18 @@ def _latecomer(one: Silent) -> Verdict:
 
 
 def _partition(
-    zone: str, cut_off: Sequence[Silent], here: int, population: Mapping[str, int]
+    zone: str, cut_off: Sequence[Silent], here: int, beating: Mapping[str, int]
 ) -> Verdict:
     heard = [one.heard_ms for one in cut_off]
     within = lasting(max(heard) - min(heard))
     ago = lasting(min(one.silence_ms for one in cut_off))
     names = [one.name for one in cut_off]
-    rest = {other: amount for other, amount in population.items() if other != zone and amount}
+    rest = {other: amount for other, amount in beating.items() if other != zone and amount}
     elsewhere = (
         f"{counted(sum(rest.values()), 'worker')} of {counted(len(rest), 'other zone')} "
         "can be reached"
         if rest
-        else "there is no other zone"
+        else "no worker of another zone beats"
     )
     return Verdict(
         "partition",

@@ -95,3 +95,13 @@ def test_zones_are_judged_one_by_one() -> None:
 def test_nobody_is_judged_who_is_only_late() -> None:
     """Suspicion is not death."""
     assert classify([quiet("w1", ms=4500), quiet("w2", ms=4500)], {"a": 2}) == []
+
+
+def test_zones_that_fall_silent_together_are_no_witnesses_of_each_other() -> None:
+    """When nobody beats at all it is us who may be alone with this Redis."""
+    silent = [quiet("w1"), quiet("w2"), quiet("w3", "b"), quiet("w4", "b")]
+
+    verdicts = classify(silent, {"a": 2, "b": 2})
+
+    assert [verdict.kind for verdict in verdicts] == ["partition", "partition"]
+    assert all("no worker of another zone beats" in verdict.evidence for verdict in verdicts)
