@@ -2,54 +2,92 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coordq.interfaces.chaos.plant import BUGS, plant
-from coordq.interfaces.chaos.run import run_chaos
-from coordq.interfaces.chaos.settings import ChaosSettings
 
 HARD = ("stop-worker", "late-leader")
 """The faults that these bugs need to show themselves."""
-SHORT = ChaosSettings(
-    tasks=1000,
-    faults=9,
-    seed=7,
-    workers=2,
-    children=1,
-    supervisors=1,
-    producers=1,
-    duration_s=6.5,
-    lease_s=1.0,
-    only=HARD,
-)
+SHORT: dict[str, Any] = {
+    "tasks": 1000,
+    "faults": 9,
+    "seed": 7,
+    "workers": 2,
+    "children": 1,
+    "supervisors": 1,
+    "producers": 1,
+    "duration_s": 6.5,
+    "lease_s": 1.0,
+    "only": HARD,
+}
+_RUN = """
+import json, sys
+from pathlib import Path
+from coordq.interfaces.chaos.run import run_chaos
+from coordq.interfaces.chaos.settings import ChaosSettings
+
+run_chaos(ChaosSettings(folder=Path(sys.argv[1]), **json.loads(sys.argv[2])))
+"""
+CLEAN = "none"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """The same run with each bug and without any, all at once: a stage mostly waits."""
+    where = {bug: tmp_path_factory.mktemp("chaos") / bug for bug in (CLEAN, *BUGS)}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", _RUN, str(folder), json.dumps(SHORT | _named(bug))])
+        for bug, folder in where.items()
+    ]
+    try:
+        assert [run.wait(100) for run in runs] == [0] * len(runs)
+        yield where
+    finally:
+        for run in runs:
+            run.terminate()
+            run.wait(20)
+
+
+def _named(bug: str) -> dict[str, str]:
+    return {} if bug == CLEAN else {"bug": bug}
+
+
+def report_in(folder: Path) -> dict[str, Any]:
+    """What a run found."""
+    told: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return told
 
 
 @pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.chaos
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_planted_bug_is_found(bug: str, tmp_path: Path) -> None:
+def test_a_planted_bug_is_found(bug: str, folders: dict[str, Path]) -> None:
     """And called by its name: a checker that only says "something is wrong" helps nobody."""
-    report = run_chaos(replace(SHORT, bug=bug, folder=tmp_path / "run"))
+    report = report_in(folders[bug])
 
-    found = {violation.rule for violation in report.violations}
-    assert found & BUGS[bug].rules, "\n".join(report.lines())
-    assert report.violations[0].subject in report.tales
+    found = {violation["rule"] for violation in report["violations"]}
+    assert found & BUGS[bug].rules, report["figures"]
+    assert report["violations"][0]["subject"] in report["tales"]
 
 
 @pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.chaos
-def test_the_same_run_without_a_bug_is_clean(tmp_path: Path) -> None:
+def test_the_same_run_without_a_bug_is_clean(folders: dict[str, Path]) -> None:
     """What is found above is the bug, not the weather."""
-    report = run_chaos(replace(SHORT, folder=tmp_path / "run"))
+    report = report_in(folders[CLEAN])
 
-    assert report.violations == (), "\n".join(report.lines())
-    assert report.figures["stale finishes refused"] > 0
-    assert "refused" in (tmp_path / "run" / "ghost.log").read_text()
+    assert report["violations"] == []
+    assert report["figures"]["stale finishes refused"] > 0
+    assert "refused" in (folders[CLEAN] / "ghost.log").read_text()
 
 
 @pytest.mark.parametrize("bug", BUGS)
