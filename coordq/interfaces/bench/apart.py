@@ -129,7 +129,8 @@ def judge(
     acked = [line for line in told if "refused" not in line]
     surviving = list(events)
     ended = Counter(one.subject for one in surviving if one.kind == "succeeded")
-    last = {one.subject: one for one in surviving}
+    # of a task that nobody knows any more a late finish is refused as well
+    last = {one.subject: one for one in surviving if one.kind != "refused"}
     verdict = Verdict()
     _judge_acks(verdict, acked, moments, last, ended)
     _judge_commits(verdict, surviving, ended)
