@@ -18,8 +18,8 @@ from coordq.engine import fake, replica, schema
 from coordq.engine.address import Address, parse
 from coordq.engine.call import Argument, Call
 from coordq.engine.reconnect import persist_async
-from coordq.engine.topology import Endpoint, Plain, Topology, topology
-from coordq.engine.trouble import LostError, NoScriptError, closed, translate
+from coordq.engine.topology import Endpoint, Plain, Sentinels, Topology, topology
+from coordq.engine.trouble import LEFT, LostError, NoScriptError, closed, translate
 from coordq.engine.wire import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, Packer, connection_options, pack
 from coordq.errors import RedisFull
 
@@ -51,12 +51,13 @@ class AsyncLink(Protocol):
 class AsyncSocketLink:
     """An AsyncLink over redis-py's connection classes."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "endpoint")
 
-    def __init__(self, kind: str, options: dict[str, Any]) -> None:
+    def __init__(self, endpoint: Endpoint, options: dict[str, Any]) -> None:
+        self.endpoint = endpoint
         # Time limits are ours: redis-py's own use asyncio.wait_for, which costs a task for each
         # request, and on Python 3.11 swallows a cancel that comes as the request has been sent.
-        self._connection = _KINDS[kind](**options | {"socket_timeout": None})
+        self._connection = _KINDS[endpoint.kind](**options | {"socket_timeout": None})
 
     async def open(self) -> AsyncSocketLink:
         """Connect and authenticate."""
@@ -203,9 +204,21 @@ class AsyncEngine:
                 name=self._name,
                 reply_timeout_s=REPLY_TIMEOUT_S,
             )
-            return await AsyncSocketLink(endpoint.kind, options).open()
+            return await AsyncSocketLink(endpoint, options).open()
         except (redis.RedisError, OSError) as error:
             raise translate(error, "connect") from error
+
+    async def check_not_left(self, link: AsyncLink) -> None:
+        """Raise redis.ConnectionError when another has the place of the server behind a link."""
+        sentinels = self._topology
+        if not (isinstance(sentinels, Sentinels) and isinstance(link, AsyncSocketLink)):
+            return
+        if sentinels.must_ask:
+            left = await asyncio.to_thread(sentinels.replaced, link.endpoint)
+        else:
+            left = sentinels.replaced(link.endpoint)
+        if left:
+            raise redis.ConnectionError(LEFT)
 
     @property
     def packer(self) -> Packer:
@@ -308,6 +321,7 @@ class Line:
         try:
             await link.send(packed)
             reply = await link.receive(block_s + REPLY_TIMEOUT_S)
+            await self._engine.check_not_left(link)
         except (redis.RedisError, OSError) as error:
             meaning = translate(error, what)
             if isinstance(meaning, LostError):

@@ -18,8 +18,8 @@ from coordq.engine import fake, replica, schema
 from coordq.engine.address import Address, parse
 from coordq.engine.call import Argument, Call
 from coordq.engine.reconnect import persist
-from coordq.engine.topology import Topology, topology
-from coordq.engine.trouble import LostError, NoScriptError, closed, translate
+from coordq.engine.topology import Endpoint, Sentinels, Topology, topology
+from coordq.engine.trouble import LEFT, LostError, NoScriptError, closed, translate
 from coordq.engine.wire import REPLY_TIMEOUT_S, Packer, connection_options, pack
 from coordq.errors import RedisFull
 
@@ -49,10 +49,11 @@ class Link(Protocol):
 class SocketLink:
     """A Link over redis-py's connection classes."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "endpoint")
 
-    def __init__(self, kind: str, options: dict[str, Any]) -> None:
-        self._connection = _KINDS[kind](**options)
+    def __init__(self, endpoint: Endpoint, options: dict[str, Any]) -> None:
+        self.endpoint = endpoint
+        self._connection = _KINDS[endpoint.kind](**options)
         self._connection.connect()
 
     def send(self, packed: bytes) -> None:
@@ -174,6 +175,7 @@ class Engine:
         try:
             link.send(packed)
             reply = link.receive(block_s + REPLY_TIMEOUT_S if block_s else None)
+            self._check_not_left(link)
         except redis.RedisError as error:
             raise self._after(error, link, shard, what) from error
         except BaseException:
@@ -182,6 +184,16 @@ class Engine:
         if not keep:
             self._idle[shard].append(link)
         return reply
+
+    def _check_not_left(self, link: Link) -> None:
+        """Raise redis.ConnectionError when another has the place of the server behind a link."""
+        sentinels = self._topology
+        if (
+            isinstance(sentinels, Sentinels)
+            and isinstance(link, SocketLink)
+            and sentinels.replaced(link.endpoint)
+        ):
+            raise redis.ConnectionError(LEFT)
 
     def _after(self, error: Exception, link: Link, shard: int, what: str) -> Exception:
         """What to raise for `error`; the link is kept if it still can be used."""
@@ -213,6 +225,7 @@ class Engine:
             return self.run(call)
         try:
             reply = link.receive()
+            self._check_not_left(link)
         except redis.RedisError as error:
             meaning = self._after(error, link, call.shard, call.script)
             if isinstance(meaning, LostError | NoScriptError):
@@ -251,7 +264,7 @@ class Engine:
                 name=self._name,
                 reply_timeout_s=REPLY_TIMEOUT_S,
             )
-            return SocketLink(endpoint.kind, options)
+            return SocketLink(endpoint, options)
         except (redis.RedisError, OSError) as error:
             raise translate(error, "connect") from error
 

@@ -11,19 +11,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.crc import key_slot
 from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel
+from redis.sentinel import Sentinel
 
+from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.address import Address
 
 CONNECT_TIMEOUT_S = 3.0
+CONFIRM_S: Final = 1.0
+"""How old the sentinels' word on the master may be when its reply is believed."""
+SENTINELS_REST_S: Final = 10.0
+"""How long sentinels that did not answer are left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +112,56 @@ class Sentinels:
         self._sentinel = Sentinel(list(address.hosts), sentinel_kwargs=patience)
         self._known: Endpoint | None = None
         self._lock = Lock()
+        self._ask_at = 0.0
+        self._asking = Lock()
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether `replaced` is going to ask the sentinels."""
+        return monotonic() >= self._ask_at
+
+    def replaced(self, endpoint: Endpoint) -> bool:
+        """Whether the sentinels name another master than `endpoint`; asked once a second at most.
+
+        A master that was frozen, and has been replaced meanwhile, goes on as if nothing was until a
+        sentinel gets round to it: some ten seconds. What it takes in that time is lost. While no
+        sentinel answers, nobody is replaced.
+        """
+        with self._asking:
+            if self.must_ask:
+                rest_s = CONFIRM_S
+                try:
+                    self.locate(0, again=True)
+                except redis.RedisError:
+                    rest_s = SENTINELS_REST_S
+                self._ask_at = monotonic() + rest_s
+        return self._known != endpoint
 
     def locate(self, shard: int, *, again: bool = False) -> Endpoint:
         """The master."""
         with self._lock:
             if self._known is None or again:
-                try:
-                    host, port = self._sentinel.discover_master(self._service)
-                except MasterNotFoundError as error:
-                    raise redis.ConnectionError(str(error)) from error
+                host, port = self._ask()
                 self._known = Endpoint(self._kind, {**self._options, "host": host, "port": port})
             return self._known
+
+    def _ask(self) -> tuple[str, int]:
+        """By the command that names the promoted one first; redis-py's own asks for another list.
+
+        Who answered is asked first the next time.
+        """
+        sentinels, failures = self._sentinel.sentinels, []
+        for at, client in enumerate(sentinels):
+            try:
+                found = client.sentinel_get_master_addr_by_name(self._service)
+            except redis.RedisError as error:
+                failures.append(str(error))
+                continue
+            if isinstance(found, tuple):
+                sentinels[0], sentinels[at] = client, sentinels[0]
+                return _host(found[0]), int(found[1])
+            failures.append("a sentinel does not know it")
+        raise redis.ConnectionError(f"No master found for {self._service!r}: {'; '.join(failures)}")
 
     def close(self) -> None:
         """Close the connections to the sentinels."""

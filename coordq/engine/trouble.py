@@ -22,6 +22,8 @@ MOVED: Final = ("MOVED", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED")
 """The server is not the right one any more: find the right one, then try again."""
 WAIT: Final = ("LOADING", "BUSY ", "TRYAGAIN")
 """The server is the right one, but not now: try again."""
+LEFT: Final = "the sentinels name another master by now"
+"""Why a reply is not believed that did come."""
 NO_WRITES: Final = ("READONLY", "NOREPLICAS", "MISCONF")
 """The server is not the right one any more, or not now. Redis 6.2 says so in the middle of a text
 when it was a command within a script."""

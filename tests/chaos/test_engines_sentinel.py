@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +10,16 @@ import pytest
 
 from coordq.client.client import Client, connect
 from coordq.engine import keys
+from coordq.engine.aio import open_async_engine
 from coordq.engine.connection import open_engine
 from coordq.errors import TaskNotFound
 from coordq.fleet.election import Candidate, campaign
+from coordq.work.enqueue import enqueue, enqueue_many
 from tests.chaos.books import Books, Producer
-from tests.replicas import Guarded, cut
+from tests.replicas import Guarded, cut, is_master
 from tests.runtime.fleet import started
 from tests.waiting import wait_until
-from tests.work.desk import Desk
+from tests.work.desk import Desk, order
 
 pytestmark = [pytest.mark.live, pytest.mark.chaos]
 
@@ -145,3 +148,33 @@ def test_nobody_stays_with_a_master_that_hangs(guarded: Guarded, namespace: str)
         assert desk.end(held) == "ok"
         with open_engine(url, namespace=namespace, patience_s=60) as other:
             assert Desk(other).end(held) == "duplicate", "who comes new is led there as well"
+
+
+def test_a_master_that_wakes_up_replaced_is_not_believed(guarded: Guarded, namespace: str) -> None:
+    """Connections to it are open, and it takes what it is told for some ten seconds: in vain.
+
+    Its replies do not count once the Sentinel names another, so nothing is acknowledged by it.
+    """
+    with open_engine(guarded.url, namespace=namespace, patience_s=60) as engine:
+        desk = Desk(engine)
+        first = desk.put()
+        engine.execute(0, "WAIT", 1, 5000)
+        guarded.master.pause()
+        try:
+            wait_until(lambda: guarded.current_master()[1] == guarded.replica.port, within=30)
+        finally:
+            guarded.master.resume()
+        assert is_master(guarded.master), "it believes in its office"
+
+        second = desk.put()
+        bulk = engine.run_many([enqueue_many([order(), order()], on_full="wait")])[0]
+        third = asyncio.run(_put_async(guarded.url, namespace))
+
+        ids = {first, second, third, *(receipt.id for receipt in bulk)}
+        with open_engine(f"redis://127.0.0.1:{guarded.replica.port}", namespace=namespace) as new:
+            assert {claim.id for claim in Desk(new).claim(10).claims} == ids
+
+
+async def _put_async(url: str, namespace: str) -> str:
+    async with await open_async_engine(url, namespace=namespace, patience_s=60) as engine:
+        return (await engine.run(enqueue(order()))).id
