@@ -35,6 +35,8 @@ class Gap:
     """Whether silences start anew: who was not heard in it is not to blame."""
     heard: int = 0
     """How many workers were heard in it."""
+    moved: bool = False
+    """Another server answers than before."""
 
 
 NO_GAP: Final = Gap(0, "none", excuses=False)
@@ -57,14 +59,16 @@ def judge_gap(
     other_server: another server answers than before.
     """
     ms = now_ms - seen_ms
-    if not seen_ms or not beats or ms < NOTABLE_BEATS * beat_ms:
+    if not seen_ms or not beats or (ms < NOTABLE_BEATS * beat_ms and not other_server):
         return NO_GAP
     heard = [beat for beat in beats if beat > seen_ms + EDGE_MS]
     away = grace or other_server or not heard
     in_the_middle = any(beat < now_ms - EDGE_MS for beat in heard)
     kind: Literal["pause", "outage", "cut-off"] = "pause"
-    if away and (ours or grace or other_server) and ms >= EDGE_MS + TOLD_BEATS * beat_ms:
+    long = ms >= EDGE_MS + TOLD_BEATS * beat_ms
+    if other_server or (away and (ours or grace) and long):
         kind = "outage"
     elif ours and not away and ms >= EDGE_MS + CUT_OFF_BEATS * beat_ms:
         kind = "cut-off"
-    return Gap(ms, kind, excuses=away or ours or not in_the_middle, heard=len(heard))
+    excuses = away or ours or not in_the_middle
+    return Gap(ms, kind, excuses=excuses, heard=len(heard), moved=other_server)

@@ -20,9 +20,12 @@ def gap(found: Gap, *, leader: str, there: int) -> list[Telling]:
     """The leader could not look for a while. there: how many workers could be reached before."""
     workers = counted(there, "worker")
     if found.kind == "outage":
+        away = lasting(found.ms)
+        what = f"did not answer for {away}, neither to this supervisor nor to {workers}"
+        if found.moved:
+            what = f"another server answers, after a failover, restart or move of up to {away}"
         detail = (
-            f"did not answer for {lasting(found.ms)}, neither to this supervisor nor to {workers}; "
-            "nobody is suspected for it, and nobody at all before one lease has passed"
+            f"{what}; nobody is suspected for it, and nobody at all before one lease has passed"
         )
         return [("outage", "redis", detail)]
     if found.kind == "cut-off":
