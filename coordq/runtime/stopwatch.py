@@ -62,8 +62,8 @@ class Stopwatch:
         """Tasks were granted at a moment of Redis's clock.
 
         Counted are those that were ready at once and start for the first time: their ids say since
-        when they wait, by the clock of who enqueued them. Those of one claim stood in line together,
-        so one speaks for all: now the first, now another.
+        when they wait, by the clock of who enqueued them. Those of one claim stood in line
+        together, so one speaks for all: now the first, now another.
         """
         amount = len(claims)
         self._turn = (self._turn + 1) % amount
