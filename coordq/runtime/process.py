@@ -92,7 +92,12 @@ class ChildProcess:
         return self._control.messages()
 
     def cancel(self, held: Held, reason: str) -> None:
-        """Have a claim's handler stopped, once per reason, if it still is in its slot."""
+        """Have a claim's handler stopped, once per reason, if it still is in its slot.
+
+        The answer to a beat may come after the child's death, whose ledger is closed then.
+        """
+        if self.phase is Phase.GONE:
+            return
         key = f"{reason} {held.member}"
         if key not in self.told and self.ledger.holds(held):
             self.told.add(key)
