@@ -10,12 +10,20 @@ import pytest
 
 import coordq
 from coordq import AsyncClient, AsyncTaskHandle, Client, TaskHandle
+from coordq.client.fleet import Fleet
+from coordq.client.fleet_async import AsyncFleet
 from coordq.client.schedules import Schedules
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.work import Work
 from coordq.client.work_async import AsyncWork
 
-PAIRS = [(Client, AsyncClient), (Work, AsyncWork), (Schedules, AsyncSchedules), (TaskHandle, AsyncTaskHandle)]
+PAIRS = [
+    (Client, AsyncClient),
+    (Work, AsyncWork),
+    (Schedules, AsyncSchedules),
+    (Fleet, AsyncFleet),
+    (TaskHandle, AsyncTaskHandle),
+]
 
 
 def public(kind: type) -> dict[str, Callable[..., Any]]:
