@@ -70,14 +70,15 @@ class Auditor(ShardPart):
             return min(self._every_s, FIRST_S)
         # one that fails is not taken up again: what it was about to compare is old by then
         work = self._rounds.pop(shard, None) or Round(term, shard)
-        began, known, going = clock.monotonic(), len(work.audit.report.findings), True
-        while going and clock.monotonic() - began < SLICE_S:
+        findings = work.audit.report.findings
+        began, told, going = clock.monotonic(), len(findings), True
+        while going:
             going = await work.step(term)
-            self._tell(work.audit.report.findings[known:])
-            known = len(work.audit.report.findings)
-        if going:
-            self._rounds[shard] = work
-            return (clock.monotonic() - began) * REST
+            self._tell(findings[told:])
+            told = len(findings)
+            if going and (took_s := clock.monotonic() - began) >= SLICE_S:
+                self._rounds[shard] = work
+                return took_s * REST
         self._note(work)
         return self._every_s
 
