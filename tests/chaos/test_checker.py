@@ -263,6 +263,11 @@ def a_count_of_nothing(told: Scribe) -> None:
     told.history.rest = Rest(counters={0: {"default": counters}})
 
 
+def a_worker_that_met_a_bug(told: Scribe) -> None:
+    plain(told)
+    told.history.failures.append(("worker-1", "ValueError: mmap closed or invalid"))
+
+
 def something_was_mended(told: Scribe) -> None:
     plain(told)
     told.leader("repaired", A, 100)
@@ -296,6 +301,7 @@ def something_was_mended(told: Scribe) -> None:
         (a_counter_that_drifted, "counters"),
         (a_count_of_nothing, "counters"),
         (something_was_mended, "repaired"),
+        (a_worker_that_met_a_bug, "failure"),
     ],
 )
 def test_what_is_wrong_is_named(tell: Tale, rule: str) -> None:

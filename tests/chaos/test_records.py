@@ -98,6 +98,15 @@ def test_what_a_failover_took_back_is_forgotten(tmp_path: Path) -> None:
     assert history.rewound[0] == [(9, 9)]
 
 
+def test_a_traceback_in_a_log_is_part_of_the_history(tmp_path: Path) -> None:
+    """Whoever was started anew after a bug would have passed unnoticed."""
+    (tmp_path / "worker-1.log").write_text(
+        "warning: all is well\nTraceback (most recent call last):\n  File x\nValueError: bad\nbye\n"
+    )
+
+    assert read_history(tmp_path).failures == [("worker-1", "ValueError: bad")]
+
+
 def test_a_gap_is_part_of_the_history(tmp_path: Path) -> None:
     """Nobody may conclude anything from what was not read."""
     Journal(tmp_path / "tail-0.journal").write("gap", "5-0", "9-0")

@@ -17,6 +17,7 @@
 | `leader` | an epoch has one leader; nobody writes under an older one than its shard has seen |
 | `counters` | a queue's counters say what its events say |
 | `repaired` | nothing had to be mended |
+| `failure` | no worker and no supervisor met an error that nobody had foreseen |
 
 What a failover of Redis took back is forgotten with it, except that fences go on growing. A task
 that was acknowledged in those moments may be missing: `excused` tells these apart.
@@ -185,6 +186,11 @@ def _repaired(history: History, _: dict[str, Life]) -> Iterator[Violation]:
                 yield Violation("repaired", event.subject, f"{event.at}: {event.detail}")
 
 
+def _failure(history: History, _: dict[str, Life]) -> Iterator[Violation]:
+    for whose, told in history.failures:
+        yield Violation("failure", whose, told)
+
+
 def _leader(history: History, _: dict[str, Life]) -> Iterator[Violation]:
     yield from check_leaders(history)
 
@@ -201,4 +207,5 @@ RULES: tuple[Callable[[History, dict[str, Life]], Iterator[Violation]], ...] = (
     _leader,
     _counters,
     _repaired,
+    _failure,
 )

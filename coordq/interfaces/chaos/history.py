@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
@@ -68,6 +68,8 @@ class History:
     """What failovers took back, by shard and failover."""
     rewound: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     """Between which moments (Redis's clock, ms) the writes of a shard were lost by failovers."""
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """Errors that nobody had foreseen: in whose log, and the last line of the traceback."""
     gaps: list[str] = field(default_factory=list)
     """Where the stream had forgotten what nobody had read: then nothing can be concluded."""
     rest: Rest = field(default_factory=Rest)
@@ -97,9 +99,22 @@ def read_history(folder: Path) -> History:
     history = History()
     _read_producers(history, all_lines(folder, "producer-*.journal"))
     _read_runs(history, all_lines(folder, "run-*.journal"))
+    for path in sorted([*folder.glob("worker-*.log"), *folder.glob("supervisor-*.log")]):
+        history.failures += [(path.stem, told) for told in _tracebacks(path)]
     for path in sorted(folder.glob("tail-*.journal")):
         _read_events(history, int(path.stem.split("-")[1]), lines(path))
     return history
+
+
+def _tracebacks(log: Path) -> Iterator[str]:
+    """The last line of each traceback in a log: what was raised."""
+    inside = False
+    for line in log.read_text(errors="replace").splitlines():
+        if line.startswith("Traceback "):
+            inside = True
+        elif inside and not line.startswith(" "):
+            yield line
+            inside = False
 
 
 def _read_producers(history: History, told: Iterable[list[str]]) -> None:

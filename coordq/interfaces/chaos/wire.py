@@ -162,9 +162,12 @@ class Link:
             self._near.write(data)
 
     def _answer(self) -> None:
-        """Pass on the oldest reply that was held back."""
-        if self._back and not self._wire.held and self._near is not None:
-            self._near.write(self._back.popleft())
+        """Pass on the oldest reply that was held back, if somebody still waits for it."""
+        if not self._back or self._wire.held or self._near is None:
+            return
+        data = self._back.popleft()
+        if not self._near.is_closing():
+            self._near.write(data)
 
     # -- both ----------------------------------------------------------------------------------
 
