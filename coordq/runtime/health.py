@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from coordq.errors import CoordqError
+from coordq.errors import CoordqError, InvalidOption
 
 REQUEST_S: Final = 5.0
 _REASONS: Final = {
@@ -40,8 +40,14 @@ class Health:
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; returns the port, which is new for `port` 0. Raises OSError."""
-        self._server = await asyncio.start_server(self._serve, host, port)
+        """Listen; returns the port, which is new for `port` 0. Raises InvalidOption."""
+        try:
+            self._server = await asyncio.start_server(self._serve, host, port)
+        except OSError as error:
+            raise InvalidOption(
+                f"Health checks cannot be served at {host}:{port}: {error.strerror or error}.",
+                option="health_port",
+            ) from error
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:

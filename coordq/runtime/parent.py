@@ -12,12 +12,11 @@ import os
 import signal
 import socket
 from collections.abc import Coroutine
-from importlib import metadata
 from typing import Any, Final
 
+import coordq
 from coordq import clock
 from coordq.engine.aio import AsyncEngine, open_async_engine
-from coordq.errors import InvalidOption
 from coordq.fleet.roster import PROTOCOL
 from coordq.runtime import inbox, reload
 from coordq.runtime.brood import Brood
@@ -65,7 +64,6 @@ class Parent:
         self._engine = await open_async_engine(
             settings.url, namespace=settings.namespace, name=f"coordq:{self._name}"
         )
-        self._engine.patience_s = CALL_PATIENCE_S
         try:
             return await self._run()
         finally:
@@ -88,7 +86,10 @@ class Parent:
             info=self._info,
         )
         await self._open_health()
-        await self._heart.first()
+        await (
+            self._heart.first()
+        )  # as patient as connecting was: a Redis that just started may load
+        self._engine.patience_s = CALL_PATIENCE_S
         self._watch_signals()
         if settings.reload:
             self._files = await asyncio.to_thread(reload.snapshot, settings.targets)
@@ -99,16 +100,9 @@ class Parent:
 
     async def _open_health(self) -> None:
         host, port = self._settings.health_host, self._settings.health_port
-        if port is None:
-            return
-        try:
+        if port is not None:
             port = await self._health.open(host, port)
-        except OSError as error:
-            raise InvalidOption(
-                f"Health checks cannot be served at {host}:{port}: {error.strerror or error}.",
-                option="health_port",
-            ) from error
-        _log.info("health at http://%s:%d/healthz", host, port)
+            _log.info("health at http://%s:%d/healthz", host, port)
 
     def _watch_signals(self) -> None:
         self._shutdown.watch_signals()
@@ -259,7 +253,7 @@ class Parent:
             "beat_ms": settings.beat_ms,
             "lease_ms": settings.lease_ms,
             "labels": settings.labels,
-            "version": _version(),
+            "version": coordq.__version__,
             "started_ms": self._started_ms,
             "concurrency": settings.concurrency,
             "slots": settings.concurrency * settings.processes,
@@ -294,10 +288,3 @@ class Parent:
             "redis_silent_s": round(silent_s, 3),
             "children": [child.facts() for child in children],
         }
-
-
-def _version() -> str:
-    try:
-        return metadata.version("coordq")
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -7,12 +7,11 @@ import logging
 import os
 import signal
 import socket
-from importlib import metadata
 from typing import Any, Final
 
+import coordq
 from coordq import clock
 from coordq.engine.aio import AsyncEngine, open_async_engine
-from coordq.errors import InvalidOption
 from coordq.fleet.election import Candidate
 from coordq.runtime.health import Health
 from coordq.runtime.supervisor.figures import Figures
@@ -82,7 +81,7 @@ class Supervisor:
             "host": host,
             "pid": os.getpid(),
             "zone": settings.zone or host,
-            "version": _version(),
+            "version": coordq.__version__,
             "started_ms": self._started_ms,
             "settings": settings.of_the_fleet(),
         }
@@ -90,16 +89,9 @@ class Supervisor:
 
     async def _open_health(self) -> None:
         host, port = self._settings.health_host, self._settings.health_port
-        if port is None:
-            return
-        try:
+        if port is not None:
             port = await self._health.open(host, port)
-        except OSError as error:
-            raise InvalidOption(
-                f"Health checks cannot be served at {host}:{port}: {error.strerror or error}.",
-                option="health_port",
-            ) from error
-        _log.info("health at http://%s:%d/healthz", host, port)
+            _log.info("health at http://%s:%d/healthz", host, port)
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -148,10 +140,3 @@ class Supervisor:
             "redis_silent_s": round(silent_s, 3),
             "parts": {part.name: part.figures() for part in self._parts},
         }
-
-
-def _version() -> str:
-    try:
-        return metadata.version("coordq")
-    except metadata.PackageNotFoundError:
-        return "unknown"
