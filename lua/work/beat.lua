@@ -21,17 +21,23 @@ outage of Redis, not of the fleet: nobody reaps for one lease, so that all can b
 local lease_ms = tonumber(ARGV[2])
 local info_key = KEYS[1] .. 'worker:' .. ARGV[1]
 
+-- its info lives for three leases from a beat on: what is left of that tells when it beat last
+local left = redis.call('PTTL', info_key)
 -- not deny-oom, so first: a beat must succeed when Redis is full
 local known = redis.call('PEXPIRE', info_key, lease_ms * 3)
-if ARGV[3] ~= '' then
+if ARGV[3] ~= '' and known == 1 then
+  redis.call('SET', info_key, ARGV[3], 'KEEPTTL')
+elseif ARGV[3] ~= '' then
   redis.call('SET', info_key, ARGV[3], 'PX', lease_ms * 3)
-  known = known == 1 and 1 or 2
+  known = 2
 end
-local last = redis.call('ZRANGE', KEYS[1] .. 'workers', -1, -1, 'WITHSCORES')
+if left < lease_ms * 2.5 then
+  local last = redis.call('ZRANGE', KEYS[1] .. 'workers', -1, -1, 'WITHSCORES')
+  if last[2] and now - tonumber(last[2]) > lease_ms / 2 then
+    redis.call('SET', KEYS[1] .. 'grace', '1', 'PX', lease_ms)
+  end
+end
 redis.call('ZADD', KEYS[1] .. 'workers', now, ARGV[1])
-if last[2] and now - tonumber(last[2]) > lease_ms / 2 then
-  redis.call('SET', KEYS[1] .. 'grace', '1', 'PX', lease_ms)
-end
 
 local lost, cancelled, is_lost = {}, {}, {}
 if #ARGV > 3 then
