@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from coordq.client.client import Client, connect
+from coordq.engine.scripts import load
+from tests.proxy import LossyProxy
 from tests.runtime.conftest import NewFleet
 from tests.runtime.fleet import started
 from tests.servers import Server
@@ -142,3 +144,16 @@ def _is_quiet(log: Callable[[], str]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_a_worker_is_patient_when_it_starts(
+    proxy: LossyProxy, new_fleet: NewFleet, namespace: str
+) -> None:
+    """A Redis that was just started may still be reading its file when it is first beaten to."""
+    proxy.drop_request(load("work/beat").sha.encode(), times=10)
+
+    new_fleet(proxy.url)
+
+    with connect(proxy.url, namespace=namespace) as client:
+        assert client.work.run("echo", {"text": "hi"}, wait_for=20) == "hi"
+    assert proxy.dropped == 10
