@@ -86,9 +86,7 @@ class Parent:
             info=self._info,
         )
         await self._open_health()
-        await (
-            self._heart.first()
-        )  # as patient as connecting was: a Redis that just started may load
+        await self._heart.first()  # as patient as connecting: a Redis that just started may load
         self._engine.patience_s = CALL_PATIENCE_S
         self._watch_signals()
         if settings.reload:
