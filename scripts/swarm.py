@@ -4,9 +4,10 @@
 One process plays --workers workers, each on a connection of its own: it claims --tasks tasks and
 then beats as a busy worker does, every --beat seconds, with all its claims and with an info that
 has changed since the last beat (the info is a real worker's, taken at the start). Redis is a
-private one without persistence. Measured for --seconds without a supervisor, then for as long
-with two beside it: one leads, one waits. CPU is of one core, by INFO and /proc; commands are those
-inside scripts as well. The exit code is 1 when a goal is missed or a worker was wronged.
+private one without persistence. Measured with PINGs on the same schedule, which is what any message
+costs, then for --seconds with beats, then for as long with two supervisors beside it: one leads,
+one waits. Each is the median of ten windows. CPU is of one core, by INFO and /proc; commands are
+those inside scripts as well. The exit code is 1 when a goal is missed or a worker was wronged.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import asyncio
 import json
 import random
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from statistics import median
 from typing import Any
 
 import coordq
@@ -33,6 +37,7 @@ from coordq.work.claim import Ask, claim, serve
 BLAME = ("suspect", "dead", "partition", "flapping", "lapsed", "outage", "cut-off")
 ZONES = 10
 SETTLE_S = 5.0
+WINDOWS = 10
 BEATS_GOAL, SUPERVISOR_GOAL = 3.0, 10.0
 AGENT = """
 from coordq import Agent
@@ -57,31 +62,40 @@ class Swarm:
         self._info = info
         self._random = random.Random(chosen.seed)
         self._lease_ms = int(chosen.beat * 5000)
+        self._lines: list[Line] = []
         self._living: list[asyncio.Task[None]] = []
+
+    async def connect(self) -> None:
+        """Open everybody's connection, and let each say PING as often as it will beat."""
+        for _ in range(self._chosen.workers):
+            line = await self._engine.dedicated(0)
+            self._lines.append(line)
+            self._living.append(asyncio.create_task(self._live(partial(line.execute, "PING"))))
 
     async def begin(self) -> None:
         """Give every worker its tasks, and let it beat from then on."""
-        for number in range(self._chosen.workers):
-            line = await self._engine.dedicated(0)
+        await self._silence()
+        for number, line in enumerate(self._lines):
             info = {**self._info, "worker": f"swarm.{number}", "zone": f"zone-{number % ZONES}"}
             await self._beat(line, info, ())
             members = await self._claim(line, number) if self._chosen.tasks else ()
             self.claims += len(members)
-            self._living.append(asyncio.create_task(self._live(line, info, members)))
+            beats = partial(self._beat, line, info, members)
+            self._living.append(asyncio.create_task(self._live(beats)))
 
     async def _claim(self, line: Line, number: int) -> tuple[str, ...]:
         who, nonce = f"swarm.{number}/0.0:a", f"swarm{number}"
         ask = Ask(who, nonce, self._chosen.tasks, "default", serve(["hold"]), self._lease_ms)
         return tuple(one.member for one in (await line.run(claim(0, ask))).claims)
 
-    async def _live(self, line: Line, info: dict[str, Any], members: tuple[str, ...]) -> None:
-        """One worker's heartbeats, on a schedule of its own."""
+    async def _live(self, say: Callable[[], Awaitable[object]]) -> None:
+        """One worker says something, again and again, on a schedule of its own."""
         pause_s = self._random.uniform(0, self._chosen.beat)
         while True:
             await asyncio.sleep(pause_s)
             began = clock.monotonic()
             try:
-                await self._beat(line, info, members)
+                await say()
             except CoordqError:
                 self.errors += 1
             due_s = self._chosen.beat * self._random.uniform(0.98, 1.02)
@@ -96,22 +110,29 @@ class Swarm:
         self.lost += len(beaten.lost)
 
     async def end(self) -> None:
-        """Fall silent."""
+        """Fall silent, and hang up."""
+        await self._silence()
+        for line in self._lines:
+            await line.close()
+
+    async def _silence(self) -> None:
         for one in self._living:
             one.cancel()
         await asyncio.gather(*self._living, return_exceptions=True)
+        self._living.clear()
 
 
 class Meter:
-    """What Redis, the supervisors and the swarm have used; read twice, it gives rates."""
+    """What Redis, the supervisors and the swarm use."""
 
     def __init__(self, server: Server, swarm: Swarm, supervisors: list[Member]) -> None:
         self._server, self._swarm, self._supervisors = server, swarm, supervisors
         self._first = self._read()
 
     def rates(self) -> dict[str, float]:
-        """What was used since the meter was made, a second."""
+        """What was used a second, since the last time."""
         last, first = self._read(), self._first
+        self._first = last
         spent_s = last["at"] - first["at"]
         return {name: (last[name] - first[name]) / spent_s for name in last}
 
@@ -165,38 +186,47 @@ def start_supervisors(server: Server, crew: Crew) -> list[Member]:
 
 
 async def measure(chosen: argparse.Namespace, server: Server, crew: Crew) -> dict[str, Any]:
-    """Both runs; what was used a second in each, and what happened on the way."""
+    """All runs; what was used a second in each, and what happened on the way."""
     info = await asyncio.to_thread(take_info, server, crew)
     async with coordq.connect_async(server.url) as client:
         items = [("hold", {"i": i}) for i in range(chosen.workers * chosen.tasks)]
         await client.work.enqueue_many(items)
     engine = await open_async_engine(server.url)
     swarm = Swarm(engine, chosen, info)
+    await swarm.connect()
+    await asyncio.sleep(SETTLE_S)
+    pings = await _watch(chosen.seconds / 3, Meter(server, swarm, []))
     await swarm.begin()
-    alone = await _watch(chosen, Meter(server, swarm, []))
+    alone = await _watch(chosen.seconds, Meter(server, swarm, []))
     supervisors = await asyncio.to_thread(start_supervisors, server, crew)
     await asyncio.sleep(SETTLE_S)
-    watched = await _watch(chosen, Meter(server, swarm, supervisors))
+    watched = await _watch(chosen.seconds, Meter(server, swarm, supervisors))
     with coordq.connect(server.url) as sync:
         blamed = [event for event in sync.work.events() if event.kind in BLAME]
     await swarm.end()
     await engine.close()
     text = json.dumps(info, separators=(",", ":"))
-    return {"alone": alone, "watched": watched, "swarm": swarm, "blamed": blamed, "info": len(text)}
+    rates = {"pings": pings, "alone": alone, "watched": watched}
+    return {**rates, "swarm": swarm, "blamed": blamed, "info": len(text)}
 
 
-async def _watch(chosen: argparse.Namespace, meter: Meter) -> dict[str, float]:
-    await asyncio.sleep(chosen.seconds)
-    return meter.rates()
+async def _watch(seconds: float, meter: Meter) -> dict[str, float]:
+    """The median of each rate over some windows."""
+    seen = []
+    for _ in range(WINDOWS):
+        await asyncio.sleep(seconds / WINDOWS)
+        seen.append(meter.rates())
+    return {name: median(rates[name] for rates in seen) for name in seen[0]}
 
 
 def figures(seen: dict[str, Any]) -> list[Figure]:
     """The rows of the table."""
     alone, watched, beats = seen["alone"], seen["watched"], seen["alone"]["beats"]
-    extra = watched["redis"] - alone["redis"] * watched["beats"] / beats
+    extra = watched["redis"] - alone["redis"]
     return [
         Figure("heartbeats /s", beats),
         Figure("heartbeats, % of one core of Redis", alone["redis"] * 100, BEATS_GOAL),
+        Figure("as many PINGs, % of one core of Redis", seen["pings"]["redis"] * 100),
         Figure("Redis CPU per heartbeat, us", alone["redis"] / beats * 1e6),
         Figure("of which inside the script, us", alone["script_us"] / beats),
         Figure("commands per heartbeat", alone["calls"] / beats),
@@ -204,7 +234,7 @@ def figures(seen: dict[str, Any]) -> list[Figure]:
         Figure("bytes out per heartbeat", alone["out"] / beats),
         Figure("leading supervisor, % of a core", watched["leader"] * 100, SUPERVISOR_GOAL),
         Figure("waiting supervisor, % of a core", watched["stand-by"] * 100),
-        Figure("% of one core of Redis that the two cost", extra * 100),
+        Figure("the two, % of a core of Redis more", extra * 100),
         Figure("commands /s of the two", watched["calls"] - alone["calls"]),
         Figure("claims that were lost", float(seen["swarm"].lost), 0),
         Figure("heartbeats that failed", float(seen["swarm"].errors), 0),
