@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 
 import coordq
+from coordq.interfaces.chaos.handlers import Recorder
 from coordq.interfaces.chaos.history import read_history
 from coordq.interfaces.chaos.journal import Journal, lines
 from coordq.interfaces.chaos.load import SHARES, wishes
@@ -156,3 +158,20 @@ def test_a_tailer_says_what_it_has_missed(redis_url: str, namespace: str, tmp_pa
 
     told = [line[0] if line[0] == "gap" else line[7] for line in lines(path)]
     assert told == ["one", "gap", "three"]
+
+
+def test_threads_of_a_process_share_its_journal(tmp_path: Path) -> None:
+    """Begin and end of a run in two files would make a riddle of the order."""
+    recorder, together = Recorder(tmp_path), Barrier(8)
+
+    def open_it() -> None:
+        together.wait(10)
+        assert recorder.journal.path.exists()
+
+    threads = [Thread(target=open_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert len(list(tmp_path.glob("run-*.journal"))) == 1

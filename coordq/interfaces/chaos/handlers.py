@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from coordq import Agent, Snooze, clock
 from coordq.interfaces.chaos.journal import Journal
@@ -18,23 +20,25 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._journal: Journal | None = None
-        self._resource: Resource | None = None
+        self._opening = Lock()
+
+    @cached_property
+    def _own(self) -> tuple[Journal, Resource]:
+        """The journal of the process that we are in, and the outside system."""
+        name = f"run-{os.getpid()}-{_now_ms()}.journal"
+        return Journal(self._folder / name), Resource(self._folder / "resource")
 
     @property
     def journal(self) -> Journal:
-        """The one of the process that we are in."""
-        if self._journal is None:
-            name = f"run-{os.getpid()}-{int(clock.monotonic() * 1000)}.journal"
-            self._journal = Journal(self._folder / name)
-        return self._journal
+        """The process's own; its first handlers may ask from several threads at once."""
+        with self._opening:
+            return self._own[0]
 
     @property
     def resource(self) -> Resource:
         """The outside system."""
-        if self._resource is None:
-            self._resource = Resource(self._folder / "resource")
-        return self._resource
+        with self._opening:
+            return self._own[1]
 
     def begin(self, ctx: Context) -> None:
         """A run begins."""

@@ -29,7 +29,7 @@ class Run:
 
     id: str
     fence: int
-    began_ms: int
+    began_ms: int = 0
     how: str = ""
     """done, or how else it ended; empty when it never did."""
     ended_ms: int = 0
@@ -130,13 +130,16 @@ def _read_runs(history: History, told: Iterable[list[str]]) -> None:
     for line in told:
         match line:
             case ["beg", task_id, fence, _, ms]:
-                run = Run(task_id, int(fence), int(ms))
-                history.runs[run.id, run.fence] = run
+                _run_of(history, task_id, int(fence)).began_ms = int(ms)
             case ["end", task_id, fence, how, ms]:
-                run = history.runs[task_id, int(fence)]
+                run = _run_of(history, task_id, int(fence))
                 run.how, run.ended_ms = intern(how), int(ms)
             case ["res", task_id, fence, answer]:
                 history.answers.append((task_id, int(fence), intern(answer)))
+
+
+def _run_of(history: History, task_id: str, fence: int) -> Run:
+    return history.runs.setdefault((task_id, fence), Run(task_id, fence))
 
 
 def _read_events(history: History, shard: int, told: Iterable[list[str]]) -> None:
