@@ -57,7 +57,8 @@ class World:
     def dump(self) -> dict[bytes, Any]:
         """All keys of the namespace and what they hold.
 
-        A producer that finds a queue full leaves a note that it wants room: that is no change.
+        A producer that finds a queue full leaves a note that it wants room: that is no change. Nor
+        is it one that Redis forgets by itself what a claimant was granted last.
         """
         execute = self.client.engine.execute
         pattern = f"cq:{{{self.client.namespace}.*"
@@ -66,6 +67,7 @@ class World:
         while int(cursor):
             cursor, found = execute(0, "SCAN", cursor, "MATCH", pattern, "COUNT", "10000")
             names += found
+        names = [name for name in names if b"}:claimant:" not in name]
         kept = {name: execute(0, "DUMP", name) for name in names if b"}:queue:" not in name}
         queues = [name for name in names if name not in kept]
         for name in queues:
