@@ -18,7 +18,7 @@ from collections import Counter
 import coordq
 from coordq import clock
 from coordq.fleet.election import standing
-from coordq.interfaces.bench.crew import Crew, end_on_term, wait_until
+from coordq.interfaces.bench.crew import Crew, end_on_signals, wait_until
 from coordq.interfaces.bench.report import Figure, as_verdicts, surroundings
 from coordq.interfaces.bench.server import Server
 from coordq.work.events import Event
@@ -126,7 +126,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=6)
     parser.add_argument("--hogs", type=int, default=2 * cores, help="processes that burn CPU")
     chosen = parser.parse_args()
-    end_on_term()
+    end_on_signals()
     with Server() as server:
         facts = surroundings(server.version)
         watch, spent = run(chosen, server)

@@ -28,7 +28,7 @@ import coordq
 from coordq import TaskHandle, clock
 from coordq.errors import CoordqError
 from coordq.fleet.election import Standing, standing
-from coordq.interfaces.bench.crew import Crew, Member, end_on_term, wait_until
+from coordq.interfaces.bench.crew import Crew, Member, end_on_signals, wait_until
 from coordq.interfaces.bench.report import Figure, as_verdicts, surroundings
 from coordq.interfaces.bench.sentinel import Guarded
 from coordq.interfaces.bench.server import Server
@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = chosen.only.split(",")
     if unknown := set(names) - set(DRILLS):
         parser.error(f"there is no drill {min(unknown)!r}; there are: {', '.join(DRILLS)}")
-    end_on_term()
+    end_on_signals()
     with Server() as server:
         facts = surroundings(server.version) | {"rounds": chosen.rounds, "seed": chosen.seed}
     rows: list[Figure] = []

@@ -34,7 +34,7 @@ import coordq
 from coordq import clock
 from coordq.errors import CoordqError
 from coordq.interfaces.bench import apart
-from coordq.interfaces.bench.crew import Crew, Member, end_on_term, wait_until
+from coordq.interfaces.bench.crew import Crew, Member, end_on_signals, wait_until
 from coordq.interfaces.bench.sentinel import Guarded, Node, Place
 from coordq.interfaces.bench.sides import Sides, enter
 from coordq.work.events import Event
@@ -343,7 +343,7 @@ def main() -> int:
     code = enter(sys.argv)
     if code is not None:
         return code
-    end_on_term()
+    end_on_signals()
     return 0 if drill(chosen) else 1
 
 

@@ -28,7 +28,7 @@ from coordq.engine.aio import AsyncEngine, Line, open_async_engine
 from coordq.engine.schema import read_info
 from coordq.errors import CoordqError
 from coordq.fleet.election import standing
-from coordq.interfaces.bench.crew import Crew, Member, end_on_term, wait_until
+from coordq.interfaces.bench.crew import Crew, Member, end_on_signals, wait_until
 from coordq.interfaces.bench.report import Figure, as_verdicts, surroundings
 from coordq.interfaces.bench.server import Server, cpu_seconds
 from coordq.work.beat import Pulse, beat
@@ -251,7 +251,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="that each run is measured")
     parser.add_argument("--seed", type=int, default=1, help="of the schedules")
     chosen = parser.parse_args()
-    end_on_term()
+    end_on_signals()
     with Server() as server, Crew() as crew:
         facts = surroundings(server.version)
         seen = asyncio.run(measure(chosen, server, crew))

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NoReturn, Self, TypeVar
 
 from coordq import clock, settings
 from coordq.interfaces.chaos import leash
@@ -137,6 +137,11 @@ class Crew:
         self.close()
 
 
-def end_on_term() -> None:
-    """Let SIGTERM unwind the program as Ctrl-C does, so that every block cleans up."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def end_on_signals() -> None:
+    """Let Ctrl-C and SIGTERM unwind the program without a traceback: every block cleans up."""
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)

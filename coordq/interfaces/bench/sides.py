@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from typing import Final
 
 from coordq import settings
 from coordq.interfaces.bench.sentinel import Place
+from coordq.interfaces.chaos import leash
 
 SKIPPED: Final = 77
 """The exit code of a program that cannot run here, as automake has it."""
@@ -53,6 +55,11 @@ def enter(argv: list[str]) -> int | None:
     again = [sys.executable, *argv, _INSIDE]
     command = [*_unshare(), *_SHELL, f'{_PRIVATE} && exec "$@"', "sh", *again]
     process = subprocess.Popen(command, env=settings.environment())
+
+    def pass_on(number: int, _: object) -> None:
+        leash.signal_all(leash.tree(process.pid)[1:2], signal.Signals(number))
+
+    signal.signal(signal.SIGTERM, pass_on)
     while True:
         try:
             return process.wait()
