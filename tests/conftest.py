@@ -56,11 +56,24 @@ def server_binary() -> Path:
     return binary
 
 
+_shared: list[Server] = []
+
+
 @pytest.fixture(scope="session")
 def redis_server(server_binary: Path) -> Iterator[Server]:
     """One server for the whole run. Do not stop it, fill it or change its settings."""
     with Server(server_binary) as server:
+        _shared.append(server)
         yield server
+        _shared.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shared_server_is_emptied() -> Iterator[None]:
+    """What a file of tests left behind is not looked through by the SCANs of all that follow."""
+    yield
+    for server in _shared:
+        server.ask("FLUSHALL")
 
 
 @pytest.fixture(scope="session")
