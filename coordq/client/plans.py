@@ -78,9 +78,12 @@ def batches(orders: Sequence[Order], shards: int) -> list[tuple[str, list[int]]]
     done: list[tuple[str, list[int]]] = []
     open_: dict[tuple[int, str, Kin], list[int]] = {}
     sizes: dict[tuple[int, str, Kin], int] = {}
+    template, key = None, (0, "", (False, False))
     for at, order in enumerate(orders):
-        template = order.template
-        key = 0 if shards == 1 else shard_of(order.id), template.on_full, template.kin
+        if shards > 1 or order.template is not template:  # a bulk mostly has one, on one shard
+            template = order.template
+            shard = 0 if shards == 1 else shard_of(order.id)
+            key = shard, template.on_full, template.kin
         places = open_.get(key)
         if places is None or len(places) == BULK_MAX or sizes[key] > BATCH_BYTES:
             places = open_[key] = []
