@@ -17,7 +17,6 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from tests.waiting import wait_until
@@ -148,12 +147,7 @@ class LossyProxy:
         self._do(self._listen())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.flow()
         self._do(self._refuse())
         self._do(self._settle())

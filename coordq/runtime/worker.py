@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from coordq.errors import InvalidOption
 from coordq.names import check_name
+from coordq.runtime.bounds import within
 
 PROCESSES_MAX: Final = 256
 CONCURRENCY_MAX: Final = 4096
@@ -77,18 +78,18 @@ class WorkerSettings:
             raise InvalidOption(
                 "Nothing to run: name a file, a folder or a module.", option="targets"
             )
-        _within("processes", self.processes, 1, PROCESSES_MAX)
-        _within("concurrency", self.concurrency, 1, CONCURRENCY_MAX)
-        _within("threads", self.threads, 0, CONCURRENCY_MAX)
-        _within("beat_s", self.beat_s, 0.05, 3600)
-        _within("lease_s", self.lease_s, self.beat_s * 3, 86_400)
-        _within("drain_timeout_s", self.drain_timeout_s, 0, 86_400)
-        _within("stall_after_s", self.stall_after_s, 0.5, 86_400)
-        _within("max_tasks", self.max_tasks, 0, 2**53)
-        _within("max_rss_mb", self.max_rss_mb, 0, 2**53)
+        within("processes", self.processes, 1, PROCESSES_MAX)
+        within("concurrency", self.concurrency, 1, CONCURRENCY_MAX)
+        within("threads", self.threads, 0, CONCURRENCY_MAX)
+        within("beat_s", self.beat_s, 0.05, 3600)
+        within("lease_s", self.lease_s, self.beat_s * 3, 86_400)
+        within("drain_timeout_s", self.drain_timeout_s, 0, 86_400)
+        within("stall_after_s", self.stall_after_s, 0.5, 86_400)
+        within("max_tasks", self.max_tasks, 0, 2**53)
+        within("max_rss_mb", self.max_rss_mb, 0, 2**53)
         for queue, weight in self.queues:
             check_name("queue", queue)
-            _within(f"the weight of {queue}", weight, 1, 1000)
+            within(f"the weight of {queue}", weight, 1, 1000)
         if self.zone:
             check_name("zone", self.zone)
         if self.name:
@@ -121,15 +122,6 @@ class WorkerSettings:
         queues = tuple((str(name), int(weight)) for name, weight in facts["queues"])
         lists = {"targets": tuple(facts["targets"]), "tether": tuple(facts.get("tether", ()))}
         return cls(**{**facts, **lists, "queues": queues})
-
-
-def _within(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InvalidOption(
-            f"{option} = {value:g}: use a value from {low:g} to {high:g}.",
-            option=option,
-            value=value,
-        )
 
 
 def worker_name(settings: WorkerSettings) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socketserver
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from tests.proxy import frame_end
@@ -63,12 +62,7 @@ class Impostor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._listener.shutdown()
         self._listener.server_close()
         self._thread.join(5)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import pytest
 
 import tests.fleet.scenes_members  # noqa: F401 - adds its scenes
 from coordq.engine import scripts
-from coordq.engine.aio import open_async_engine
-from coordq.engine.call import Call
 from coordq.engine.connection import open_engine
 from tests.fleet.scenes import SCENES
+from tests.lost import lose, run_async
 from tests.proxy import LossyProxy
 from tests.work.desk import Desk
-
-
-def lose(desk: Desk, proxy: LossyProxy, call: Call[Any]) -> None:
-    """The next reply to this script is lost. It is known to Redis, or the reply is NOSCRIPT."""
-    script = scripts.load(call.script)
-    desk.redis("SCRIPT", "LOAD", script.source)
-    proxy.drop_reply(script.sha.encode())
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -39,11 +28,6 @@ def test_a_lost_reply_has_one_effect_on_the_sync_engine(
     check(answer)
 
 
-async def _run(url: str, namespace: str, call: Call[Any]) -> Any:
-    async with await open_async_engine(url, namespace=namespace) as engine:
-        return await engine.run(call)
-
-
 @pytest.mark.parametrize("name", SCENES)
 def test_a_lost_reply_has_one_effect_on_the_async_engine(
     desk: Desk, proxy: LossyProxy, name: str
@@ -52,7 +36,7 @@ def test_a_lost_reply_has_one_effect_on_the_async_engine(
     call, check = SCENES[name](desk)
     lose(desk, proxy, call)
 
-    answer = asyncio.run(_run(proxy.url, desk.engine.namespace, call))
+    answer = run_async(proxy.url, desk.engine.namespace, call)
 
     assert proxy.dropped == 1
     check(answer)

@@ -9,7 +9,6 @@ import signal
 import sys
 import textwrap
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from coordq.client.client import Client, connect
@@ -114,13 +113,8 @@ class Spawned(Tree):
             _, text = give(client.engine, message, fleet="", timeout_s=60, tell=said.append)
         return text, said
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, tb)
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
         for pid in self.workers():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)

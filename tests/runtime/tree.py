@@ -9,7 +9,6 @@ import subprocess
 import sys
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.waiting import wait_until
@@ -93,12 +92,7 @@ class Tree:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

@@ -9,6 +9,7 @@ from typing import Final
 from coordq.errors import InvalidOption
 from coordq.interfaces.chaos.plan import BY_NAME, Cast, Fault, schedule
 from coordq.interfaces.chaos.plant import BUGS
+from coordq.runtime.bounds import within
 from coordq.work.options import DURABILITY
 
 ENGINES: Final = ("single", "sentinel")
@@ -48,15 +49,15 @@ class ChaosSettings:
 
     def check(self) -> None:
         """Raise InvalidOption for a run that cannot be."""
-        _within("tasks", self.tasks, 1, 100_000_000)
-        _within("faults", self.faults, 0, 1_000_000)
-        _within("workers", self.workers, 1, 50)
-        _within("children", self.children, 1, 50)
-        _within("supervisors", self.supervisors, 0, 9)
-        _within("producers", self.producers, 1, 50)
-        _within("duration", self.duration_s, 0, 7 * 86_400)
-        _within("lease", self.lease_s, 1, 60)
-        _within("shards", self.shards, 1, 64)
+        within("tasks", self.tasks, 1, 100_000_000)
+        within("faults", self.faults, 0, 1_000_000)
+        within("workers", self.workers, 1, 50)
+        within("children", self.children, 1, 50)
+        within("supervisors", self.supervisors, 0, 9)
+        within("producers", self.producers, 1, 50)
+        within("duration", self.duration_s, 0, 7 * 86_400)
+        within("lease", self.lease_s, 1, 60)
+        within("shards", self.shards, 1, 64)
         if self.engine not in ENGINES:
             raise InvalidOption(f"engine={self.engine!r}: use single or sentinel.", option="engine")
         if self.durability not in DURABILITY:
@@ -89,9 +90,3 @@ class ChaosSettings:
         if self.faults and not self.cast.kinds():
             raise InvalidOption("None of these faults can be made on this stage.", option="only")
         return schedule(self.seed, self.faults, duration_s=self.lasting_s, cast=self.cast)
-
-
-def _within(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        told = f"{option} = {value:g}: use a value from {low:g} to {high:g}."
-        raise InvalidOption(told, option=option)

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from coordq.errors import InvalidOption
 from coordq.names import check_name
+from coordq.runtime.bounds import within
 
 _YEAR_S: Final = 365 * 86_400
 _OF_THE_FLEET: Final = (
@@ -51,10 +52,10 @@ class SupervisorSettings:
 
     def check(self) -> None:
         """Raise InvalidOption or InvalidName for settings no supervisor can run with."""
-        _within("lease_s", self.lease_s, 0.5, 300)
-        _within("audit_every_s", self.audit_every_s, 0.1, 86_400)
-        _within("dead_retention_s", self.dead_retention_s, 0, 10 * _YEAR_S)
-        _within("event_retention_s", self.event_retention_s, 0, 10 * _YEAR_S)
+        within("lease_s", self.lease_s, 0.5, 300)
+        within("audit_every_s", self.audit_every_s, 0.1, 86_400)
+        within("dead_retention_s", self.dead_retention_s, 0, 10 * _YEAR_S)
+        within("event_retention_s", self.event_retention_s, 0, 10 * _YEAR_S)
         if self.on_minority not in {"auto", "read-only", "continue"}:
             raise InvalidOption(
                 f"on_minority = {self.on_minority!r}: use auto, read-only or continue.",
@@ -77,12 +78,3 @@ class SupervisorSettings:
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON: for handing over to a process."""
         return dataclasses.asdict(self)
-
-
-def _within(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InvalidOption(
-            f"{option} = {value:g}: use a value from {low:g} to {high:g}.",
-            option=option,
-            value=value,
-        )
