@@ -101,6 +101,24 @@ class InvalidFleetFile(InvalidInput):
     code = "invalid-fleet-file"
 
 
+class InvalidFlow(InvalidInput):
+    """A graph of tasks that cannot be carried out. Facts: the path of a cycle, or the node."""
+
+    code = "invalid-flow"
+
+
+class InvalidCondition(InvalidFlow):
+    """A condition on a result that cannot be understood. Facts: condition, and where in it."""
+
+    code = "invalid-condition"
+
+
+class InvalidLimit(InvalidInput):
+    """A rate, concurrency, budget or weight that cannot be kept."""
+
+    code = "invalid-limit"
+
+
 class NotFound(CoordqError, LookupError):
     """Something was asked for by a name or id that nothing has."""
 
@@ -136,6 +154,18 @@ class FleetNotFound(NotFound):
     """No `coordq fleet up` runs under this name, or it has no such group."""
 
     code = "fleet-not-found"
+
+
+class FlowNotFound(NotFound):
+    """No flow has this id: it never existed, or its retention ran out."""
+
+    code = "flow-not-found"
+
+
+class LimitNotFound(NotFound):
+    """No limit of this name was ever set."""
+
+    code = "limit-not-found"
 
 
 class Unreachable(CoordqError, ConnectionError):
@@ -207,6 +237,18 @@ class DuplicateTask(Refused):
     code = "duplicate-task"
 
 
+class FlowEnded(Refused):
+    """A flow that has ended takes no more tasks. Facts: id, state."""
+
+    code = "flow-ended"
+
+
+class WouldCycle(Refused):
+    """An edge or a wait that would make tasks wait for each other for ever. Facts: path."""
+
+    code = "would-cycle"
+
+
 class Conflict(Refused):
     """The task is not in the state or version that the caller saw. Facts: state, version."""
 
@@ -259,6 +301,24 @@ class TaskFailed(CoordqError):
     """The task whose result was asked for is a dead letter. Facts: id, reason, error."""
 
     code = "task-failed"
+
+
+class FlowFailed(CoordqError):
+    """The flow whose result was asked for failed or was cancelled. Facts: id, state, failed."""
+
+    code = "flow-failed"
+
+
+class WaitExpired(CoordqError):
+    """What a handler waited for did not come in time: an approval, a signal, other tasks."""
+
+    code = "wait-expired"
+
+
+class ApprovalRejected(CoordqError):
+    """A person who was asked for an approval said no. Facts: by, note."""
+
+    code = "approval-rejected"
 
 
 class TaskCancelled(CoordqError):

@@ -24,6 +24,21 @@ EVENTS = (
     "requeued",
     "refused",
     "stalled",
+    # of tasks that wait for others, for a person or for a moment
+    "waiting",
+    "unblocked",
+    "skipped",
+    "suspended",
+    "resumed",
+    "approved",
+    "rejected",
+    "parked",
+    # of flows: subject the flow's id
+    "flow-started",
+    "flow-grown",
+    "flow-ended",
+    "flow-retried",
+    "stuck",
     # the leader's: subject a supervisor, worker, zone or schedule; fence its epoch
     "elected",
     "resigned",
@@ -43,14 +58,17 @@ EVENTS = (
     "forgotten",
     "repaired",
     "fired",
-    "skipped",
     # a fleet spawner's: subject a group or worker
     "started",
     "exited",
     "scaled",
     "gave-up",
 )
-"""Every kind there is. `refused`: a finish by an old fence, its detail, changed nothing."""
+"""Every kind there is.
+
+`refused`: a finish by an old fence, its detail, changed nothing. `skipped`: a task that a condition
+or the end of its parents left out, or a slot of a schedule.
+"""
 
 
 @dataclass(frozen=True, slots=True)

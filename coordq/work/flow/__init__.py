@@ -1,0 +1,1 @@
+"""Flows: tasks that wait for tasks."""
