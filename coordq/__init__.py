@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from coordq.work.signals import Reject as Reject
     from coordq.work.signals import Retry as Retry
     from coordq.work.signals import Snooze as Snooze
+    from coordq.work.synthesis import Answer as Answer
+    from coordq.work.synthesis import synthesize as synthesize
     from coordq.work.task import State as State
     from coordq.work.task import Task as Task
 
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Agent": "coordq.work.agent",
+    "Answer": "coordq.work.synthesis",
     "AsyncClient": "coordq.client.client_async",
     "AsyncTaskHandle": "coordq.client.work_async",
     "Backoff": "coordq.work.backoff",
@@ -51,6 +54,7 @@ _HOMES = {
     "connect": "coordq.client.client",
     "connect_async": "coordq.client.client_async",
     "new_id": "coordq.ids",
+    "synthesize": "coordq.work.synthesis",
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the table is the list
 
