@@ -12,6 +12,7 @@ from coordq.runtime.executor import Executor
 from coordq.work.agent import Agent
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
+from coordq.work.progress import Progress
 from coordq.work.spec import Spec
 from coordq.work.typed import TaskFunction
 
@@ -81,8 +82,8 @@ class Heard:
     def __init__(self) -> None:
         self.said: list[Any] = []
 
-    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None:
-        self.said.append((claim.id, done, total, message))
+    def progress(self, claim: Any, progress: Progress, /) -> None:
+        self.said.append((claim.id, progress))
 
     def log(self, claim: Any, line: str, /) -> None:
         self.said.append((claim.id, line))

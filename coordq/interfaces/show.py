@@ -19,6 +19,7 @@ from coordq.interfaces.words import (
     span,
     to_json,
 )
+from coordq.work.progress import read_progress
 
 if TYPE_CHECKING:
     from coordq.work.audit import Finding
@@ -116,14 +117,22 @@ def _span(ms: int | None) -> str:
     return "" if ms is None else span(ms)
 
 
-def progress_line(progress: dict[str, Any] | None) -> str:
-    """`30 of 100 (30 %): fetching`."""
-    if not progress:
+def progress_line(facts: dict[str, Any] | None) -> str:
+    """`30 of 100 files (30 %): fetching; waits for a key; 40.0s left, it says`."""
+    progress = read_progress(facts)
+    if progress is None:
         return ""
-    done, total = progress.get("done", 0), progress.get("total")
-    text = f"{done:g} of {total:g} ({100 * done / total:.0f} %)" if total else f"{done:g}"
-    message = one_line(str(progress.get("message") or ""))
-    return f"{text}: {message}" if message else text
+    unit = f" {one_line(progress.unit)}" if progress.unit else ""
+    text = f"{progress.done:g}{unit}"
+    if progress.total:
+        share = 100 * progress.done / progress.total
+        text = f"{progress.done:g} of {progress.total:g}{unit} ({share:.0f} %)"
+    if progress.message:
+        text = f"{text}: {one_line(progress.message)}"
+    more = [f"waits for {one_line(one)}" for one in progress.blockers]
+    if progress.remaining_s is not None:
+        more.append(f"{span(int(progress.remaining_s * 1000))} left, it says")
+    return "; ".join((text, *more))
 
 
 QUEUE_COLUMNS: Final = (

@@ -24,6 +24,7 @@ from coordq.work.spec import read_spec
 
 if TYPE_CHECKING:
     from coordq.work.agent import Handler
+    from coordq.work.progress import Progress
 
 THREADS: Final = 4
 
@@ -39,8 +40,8 @@ class _Wire:
         with self._lock:
             self._sock.sendall(frame(list(message)))
 
-    def progress(self, _: Any, done: float, total: float | None, message: str, /) -> None:
-        self.say("progress", done, total, message)
+    def progress(self, _: Any, progress: Progress, /) -> None:
+        self.say("progress", progress.to_json())
 
     def log(self, _: Any, line: str, /) -> None:
         self.say("log", line)

@@ -29,6 +29,7 @@ from coordq.errors import InvalidAgent
 from coordq.runtime.verdict import Crashed
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
+from coordq.work.progress import read_progress
 from coordq.work.spec import write_spec
 
 if TYPE_CHECKING:
@@ -134,8 +135,8 @@ async def _listen(
     """Pass on what the process reports, until its last word."""
     while (message := await _receive(reader)) is not None:
         match message:
-            case ["progress", done, total, text]:
-                reporter.progress(claim, done, total, text)
+            case ["progress", facts] if (said := read_progress(facts)) is not None:
+                reporter.progress(claim, said)
             case ["log", line]:
                 reporter.log(claim, line)
             case ["unloadable", text]:

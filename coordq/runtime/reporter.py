@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import CoordqError
+from coordq.work.progress import Progress
 from coordq.work.report import LINES_MAX, report
 
 FLUSH_S: Final = 0.2
@@ -44,12 +45,10 @@ class Reporter:
         self._timer: asyncio.TimerHandle | None = None
         self._sending: dict[str, asyncio.Task[None]] = {}
 
-    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None:
+    def progress(self, claim: Any, progress: Progress, /) -> None:
         """Note how far a task is; the last word wins. From any thread."""
-        fraction = min(1.0, max(0.0, done / total)) if total else None
-        facts = {"done": done, "total": total, "message": message, "fraction": fraction}
         with self._lock:
-            self._of(claim.member).progress = facts
+            self._of(claim.member).progress = progress.to_json()
 
     def log(self, claim: Any, line: str, /) -> None:
         """Note a line. From any thread."""

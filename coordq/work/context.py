@@ -7,16 +7,16 @@ from a thread: `progress` and `log` only hand a value to a reporter that never b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from coordq import clock
-from coordq.errors import CoordqError, InvalidInput
+from coordq.errors import CoordqError
+from coordq.work.progress import Progress, say
 from coordq.work.spec import MAX_ATTEMPTS
 
 LINE_MAX: Final = 8_192
-MESSAGE_MAX: Final = 500
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
@@ -44,7 +44,7 @@ class ClaimLike(Protocol):
 class Reporter(Protocol):
     """Takes progress and log lines off a handler's hands. Called from any thread; never blocks."""
 
-    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None: ...
+    def progress(self, claim: Any, progress: Progress, /) -> None: ...
 
     def log(self, claim: Any, line: str, /) -> None: ...
 
@@ -52,7 +52,7 @@ class Reporter(Protocol):
 class Silent:
     """A reporter that forgets everything: for handlers called outside a worker."""
 
-    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None:
+    def progress(self, claim: Any, progress: Progress, /) -> None:
         """Forget how far the task is."""
 
     def log(self, claim: Any, line: str, /) -> None:
@@ -191,16 +191,26 @@ class Context:
             return None
         return max(0.0, self.deadline - clock.monotonic())
 
-    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Show how far the task is: `done` of `total`, in any unit. Cheap; the last one wins.
+    def progress(
+        self,
+        done: float,
+        total: float | None = None,
+        message: str = "",
+        *,
+        unit: str = "",
+        blockers: Collection[str] = (),
+        remaining: float | timedelta | None = None,
+    ) -> None:
+        """Show how far the task is: `done` of `total`. Cheap; the last one wins.
 
-        Raises InvalidInput when `done` or `total` is not a finite number.
+        unit: what is counted, "files" say. blockers: what it waits for that only others can give.
+        remaining: how long it will still take; without it readers reckon from the pace so far.
+
+        Raises InvalidInput when a number is not finite, or a text no text.
         """
-        _check_number("done", done)
-        if total is not None:
-            _check_number("total", total)
+        said = say(done, total, message, unit=unit, blockers=blockers, remaining=remaining)
         if self._reporter is not None and not self._over:
-            self._reporter.progress(self._claim, done, total, str(message)[:MESSAGE_MAX])
+            self._reporter.progress(self._claim, said)
 
     def log(self, text: object) -> None:
         """Add a line to the task's own log, which is bounded. Cheap; at most 8,192 characters."""
@@ -218,10 +228,3 @@ class Context:
     def __repr__(self) -> str:
         claim = self._claim
         return f"<Context {claim.name} {claim.id} attempt={claim.attempt} fence={claim.fence}>"
-
-
-def _check_number(name: str, value: object) -> None:
-    """Raise InvalidInput unless `value` is a finite number."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124
-        raise InvalidInput(f"progress {name}={value!r} is not a finite number.", parameter=name)

@@ -20,6 +20,7 @@ from coordq.work.agent import Agent
 from coordq.work.backoff import Backoff
 from coordq.work.claim import Claim
 from coordq.work.context import Context
+from coordq.work.progress import Progress
 from coordq.work.signals import Reject, Retry, Snooze
 from tests.claims import Heard, agent_of, claim_of, end_of, error_of, executed, outcome_of
 
@@ -85,7 +86,7 @@ def test_progress_and_log_reach_the_reporter_from_any_thread() -> None:
     heard = Heard()
 
     def sync(ctx: Context) -> None:
-        ctx.progress(1, 2, "half")
+        ctx.progress(1, 2, "half", unit="files", blockers=["a key"], remaining=9)
         ctx.log("hello")
 
     async def quick(ctx: Context) -> None:
@@ -97,9 +98,9 @@ def test_progress_and_log_reach_the_reporter_from_any_thread() -> None:
         outcome_of(agent, claim_of(task), reporter=heard)
 
     assert [entry[1:] for entry in heard.said] == [
-        (1, 2, "half"),
+        (Progress(1, 2, "half", "files", ("a key",), 9),),
         ("hello",),
-        (3, None, ""),
+        (Progress(3),),
         ("any object",),
     ]
 

@@ -21,6 +21,7 @@ from coordq.runtime.isolate import Isolation
 from coordq.runtime.loader import load
 from coordq.work.agent import Agent
 from coordq.work.finish import Outcome
+from coordq.work.progress import Progress
 from tests.claims import Heard, claim_of, error_of, executed, outcome_of
 from tests.waiting import wait_until
 
@@ -48,7 +49,7 @@ loud = Agent("loud", middleware=[Loud()])
 
 @agent.task(isolation="process")
 def where(ctx: Context, n: int) -> dict:
-    ctx.progress(1, 2, "half")
+    ctx.progress(1, 2, "half", unit="parts")
     ctx.log("hello")
     return {"pid": os.getpid(), "n": n, "fence": ctx.fence, "attempt": ctx.attempt,
             "left": ctx.remaining(), "main": __name__ == "__main__", "headers": dict(ctx.headers)}
@@ -156,7 +157,7 @@ def test_it_runs_elsewhere_and_reports_here(agent: Agent) -> None:
     assert result.pop("pid") != os.getpid()
     assert 0 < result.pop("left") <= 30
     assert result == {"n": 3, "fence": 7, "attempt": 2, "main": False, "headers": {"trace": "ü"}}
-    assert heard.said == [(claim.id, 1, 2, "half"), (claim.id, "hello")]
+    assert heard.said == [(claim.id, Progress(1, 2, "half", "parts")), (claim.id, "hello")]
 
 
 def test_dependencies_and_middleware_are_applied_there(target: Path) -> None:

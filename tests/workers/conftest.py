@@ -13,6 +13,7 @@ from coordq import Context
 from coordq.ids import new_id
 from coordq.runtime.loader import APP, builtin_workers, load
 from coordq.work.claim import Claim
+from coordq.work.progress import Progress
 from coordq.work.spec import Spec
 
 
@@ -22,7 +23,7 @@ class Notebook:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def progress(self, claim: Any, done: float, total: float | None, message: str, /) -> None:
+    def progress(self, claim: Any, progress: Progress, /) -> None:
         """Pass over progress: no built-in worker is tested for it."""
 
     def log(self, _claim: Any, line: str, /) -> None:
