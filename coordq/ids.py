@@ -14,6 +14,7 @@ could not say in which Redis Cluster slot its task lives.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -75,6 +76,16 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
+
+
+def child_id(parent: str, key: str) -> str:
+    """The id of the task that `parent` makes under `key`: always the same, on the same shard.
+
+    Its time is the parent's, so making it again, after a crash or a lost reply, makes no second
+    task; what would be chance in another id follows from parent and key.
+    """
+    seed = hashlib.blake2b(f"{parent}\0{key}".encode(), digest_size=8).digest()
+    return parent[:11] + _encode(int.from_bytes(seed, "big") >> 9, 11)
 
 
 def is_id(text: str) -> bool:
