@@ -4,24 +4,24 @@ lib/condition: whether a condition holds for the result of a task; coordq/work/f
 A condition is a JSON tree in prefix form, the result any JSON; a text that is no JSON counts as null.
 
   ["and", x, ...] ["or", x, ...] ["not", x]
-  ["==", a, b] ["!=", a, b]              of scalars; lists and objects equal nothing
+  ["==", a, b] ["!=", a, b]              by value, lists and objects as well
   ["<", a, b] ["<=", a, b] [">", a, b] [">=", a, b]
   ["in", a, b]                           element of a list, part of a text, field of an object
-  ["get", step, ...]                     from the result, by field or by index, from 0
+  ["get", step, ...]                     from the result, by field or by index (-1 is the last)
   ["has", step, ...]                     whether there is something there, be it null
   ["len", x]                             of a list, an object or a text (in characters)
   ["lit", v]                             v itself; scalars stand for themselves without it
 
 What is missing is null, and null equals only null. Different kinds are never equal. Only numbers
 (doubles) and texts (by code point) have an order, each among themselves; between others < and its like
-are false. null, false, 0, "" and what is empty count as false, all else as true. A tree that is none of
-these, is longer or deeper than the limits, or looks at more values than LOOKS_MAX does not hold, whatever
-stands around its fault.
+are false. An empty list equals an empty object: cjson does not tell them apart. null, false, 0, "" and
+what is empty count as false, all else as true. A tree that is none of these, is longer or deeper than
+the limits, or looks at more values than LOOKS_MAX does not hold, whatever stands around its fault.
 
 All of it is made at the first use: a call in which no condition is asked does not pay for it.
 ]]
-local CONDITION_MAX = 32768
-local CONDITION_DEPTH_MAX = 64
+local CONDITION_MAX = 8192
+local CONDITION_DEPTH_MAX = 32
 local LOOKS_MAX = 100000
 local ask_condition = nil
 
@@ -49,8 +49,15 @@ local function make_conditions()
     look_at_value()
     local kind = kind_of(a)
     if kind ~= kind_of(b) then return false end
-    if kind == 'null' then return true end
-    return kind ~= 'list' and kind ~= 'object' and kind ~= 'empty' and a == b
+    if kind == 'null' or kind == 'empty' then return true end
+    if kind ~= 'list' and kind ~= 'object' then return a == b end
+    for key, value in pairs(a) do
+      if b[key] == nil or not same_value(value, b[key]) then return false end
+    end
+    for key in pairs(b) do
+      if a[key] == nil then return false end
+    end
+    return true
   end
 
   -- Lua's < on texts follows the server's locale; bytes of UTF-8 are ordered as code points are.
@@ -119,7 +126,7 @@ local function make_conditions()
     for at = 2, #tree do
       local step, kind = tree[at], kind_of(value)
       if type(step) == 'number' and kind == 'list' then
-        value = value[step + 1]
+        value = value[step < 0 and #value + 1 + step or step + 1]
       elseif type(step) == 'string' and kind == 'object' then
         value = value[step]
       else
