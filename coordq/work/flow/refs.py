@@ -11,7 +11,8 @@ Each value is a ref, or a list of refs that becomes a list:
     <id>!       its error, an object with reason, type, message; null when it did not fail
     <id>*       the results of the tasks that its result lists by id, in order; null where one has
                 none. How the tasks of a map over a result, which are not known before, are named.
-    <ref>/a/0   what stands at that path of it; `~1` is a "/" in a key, and `~0` a "~"
+    <ref>/a/0   what stands at that path of it; `~1` is a "/" in a key, `~2` a "|", and `~0` a "~"
+    <ref>|<ref> the first of them that is not null; all count as if they had a `?`
 
 A task that failed for good and has an alternative is followed to it, and so on, save for `!`.
 Pure text here; who reads the results, and when, is the worker's business:
@@ -43,8 +44,15 @@ class Ref:
     path: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        tail = "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in self.path)
-        return f"{self.id}{self.mark}{tail}"
+        return f"{self.id}{self.mark}{''.join(f'/{_escaped(step)}' for step in self.path)}"
+
+
+def _escaped(step: str) -> str:
+    return step.replace("~", "~0").replace("/", "~1").replace("|", "~2")
+
+
+def _plain(step: str) -> str:
+    return step.replace("~2", "|").replace("~1", "/").replace("~0", "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +65,17 @@ class Outcome:
     error: dict[str, Any] | None = None
 
 
-def read(text: object) -> Ref:
-    """The ref that `text` spells. Raises InvalidArguments."""
+def read(text: object) -> tuple[Ref, ...]:
+    """The ref that `text` spells, or several of which the first counts. Raises InvalidArguments."""
+    return tuple(map(_read, text.split("|") if isinstance(text, str) else (text,)))
+
+
+def _read(text: object) -> Ref:
     if isinstance(text, str):
         head, *path = text.split("/")
         task_id, mark = head[:ID_LENGTH], head[ID_LENGTH:]
         if is_id(task_id) and mark in MARKS:
-            steps = tuple(step.replace("~1", "/").replace("~0", "~") for step in path)
-            return Ref(task_id, mark, steps)
+            return Ref(task_id, mark, tuple(map(_plain, path)))
     raise InvalidArguments(
         f"{text!r:.60} is no input of a flow's task: write a task's id, and perhaps a path."
     )
@@ -73,7 +84,8 @@ def read(text: object) -> Ref:
 def refs_in(args: Mapping[str, Any]) -> Iterator[Ref]:
     """Every ref of some arguments, in order. Raises InvalidArguments."""
     for value in _inputs(args).values():
-        yield from map(read, value if isinstance(value, list) else (value,))
+        for one in value if isinstance(value, list) else (value,):
+            yield from read(one)
 
 
 def ids_in(args: Mapping[str, Any]) -> list[str]:
@@ -102,10 +114,18 @@ def fill(args: Mapping[str, Any], found: Mapping[str, Outcome]) -> dict[str, Any
     filled = {name: value for name, value in args.items() if name != FROM}
     for name, value in _inputs(args).items():
         if isinstance(value, list):
-            filled[name] = [_value(name, read(one), found) for one in value]
+            filled[name] = [_first(name, read(one), found) for one in value]
         else:
-            filled[name] = _value(name, read(value), found)
+            filled[name] = _first(name, read(value), found)
     return filled
+
+
+def _first(name: str, refs: tuple[Ref, ...], found: Mapping[str, Outcome]) -> Any:
+    if len(refs) == 1:
+        return _value(name, refs[0], found)
+    lenient = (Ref(ref.id, ref.mark or "?", ref.path) for ref in refs)
+    values = (_value(name, ref, found) for ref in lenient)
+    return next((value for value in values if value is not None), None)
 
 
 def _inputs(args: Mapping[str, Any]) -> Mapping[str, Any]:
