@@ -10,10 +10,10 @@ from zlib import crc32
 from coordq.errors import InvalidArguments, InvalidOption
 from coordq.ids import new_id, shard_of
 from coordq.work.enqueue import Order
-from coordq.work.options import DEFAULTS, Template, template
+from coordq.work.options import Template
 from coordq.work.payload import dump_args
+from coordq.work.templates import Templates
 
-_CACHE_MAX = 1024
 Item = (
     tuple[str, Mapping[str, Any] | None] | tuple[str, Mapping[str, Any] | None, Mapping[str, Any]]
 )
@@ -25,19 +25,16 @@ class Draft:
     def __init__(self, shards: int) -> None:
         self.shards = shards
         self._turn = count()
-        self._plain: dict[str, Template] = {}
-        self._known: dict[Any, Template] = {}
+        self._templates = Templates()
 
     def order(self, name: str, args: Any, options: dict[str, Any], *, mailbox: str = "") -> Order:
         """An order for one task. Raises the InvalidInput errors."""
         if not options:
-            found = self._plain.get(name) if type(name) is str else None
-            if found is None:
-                found = self._remember(self._plain, name, template(name, DEFAULTS))
+            found = self._templates.plain(name)
             if self.shards == 1:
                 return Order(new_id(0), found, dump_args(name, args), mailbox)
         else:
-            found = self._template(name, options)
+            found = self._templates.of(name, options)
         task_id = options.get("id") or new_id(self._shard(found))
         if shard_of(task_id) >= self.shards:
             raise InvalidOption(
@@ -66,25 +63,6 @@ class Draft:
                 raise InvalidArguments(
                     f"enqueue_many takes (name, args) or (name, args, options), not {item!r:.80}."
                 )
-
-    def _template(self, name: str, options: dict[str, Any]) -> Template:
-        try:
-            # with the types, since 1 == True: a refused value must not find an allowed one
-            key = (name, *options.items(), *map(type, options.values()))
-            found = self._known.get(key)
-        except TypeError:  # an option that is no key, such as a mapping
-            return template(name, DEFAULTS.merge(**options))
-        if found is None:
-            found = template(name, DEFAULTS.merge(**options))
-            self._remember(self._known, key, found)
-        return found
-
-    @staticmethod
-    def _remember(known: dict[Any, Template], key: Any, found: Template) -> Template:
-        if len(known) >= _CACHE_MAX:
-            known.clear()
-        known[key] = found
-        return found
 
     def _shard(self, found: Template) -> int:
         """Equal unique keys meet on one shard; all else takes turns."""

@@ -10,7 +10,7 @@ refused, never bent. The context and the dependencies are not arguments: they do
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,6 +114,7 @@ class Signature:
         "_always",
         "_arguments",
         "_names",
+        "_partial",
         "_positional",
         "_resolved",
         "_result",
@@ -146,6 +147,7 @@ class Signature:
         self._names: dict[str, Any] = {}
         self._positional: tuple[str, ...] = ()
         self._arguments: ArgumentCodec | None = None
+        self._partial: dict[frozenset[str], ArgumentCodec] = {}
         self._result: ResultCodec | None = None
         self._resolved = False
         try:
@@ -198,12 +200,16 @@ class Signature:
 
     # The producer's side
 
-    def bind(self, args: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    def bind(
+        self, args: Sequence[Any], given: Mapping[str, Any], *, later: Collection[str] = ()
+    ) -> dict[str, Any]:
         """A call's arguments as JSON values by parameter name; what was left out stays out.
+
+        later: parameters that get their value when the task is run.
 
         Raises InvalidArguments with the facts task, parameter and problem.
         """
-        codec = self._codec()
+        codec = self._codec_without(frozenset(later)) if later else self._codec()
         named = self._by_name(args, given)
         try:
             values = codec.from_python(named)
@@ -223,6 +229,23 @@ class Signature:
             self.prepare()
         assert self._arguments is not None
         return self._arguments
+
+    def _codec_without(self, later: frozenset[str]) -> ArgumentCodec:
+        """What reads the other arguments. Raises InvalidArguments for a parameter it has not."""
+        known = self._codec()
+        for name in later:
+            if name not in self.parameters and self._is_internal(name):
+                raise self._refused(name, "it is provided by the worker and cannot be sent")
+            if name not in self.parameters and self.extra is _EMPTY:
+                raise self._refused(name, self._no_such_parameter())
+        if not later & self.required:
+            return known
+        if later not in self._partial:
+            hints = {name: hint for name, hint in self.parameters.items() if name not in later}
+            self._partial[later] = compile_arguments(
+                self.task, hints, self.required - later, self.extra
+            )
+        return self._partial[later]
 
     def _by_name(self, args: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
         if len(args) > len(self._positional):
@@ -328,10 +351,13 @@ class Signature:
         if not nested and details["type"] == "missing":
             return "it is required, but was not given"
         if not nested and details["type"] == "extra_forbidden":
-            return f"there is no such parameter. It takes: {', '.join(self.parameters) or 'none'}"
+            return self._no_such_parameter()
         if not nested and details["type"] == "json_invalid":
             return details["msg"]
         return f"{details['msg']}, but it is {short(details['input'])}"
+
+    def _no_such_parameter(self) -> str:
+        return f"there is no such parameter. It takes: {', '.join(self.parameters) or 'none'}"
 
     def _refused(self, name: str, problem: str, *, path: str = "") -> InvalidArguments:
         shown = short(path or name)

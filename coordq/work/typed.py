@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from coordq.errors import InvalidArguments
@@ -187,6 +187,18 @@ class TaskFunction(Generic[P, R]):
         order = self._order(args, kwargs)
         return order.name, order.arguments, order.options
 
+    def node(
+        self, given: Mapping[str, Any], *, later: Collection[str] = ()
+    ) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """A call as a flow takes it: name, arguments, options.
+
+        later: parameters that are filled in when the task is run.
+
+        Raises InvalidArguments, and what a `before_enqueue` hook raises.
+        """
+        order = self._order((), given, later=later)
+        return order.name, order.arguments, order.options
+
     @overload
     def enqueue(
         self, client: SyncClient, /, *args: P.args, **kwargs: P.kwargs
@@ -246,8 +258,8 @@ class TaskFunction(Generic[P, R]):
             )
         return door
 
-    def _order(self, args: Any, kwargs: Any) -> Outgoing:
-        arguments = self.handler.signature.bind(args, kwargs)
+    def _order(self, args: Any, kwargs: Any, *, later: Collection[str] = ()) -> Outgoing:
+        arguments = self.handler.signature.bind(args, kwargs, later=later)
         order = Outgoing(self.name, arguments, dict(self._asked))
         self.handler.hooks.before_enqueue(order)
         return order
