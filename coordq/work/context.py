@@ -13,32 +13,12 @@ from typing import Any, Final, Protocol
 
 from coordq import clock
 from coordq.errors import CoordqError
+from coordq.work.durable import ClaimLike, Durable, Errands
 from coordq.work.progress import Progress, say
 from coordq.work.spec import MAX_ATTEMPTS
 
 LINE_MAX: Final = 8_192
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-
-
-class ClaimLike(Protocol):
-    """What is read of a claim: the right to run one task once."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def fence(self) -> int: ...
-    @property
-    def attempt(self) -> int: ...
-    @property
-    def queue(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def spec(self) -> Any: ...
-    @property
-    def args(self) -> bytes: ...
-    @property
-    def member(self) -> str: ...
 
 
 class Reporter(Protocol):
@@ -68,7 +48,7 @@ def no_client(_asynchronous: bool, /) -> Any:  # noqa: FBT001 - the whole of the
 ClientProvider = Callable[[bool], Any]
 
 
-class Context:
+class Context(Durable):
     """One run of one task, seen from inside.
 
     `deadline` is the moment this run is stopped, in seconds of `time.monotonic()`, or None when
@@ -76,11 +56,7 @@ class Context:
     """
 
     __slots__ = (
-        "_asynchronous",
-        "_cancelled",
-        "_claim",
         "_client",
-        "_over",
         "_provider",
         "_reporter",
         "agent",
@@ -96,6 +72,7 @@ class Context:
         reporter: Reporter | None = None,
         provider: ClientProvider = no_client,
         deadline: float | None = None,
+        errands: Errands | None = None,
         asynchronous: bool = True,
         max_attempts: int = 0,
     ) -> None:
@@ -107,6 +84,8 @@ class Context:
         self._reporter = reporter
         self._provider = provider
         self._asynchronous = asynchronous
+        self._errands = errands
+        self._waits = None
         self._client: Any = None
         self._cancelled = False
         self._over = False

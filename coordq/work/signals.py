@@ -1,12 +1,14 @@
 """What a handler may raise to say what should happen next, instead of failing.
 
 A signal is an answer, not an error: it is never logged as one. It may also be raised by a
-`before_run` hook or by a dependency, before the handler has started.
+`before_run` hook or by a dependency, before the handler has started. `Suspended` is raised by the
+context alone, when what a handler waits for has not come.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -57,9 +59,50 @@ class Snooze(Signal):
         super().__init__(f"snoozed for {self.seconds:g} s")
 
 
+class RateLimited(Signal):
+    """The other side asks for less: come back in `retry_after` seconds (or a timedelta).
+
+    Costs no attempt. key: a limit, `openai` or `openai:gpt-4` say, that stands still for so long
+    in the whole fleet; without one only this task waits.
+    """
+
+    def __init__(self, retry_after: float | timedelta, key: str = "") -> None:
+        self.seconds = _wait("RateLimited", retry_after)
+        self.key = _reason("RateLimited", key)
+        super().__init__(f"rate limited for {self.seconds:g} s{key and ': ' + key}")
+
+
 class Reject(Signal):
     """Never: the task becomes a dead letter at once, with this `reason`."""
 
     def __init__(self, reason: str) -> None:
         self.reason = _reason("Reject", reason)
         super().__init__(self.reason)
+
+
+class Suspended(BaseException):
+    """The run ends here; the handler is run again from its start when what it waits for has come.
+
+    Raised by `ctx.wait_for` and its like, through the handler. It is no Exception, so that what
+    catches those lets it pass; nobody else should catch it either, nor raise it.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        key: str,
+        *,
+        ids: Sequence[str] = (),
+        name: str = "",
+        timeout: float | timedelta | None = None,
+    ) -> None:
+        self.kind = kind
+        """tasks, approval, signal or time."""
+        self.key = key
+        """The name of this wait within the task: what comes of it is kept under that."""
+        self.ids = tuple(ids)
+        self.name = name
+        """Of a signal."""
+        self.timeout_s = None if timeout is None else _wait(f"the wait {key!r}", timeout)
+        """None: for ever."""
+        super().__init__(f"suspended until its {kind} {key!r}")
