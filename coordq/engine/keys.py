@@ -133,6 +133,11 @@ def progress(root: str, task_id: str) -> str:
     return f"{root}progress:{task_id}"
 
 
+def saved(root: str, task_id: str) -> str:
+    """What a task keeps from one run to the next: HASH, see lua/lib/saved.lua."""
+    return f"{root}saved:{task_id}"
+
+
 def waited(root: str) -> str:
     """Written before a WAIT, so that there is something to wait for: STRING, expires."""
     return f"{root}waited"

@@ -133,7 +133,7 @@ def _read_alive(
         sheet.due.append(f"y{task_id}")
     if state == b"r":
         sheet.leased.append(f"{task_id}|{(head[2] or b'0').decode()}")
-        if flags != b"-":
+        if b"x" in flags or b"k" in flags:
             sheet.cancels.append(task_id)
         return
     if head[7]:

@@ -31,6 +31,8 @@ class Claim:
     """A JSON object."""
     member: str
     """`id|fence`: what beats, finishes and reports are made with."""
+    saved: bool = False
+    """Whether an earlier run has kept something: see `work.saved`."""
 
     @property
     def name(self) -> str:
@@ -99,7 +101,7 @@ def serves(route: str, names: Collection[str], role: str, capabilities: Collecti
 def read_claim(task_id: bytes, record: bytes) -> Claim:
     """The claim that a granted record describes."""
     life, spec, args, *_ = record.split(b"\n", 3)
-    version, fence, attempt, strikes, _ = life[1:].split(b" ", 4)
+    version, fence, attempt, strikes, rest = life[1:].split(b" ", 4)
     name = task_id.decode()
     number = fence.decode()
     return Claim(
@@ -111,6 +113,7 @@ def read_claim(task_id: bytes, record: bytes) -> Claim:
         read_spec(spec),
         args,
         f"{name}|{number}",
+        not rest.endswith(b" -") and b"s" in rest.rpartition(b" ")[2],
     )
 
 

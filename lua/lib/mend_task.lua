@@ -21,7 +21,7 @@ local function mend_running(task)
     wrong(task.id, task, 'it ran without a lease', 'given back', function()
       give_back(task, 'released', false)
     end)
-  elseif task.flags ~= '-' and redis.call('SISMEMBER', KEYS[1] .. 'cancels', task.id) == 0 then
+  elseif string.find(task.flags, '[xk]') and redis.call('SISMEMBER', KEYS[1] .. 'cancels', task.id) == 0 then
     wrong(task.id, task, 'it shall be cancelled, but its worker was not told', 'told again', function()
       redis.call('SADD', KEYS[1] .. 'cancels', task.id)
     end)

@@ -11,7 +11,8 @@ A record is one string of three or four lines:
   outcome  JSON: the result, or the last error; missing until there is one
 
 One string instead of a hash, because MGET and MSET read and write a whole batch in two commands,
-and because it costs half the memory. Flags: x cancel requested, k total timeout passed.
+and because it costs half the memory. Flags: x cancel requested, k total timeout passed,
+s something is kept at saved:<id>.
 ]]
 local function read_record(text)
   -- every repetition ends at a separator that it cannot match: no text, however strange, takes long

@@ -6,6 +6,7 @@ never under 5, so that a finish repeated after a lost reply is still recognised)
 freed if it is still this task's. Whoever waits for the task finds its record in their mailbox, and the
 schedule that made it remembers how it ended.
 ]]
+--- @include lib/saved
 local DEAD_MAX = 10000
 local DONE_MAX = 10000
 local MAILBOX_TTL_MS = 60000
@@ -49,7 +50,7 @@ local function bury(task, text)
   if excess <= 0 then return end
   local oldest = redis.call('ZPOPMIN', KEYS[1] .. 'dead', math.min(excess, 100))
   for i = 1, #oldest, 2 do
-    redis.call('UNLINK', KEYS[1] .. 't:' .. oldest[i], KEYS[1] .. 'p:' .. oldest[i])
+    redis.call('UNLINK', KEYS[1] .. 't:' .. oldest[i], KEYS[1] .. 'p:' .. oldest[i], KEYS[1] .. 'saved:' .. oldest[i])
   end
 end
 
@@ -59,6 +60,7 @@ local function retain(task, text)
   if string.sub(task.text, task.body, task.body) == '@' then
     redis.call('EXPIRE', KEYS[1] .. 'p:' .. task.id, ttl_s)
   end
+  if keeps(task) then redis.call('EXPIRE', KEYS[1] .. 'saved:' .. task.id, ttl_s) end
   finished[#finished + 1] = task.id
 end
 
@@ -66,6 +68,7 @@ end
 -- of where it stood (lease, line, due) and raised nothing else.
 local function settle(task, state, outcome, detail)
   task.state, task.version, task.since = state, task.version + 1, now
+  if state == 's' and keeps(task) then keep_nothing(task) end
   local text = write_record(task, outcome)
   if task.options ~= '' or task.flags ~= '-' then clear_options(task) end
   if state == 'f' then bury(task, text) else retain(task, text) end

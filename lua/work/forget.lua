@@ -15,7 +15,8 @@ for i = 1, #ARGV do
   local dead = redis.call('ZSCORE', KEYS[1] .. 'dead', id)
   if dead or task and string.find('sfc', task.state, 1, true) then
     redis.call('ZREM', KEYS[1] .. 'dead', id)
-    redis.call('UNLINK', KEYS[1] .. 't:' .. id, KEYS[1] .. 'p:' .. id, KEYS[1] .. 'log:' .. id, KEYS[1] .. 'progress:' .. id)
+    redis.call('UNLINK', KEYS[1] .. 't:' .. id, KEYS[1] .. 'p:' .. id, KEYS[1] .. 'log:' .. id, KEYS[1] .. 'progress:' .. id,
+      KEYS[1] .. 'saved:' .. id)
     deleted = deleted + 1
   end
 end

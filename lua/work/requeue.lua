@@ -10,7 +10,7 @@ Returns  {answer, ...}  per id: "ok", "missing", "foreign" (its record was not w
                         the letter of the state that does not allow it
 
 A requeued task starts over: attempts and strikes are 0, its time limits run anew. Its version grows,
-and its old fences are refused.
+and its old fences are refused. It goes on at its last checkpoint, and waits anew for what did not come.
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -31,6 +31,17 @@ local function start_options_over(task)
   end
 end
 
+-- A wait that ended in vain would end the handler again as soon as it asks.
+local function forget_refusals(task)
+  redis.call('PERSIST', KEYS[1] .. 'saved:' .. task.id)
+  local flat = redis.call('HGETALL', KEYS[1] .. 'saved:' .. task.id)
+  for i = 1, #flat, 2 do
+    if string.find(flat[i], '^w:') and string.find(flat[i + 1], '^{"error"') then
+      redis.call('HDEL', KEYS[1] .. 'saved:' .. task.id, flat[i])
+    end
+  end
+end
+
 local function start_over(task)
   if task.state == 'd' then
     redis.call('ZREM', KEYS[1] .. 'due', task.id)
@@ -40,8 +51,9 @@ local function start_over(task)
     redis.call('ZREM', KEYS[1] .. 'dead', task.id)
     redis.call('PERSIST', KEYS[1] .. 'p:' .. task.id)
   end
+  if keeps(task) then forget_refusals(task) end
   task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'
-  task.attempt, task.strikes, task.fence, task.flags, task.mailbox = 0, 0, '0', '-', '-'
+  task.attempt, task.strikes, task.fence, task.flags, task.mailbox = 0, 0, '0', keeps(task) and 's' or '-', '-'
   redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
   if task.options ~= '' then start_options_over(task) end
   make_ready(task)

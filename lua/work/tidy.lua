@@ -31,7 +31,8 @@ local function old_dead_letters(age_ms)
   local ids = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'dead', '-inf', before, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
     redis.call('ZREM', KEYS[1] .. 'dead', id)
-    redis.call('UNLINK', KEYS[1] .. 't:' .. id, KEYS[1] .. 'p:' .. id, KEYS[1] .. 'log:' .. id, KEYS[1] .. 'progress:' .. id)
+    redis.call('UNLINK', KEYS[1] .. 't:' .. id, KEYS[1] .. 'p:' .. id, KEYS[1] .. 'log:' .. id, KEYS[1] .. 'progress:' .. id,
+      KEYS[1] .. 'saved:' .. id)
   end
   return #ids
 end

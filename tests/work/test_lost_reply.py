@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import tests.work.scenes_leader
-import tests.work.scenes_schedules  # noqa: F401 - adds its scenes
+import tests.work.scenes_schedules
+import tests.work.scenes_waits  # noqa: F401 - these add their scenes
 from coordq.engine import scripts
 from coordq.engine.call import Call
 from coordq.engine.connection import Engine, open_engine
