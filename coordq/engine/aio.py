@@ -287,6 +287,35 @@ class Line:
                 patience_s=self._engine.patience_s,
             )
 
+    async def attempt(self, *commands: tuple[Argument, ...]) -> list[Any] | None:
+        """Run plain commands in one go, and only once; their raw replies.
+
+        None when one of them was refused, or not answered: any may have had its effect.
+        """
+        try:
+            link = self.link or await self._engine.connect(self.shard)
+        except LostError:
+            return None
+        self.link, replies, refused = None, [], False
+        try:
+            await link.send(b"".join(map(pack, commands)))
+            for _ in commands:
+                try:
+                    replies.append(await link.receive(REPLY_TIMEOUT_S))
+                except redis.ResponseError:
+                    refused = True  # the others are answered all the same
+            await self._engine.check_not_left(link)
+        except (redis.RedisError, OSError):
+            self._engine.doubt(self.shard)
+            await link.close()
+            return None
+        except BaseException:
+            self._engine.doubt(self.shard)
+            await link.close()
+            raise
+        self.link = link
+        return None if refused else replies
+
     async def block(self, *command: Argument, timeout_s: float) -> Any:
         """Run a blocking command, its time-out appended; None when it timed out."""
         return await self.execute(*command, f"{timeout_s:.3f}", timeout_s=timeout_s)

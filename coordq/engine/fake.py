@@ -20,15 +20,20 @@ def server(name: str) -> Any:
     return fakeredis.FakeServer()
 
 
-def unpack(packed: bytes) -> list[bytes]:
-    """The words of a packed command."""
-    words, at = [], packed.index(b"\r\n") + 2
-    for _ in range(int(packed[1 : at - 2])):
+def unpack(packed: bytes) -> list[list[bytes]]:
+    """The words of each packed command."""
+    commands, at = [], 0
+    while at < len(packed):
         end = packed.index(b"\r\n", at)
-        length = int(packed[at + 1 : end])
-        words.append(packed[end + 2 : end + 2 + length])
-        at = end + 4 + length
-    return words
+        amount, at = int(packed[at + 1 : end]), end + 2
+        words: list[bytes] = []
+        for _ in range(amount):
+            end = packed.index(b"\r\n", at)
+            length = int(packed[at + 1 : end])
+            words.append(packed[end + 2 : end + 2 + length])
+            at = end + 4 + length
+        commands.append(words)
+    return commands
 
 
 class FakeLink:
@@ -44,7 +49,7 @@ class FakeLink:
 
     def send(self, packed: bytes) -> None:
         """Keep the request until its reply is asked for."""
-        self._sent.append(unpack(packed))
+        self._sent += unpack(packed)
 
     def receive(self, timeout_s: float | None = None) -> Any:
         """Run the oldest request."""
@@ -71,7 +76,7 @@ class AsyncFakeLink:
 
     async def send(self, packed: bytes) -> None:
         """Keep the request until its reply is asked for."""
-        self._sent.append(unpack(packed))
+        self._sent += unpack(packed)
 
     async def receive(self, timeout_s: float | None = None) -> Any:
         """Run the oldest request."""

@@ -155,6 +155,65 @@ def test_a_line_replaces_its_connection(proxy: LossyProxy, namespace: str) -> No
     play(story, proxy.url, namespace)
 
 
+def test_an_attempt_runs_plain_commands_in_one_go(redis_url: str, namespace: str) -> None:
+    """The replies are in order, and the next call gets its own."""
+
+    async def story(engine: AsyncEngine) -> None:
+        line = await engine.dedicated(0)
+        assert await line.attempt(("ECHO", "a"), ("ECHO", "b")) == [b"a", b"b"]
+        assert await line.execute("ECHO", "c") == b"c"
+        await line.close()
+
+    play(story, redis_url, namespace)
+
+
+def test_a_refused_attempt_keeps_the_connection_in_step(redis_url: str, namespace: str) -> None:
+    """The command after the refused one was answered as well; that is nobody else's reply."""
+
+    async def story(engine: AsyncEngine) -> None:
+        line = await engine.dedicated(0)
+        await line.execute("SET", f"{namespace}:text", "x")
+        link = line.link
+        assert await line.attempt(("ZCARD", f"{namespace}:text"), ("ECHO", "b")) is None
+        assert await line.execute("ECHO", "c") == b"c"
+        assert line.link is link
+        await line.close()
+
+    play(story, redis_url, namespace)
+
+
+@pytest.mark.parametrize("loss", ["request", "reply"])
+def test_an_attempt_that_is_lost_is_not_repeated(
+    proxy: LossyProxy, namespace: str, loss: str
+) -> None:
+    """Whoever tries has something better to do than to wait; the line is as good as new."""
+
+    async def story(engine: AsyncEngine) -> None:
+        line = await engine.dedicated(0)
+        await line.execute("PING")
+        (proxy.drop_request if loss == "request" else proxy.drop_reply)(b"INCR")
+        assert await line.attempt(("INCR", f"{namespace}:tries"), ("PING",)) is None
+        tries = await line.execute("GET", f"{namespace}:tries")
+        assert tries == (None if loss == "request" else b"1")
+        await line.close()
+
+    play(story, proxy.url, namespace)
+
+
+def test_an_attempt_without_a_server_answers_nothing(
+    new_server: Callable[..., Server], namespace: str
+) -> None:
+    """As quickly as that is known."""
+    server = new_server()
+
+    async def story(engine: AsyncEngine) -> None:
+        line = await engine.dedicated(0)
+        server.kill9()
+        assert await line.attempt(("PING",)) is None
+
+    play(story, server.url, namespace)
+
+
 @pytest.mark.chaos
 def test_silence_is_no_reply(
     new_server: Callable[..., Server], namespace: str, monkeypatch: pytest.MonkeyPatch
