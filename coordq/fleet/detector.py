@@ -109,8 +109,7 @@ class Detector:
         gap = judge_gap(
             sight.now_ms,
             sight.seen_ms,
-            [sight.beats.get(one.member.name, 0) for one in there],
-            beat_ms=min(one.rhythm.beat_ms for one in there),
+            [(sight.beats.get(one.member.name, 0), one.rhythm.beat_ms) for one in there],
             ours=ours,
             grace=sight.grace_ms > 0,
             other_server=self._other_server,
@@ -119,10 +118,11 @@ class Detector:
         return gap
 
     def _excuse(self, now_ms: int, gap: Gap) -> None:
-        if not gap.excuses:
-            return
         for one in self.known.members.values():
-            one.resume_ms = now_ms
+            if gap.doubtful:
+                one.patience_ms = max(one.patience_ms, now_ms + int(one.rhythm.beat_ms))
+            if gap.excuses:
+                one.resume_ms = now_ms
             if gap.kind == "outage":
                 one.patience_ms = now_ms + one.member.lease_ms
 

@@ -157,6 +157,25 @@ def test_a_new_leader_does_not_take_an_outage_for_crashes() -> None:
     assert set(town.kinds()) <= {"joined", "outage"}
 
 
+def test_brief_beats_out_of_a_buffer_make_nobody_suspect() -> None:
+    """Redis was paused, and takes at once what was sent in the first seconds of that."""
+    town = Town()
+    workers = town.settle(10)
+    town.live(20_000)
+    paused_ms = town.now_ms
+    town.redis_away = True
+    town.live(6_600)
+    town.redis_away = False
+    for number, worker in enumerate(workers):
+        town.beats[worker.name] = paused_ms + 200 * (number + 1)
+    town.depose()
+
+    town.look(ours=False)
+    town.live(30_000)
+
+    assert set(town.kinds()) <= {"joined", "outage"}
+
+
 def test_a_new_leader_finds_whom_the_old_one_suspected() -> None:
     """A leader may die with the machine it should have missed."""
     town = Town()

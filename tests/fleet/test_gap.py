@@ -16,10 +16,8 @@ def judged(
     gap_ms: int, *ages_ms: int, ours: bool = True, grace: bool = False, other: bool = False
 ) -> Gap:
     """The gap, given how long ago each worker last beat."""
-    beats = [NOW - age_ms for age_ms in ages_ms]
-    return judge_gap(
-        NOW, NOW - gap_ms, beats, beat_ms=BEAT, ours=ours, grace=grace, other_server=other
-    )
+    beats = [(NOW - age_ms, BEAT) for age_ms in ages_ms]
+    return judge_gap(NOW, NOW - gap_ms, beats, ours=ours, grace=grace, other_server=other)
 
 
 def test_between_two_looks_there_is_no_gap() -> None:
@@ -29,9 +27,9 @@ def test_between_two_looks_there_is_no_gap() -> None:
 
 def test_a_first_look_knows_of_no_gap() -> None:
     """Nobody has ever looked before."""
-    assert (
-        judge_gap(NOW, 0, [1], beat_ms=BEAT, ours=False, grace=False, other_server=False) == NO_GAP
-    )
+    found = judge_gap(NOW, 0, [(1, BEAT)], ours=False, grace=False, other_server=False)
+
+    assert found == NO_GAP
 
 
 def test_nobody_heard_is_an_outage() -> None:
@@ -55,6 +53,29 @@ def test_others_heard_all_the_while_make_it_our_fault() -> None:
     assert (gap.kind, gap.excuses, gap.heard) == ("cut-off", True, 3)
 
 
+def test_a_brief_beat_that_lay_in_a_buffer_is_no_sign_of_life() -> None:
+    """It was sent within a beat of the pause, and taken at its end: nobody was heard in between."""
+    gap = judged(8000, 7900, 6700, 5100)
+
+    assert (gap.kind, gap.excuses, gap.heard) == ("outage", True, 0)
+
+
+def test_who_beats_seldom_may_have_sent_its_brief_beat_late() -> None:
+    """How long a beat may have lain in a buffer is a matter of its worker's promise."""
+    beats = [(NOW - 5500, 20_000.0), (NOW - 8100, 500.0)]
+
+    gap = judge_gap(NOW, NOW - 8000, beats, ours=True, grace=False, other_server=False)
+
+    assert (gap.kind, gap.heard) == ("outage", 0)
+
+
+def test_a_leader_that_lived_through_a_short_pause_does_not_tell_of_it() -> None:
+    """In so short a time also a worker that lives may seem to have been silent."""
+    gap = judged(5800, 3900, 4300)
+
+    assert (gap.kind, gap.excuses) == ("pause", True)
+
+
 def test_another_server_means_that_the_old_one_was_away() -> None:
     """A failover: whoever is heard was heard by the new one."""
     for gap_ms in (8000, 1200, 500):
@@ -66,7 +87,7 @@ def test_a_change_of_leader_is_nobodys_fault() -> None:
     """The beats in between count, and nothing is told."""
     gap = judged(3500, 1700, 300, 4000, ours=False)
 
-    assert (gap.kind, gap.excuses) == ("pause", False)
+    assert (gap.kind, gap.excuses, gap.doubtful) == ("pause", False, True)
 
 
 def test_in_doubt_silences_start_anew() -> None:
