@@ -2,9 +2,10 @@
 """What a large fleet's heartbeats cost Redis, and what a supervisor that watches it costs.
 
 One process plays --workers workers, each on a connection of its own: it claims --tasks tasks and
-then beats as a busy worker does, every --beat seconds, with all its claims and with an info that
-has changed since the last beat (the info is a real worker's, taken at the start). Redis is a
-private one without persistence. Measured with PINGs on the same schedule, which is what any message
+then beats as a busy worker does, every --beat seconds, in a worker's own cadence (two brief beats
+after each full one), with all its claims, and in full beats with an info that has changed since the
+last one (the info is a real worker's, taken at the start). Redis is a private one without
+persistence. Measured with PINGs on the same schedule, which is what any message
 costs, then for --seconds with beats, then for as long with two supervisors beside it: one leads,
 one waits. Each is the median of ten windows. CPU is of one core, by INFO and /proc; commands are
 those inside scripts as well. The exit code is 1 when a goal is missed or a worker was wronged.
@@ -15,15 +16,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import Any
 
 import coordq
 from coordq import clock
+from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine, Line, open_async_engine
 from coordq.engine.schema import read_info
 from coordq.errors import CoordqError
@@ -31,12 +35,13 @@ from coordq.fleet.election import standing
 from coordq.interfaces.bench.crew import Crew, Member, end_on_signals, wait_until
 from coordq.interfaces.bench.report import Figure, as_verdicts, surroundings
 from coordq.interfaces.bench.server import Server, cpu_seconds
-from coordq.work.beat import Pulse, beat
+from coordq.runtime.cadence import BRIEF_MAX, Cadence
+from coordq.work.beat import Pulse, beat, brief
 from coordq.work.claim import Ask, claim, serve
 
 BLAME = ("suspect", "dead", "partition", "flapping", "lapsed", "outage", "cut-off")
 ZONES = 10
-SETTLE_S = 5.0
+SETTLE_BEATS = 4.0
 WINDOWS = 10
 BEATS_GOAL, SUPERVISOR_GOAL = 3.0, 10.0
 AGENT = """
@@ -56,8 +61,9 @@ class Swarm:
     def __init__(
         self, engine: AsyncEngine, chosen: argparse.Namespace, info: dict[str, Any]
     ) -> None:
-        self.beats = self.lost = self.errors = self.claims = 0
+        self.beats = self.full = self.lost = self.errors = self.claims = 0
         self._engine = engine
+        self._root = keys.root(engine.namespace, 0)
         self._chosen = chosen
         self._info = info
         self._random = random.Random(chosen.seed)
@@ -77,10 +83,11 @@ class Swarm:
         await self._silence()
         for number, line in enumerate(self._lines):
             info = {**self._info, "worker": f"swarm.{number}", "zone": f"zone-{number % ZONES}"}
-            await self._beat(line, info, ())
+            cadence = Cadence(beat_s=self._chosen.beat, lease_s=self._lease_ms / 1000)
+            await self._beat(line, info, (), cadence)
             members = await self._claim(line, number) if self._chosen.tasks else ()
             self.claims += len(members)
-            beats = partial(self._beat, line, info, members)
+            beats = partial(self._beat, line, info, members, cadence)
             self._living.append(asyncio.create_task(self._live(beats)))
 
     async def _claim(self, line: Line, number: int) -> tuple[str, ...]:
@@ -89,8 +96,11 @@ class Swarm:
         return tuple(one.member for one in (await line.run(claim(0, ask))).claims)
 
     async def _live(self, say: Callable[[], Awaitable[object]]) -> None:
-        """One worker says something, again and again, on a schedule of its own."""
-        pause_s = self._random.uniform(0, self._chosen.beat)
+        """One worker says something, again and again, on a schedule of its own.
+
+        Who begins late begins with a full beat, so the fleet's full beats are spread as well.
+        """
+        pause_s = self._random.uniform(0, self._chosen.beat * (BRIEF_MAX + 1))
         while True:
             await asyncio.sleep(pause_s)
             began = clock.monotonic()
@@ -101,12 +111,27 @@ class Swarm:
             due_s = self._chosen.beat * self._random.uniform(0.98, 1.02)
             pause_s = max(0.0, due_s + began - clock.monotonic())
 
-    async def _beat(self, line: Line, info: dict[str, Any], members: tuple[str, ...]) -> None:
+    async def _beat(
+        self, line: Line, info: dict[str, Any], members: tuple[str, ...], cadence: Cadence
+    ) -> None:
+        self.beats += 1
+        pulse = Pulse(info["worker"], members, lease_ms=self._lease_ms)
+        began = clock.monotonic()
+        if cadence.may_be_brief(began):
+            replies = await line.attempt(*brief(self._root, pulse, cadence.redis_ms(began)))
+            if replies is not None and replies[0] == 1:
+                cadence.brief(short=bool(members) and replies[1] < len(members))
+                return
         info["running"] = len(members)
         info["succeeded"] += self._random.randrange(1, 100)  # it works: never the same info twice
         text = json.dumps(info, separators=(",", ":")).encode()
-        beaten = await line.run(beat(0, Pulse(info["worker"], members, text, self._lease_ms)))
-        self.beats += 1
+        sent = clock.monotonic()
+        beaten = await line.run(beat(0, replace(pulse, info=text)))
+        cadence.full(sent_s=sent, heard_s=clock.monotonic(), now_ms=beaten.now_ms)
+        cadence.lapse_s = math.inf
+        if beaten.lapse_in_ms is not None:
+            cadence.lapse_s = clock.monotonic() + beaten.lapse_in_ms / 1000
+        self.full += 1
         self.lost += len(beaten.lost)
 
     async def end(self) -> None:
@@ -150,6 +175,7 @@ class Meter:
             "in": float(fields["total_net_input_bytes"]),
             "out": float(fields["total_net_output_bytes"]),
             "beats": float(self._swarm.beats),
+            "full": float(self._swarm.full),
             "leader": spent[0] if spent else 0.0,
             "stand-by": sum(spent[1:]),
         }
@@ -193,13 +219,15 @@ async def measure(chosen: argparse.Namespace, server: Server, crew: Crew) -> dic
         await client.work.enqueue_many(items)
     engine = await open_async_engine(server.url)
     swarm = Swarm(engine, chosen, info)
+    settle_s = chosen.beat * SETTLE_BEATS
     await swarm.connect()
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(settle_s)
     pings = await _watch(chosen.seconds / 3, Meter(server, swarm, []))
     await swarm.begin()
+    await asyncio.sleep(settle_s)
     alone = await _watch(chosen.seconds, Meter(server, swarm, []))
     supervisors = await asyncio.to_thread(start_supervisors, server, crew)
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(settle_s)
     watched = await _watch(chosen.seconds, Meter(server, swarm, supervisors))
     with coordq.connect(server.url) as sync:
         blamed = [event for event in sync.work.events() if event.kind in BLAME]
@@ -225,10 +253,11 @@ def figures(seen: dict[str, Any]) -> list[Figure]:
     extra = watched["redis"] - alone["redis"]
     return [
         Figure("heartbeats /s", beats),
+        Figure("of which full, %", alone["full"] / beats * 100),
         Figure("heartbeats, % of one core of Redis", alone["redis"] * 100, BEATS_GOAL),
         Figure("as many PINGs, % of one core of Redis", seen["pings"]["redis"] * 100),
         Figure("Redis CPU per heartbeat, us", alone["redis"] / beats * 1e6),
-        Figure("of which inside the script, us", alone["script_us"] / beats),
+        Figure("inside the script, us per full heartbeat", alone["script_us"] / alone["full"]),
         Figure("commands per heartbeat", alone["calls"] / beats),
         Figure("bytes in per heartbeat", alone["in"] / beats),
         Figure("bytes out per heartbeat", alone["out"] / beats),

@@ -1,7 +1,8 @@
-"""The parent's heartbeat: one call per shard and beat keeps every lease of the worker.
+"""The parent's heartbeat: one round trip per shard and beat keeps every lease of the worker.
 
-It comes from the parent because a child cannot be trusted with it: a handler that blocks the loop,
-or a C extension that keeps the interpreter's lock, would silence a process that is well.
+Most beats are brief, plain commands; a full one tells and learns the rest (`cadence`). They come
+from the parent because a child cannot be trusted with them: a handler that blocks the loop, or a C
+extension that keeps the interpreter's lock, would silence a process that is well.
 """
 
 from __future__ import annotations
@@ -16,24 +17,29 @@ from contextlib import suppress
 from typing import Any, Final
 
 from coordq import clock
+from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine, Line
 from coordq.errors import CoordqError
 from coordq.ids import shard_of
 from coordq.runtime.brood import Brood
+from coordq.runtime.cadence import Cadence
 from coordq.runtime.ledger import Held
 from coordq.runtime.process import ChildProcess
 from coordq.runtime.worker import WorkerSettings
-from coordq.work.beat import Beaten, Pulse, beat, leave, reap
+from coordq.work.beat import Beaten, Pulse, beat, brief, leave, reap
 
 CHUNK: Final = 500
 REAP_LIMIT: Final = 100
 REAPS_MAX: Final = 50
 RETRY_S: Final = 0.3
 LEAVE_S: Final = 1.0
+COUNTERS: Final = {"running", "succeeded", "failed", "held_ms", "worked_ms", "waits", "runs"}
+"""What Redis may learn a few seconds late. Whatever else changes in the info makes a beat full."""
 
 _log = logging.getLogger("coordq.worker")
 
 Info = Callable[[], dict[str, Any]]
+Holders = Sequence[tuple[ChildProcess, Held]]
 
 
 class Heart:
@@ -58,11 +64,14 @@ class Heart:
         self.lost = 0
         """How many claims were taken from it."""
         self._sent: dict[int, bytes] = {}
+        self._state: dict[int, dict[str, Any]] = {}
         self._known_as: dict[int, int] = {}
         self._missing: dict[int, set[str]] = {}
         self._confirmed_ns = [0] * engine.shards
         self._silent: set[int] = set()
-        self._lapse_in_s = [math.inf] * engine.shards
+        self._cadences = [
+            Cadence(beat_s=settings.beat_s, lease_s=settings.lease_s) for _ in range(engine.shards)
+        ]
         self._soon = [asyncio.Event() for _ in range(engine.shards)]
         self._patience_s = max(1.0, settings.lease_s / 3)
 
@@ -81,14 +90,15 @@ class Heart:
 
     async def beat(self, shard: int) -> None:
         """Beat on one shard for ever."""
-        line = await self._engine.dedicated(shard)
+        line, cadence = await self._engine.dedicated(shard), self._cadences[shard]
         try:
             while True:
                 began = clock.monotonic()
                 pause_s = self._settings.beat_s if await self._once(line, shard) else RETRY_S
-                left_s = (pause_s + began - clock.monotonic()) * random.uniform(0.98, 1.02)
+                now = clock.monotonic()
+                left_s = (pause_s + began - now) * random.uniform(0.98, 1.02)
                 # who lapses before the next beat is taken back by one that comes early
-                await self._pause(shard, max(0.01, min(left_s, self._lapse_in_s[shard])))
+                await self._pause(shard, max(0.01, min(left_s, cadence.lapse_s - now)))
         finally:
             await line.close()
 
@@ -96,15 +106,16 @@ class Heart:
         with suppress(TimeoutError):
             async with asyncio.timeout(most_s):
                 await self._soon[shard].wait()
-        self._soon[shard].clear()
+        if self._soon[shard].is_set():
+            self._soon[shard].clear()
+            self._cadences[shard].interrupt()
 
     def hurry(self) -> None:
-        """Beat now: there is something to tell that others wait for."""
+        """Beat now, and fully: there is something to tell that others wait for."""
         for soon in self._soon:
             soon.set()
 
     async def _once(self, line: Line, shard: int) -> bool:
-        self._lapse_in_s[shard] = math.inf
         holders = [
             (child, held)
             for child in self._brood.children
@@ -113,35 +124,55 @@ class Heart:
         ]
         try:
             async with asyncio.timeout(self._patience_s):
-                lapsed = await self._send(line, shard, holders)
-                if lapsed:
-                    await self._reap(line, shard)
+                if not await self._briefly(line, shard, holders):
+                    await self._fully(line, shard, holders)
         except (CoordqError, TimeoutError) as error:
+            self._cadences[shard].interrupt()
             self._lost(shard, error)
             return False
         self._found(shard)
         return True
 
-    async def _send(
-        self, line: Line, shard: int, holders: Sequence[tuple[ChildProcess, Held]]
-    ) -> bool:
+    async def _briefly(self, line: Line, shard: int, holders: Holders) -> bool:
+        """Beat without the script, where that will do; false when a full beat is due instead."""
+        cadence, began = self._cadences[shard], clock.monotonic()
+        if not cadence.may_be_brief(began) or len(holders) > CHUNK:
+            return False
+        if _state_in(self._info()) != self._state.get(shard):
+            return False
+        members = tuple(held.member for _, held in holders)
+        pulse = Pulse(self._worker, members, lease_ms=self._settings.lease_ms)
+        root = keys.root(self._engine.namespace, shard)
+        replies = await line.attempt(*brief(root, pulse, cadence.redis_ms(began)))
+        if replies is None or replies[0] != 1:
+            return False
+        cadence.brief(short=bool(members) and replies[1] < len(members))
+        # the leases count from the moment that was sent, which may be so much behind
+        self._confirm(shard, int((began - cadence.lag_s) * 1e9))
+        return True
+
+    async def _fully(self, line: Line, shard: int, holders: Holders) -> None:
         """All claims, in as many calls as it takes. Confirmed is what the first call began with."""
-        moment_ns = int(clock.monotonic() * 1e9)
-        beaten = None
+        cadence, began = self._cadences[shard], clock.monotonic()
+        cadence.lapse_s = math.inf
         missing: set[str] = set()
         for first in range(0, max(1, len(holders)), CHUNK):
             chunk = holders[first : first + CHUNK]
+            sent_s = clock.monotonic()
             beaten = await self._call(line, shard, tuple(held.member for _, held in chunk))
+            heard_s = clock.monotonic()
             _pass_on(chunk, beaten)
             missing.update(beaten.lost)
         self._mourn(shard, missing)
-        self._confirm(shard, moment_ns)
-        assert beaten is not None, "an empty round is one call too"
-        self._lapse_in_s[shard] = _soon(beaten.lapse_in_ms)
-        return beaten.lapsed
+        self._confirm(shard, int(began * 1e9))
+        cadence.full(sent_s=sent_s, heard_s=heard_s, now_ms=beaten.now_ms)
+        cadence.lapse_s = _soon(beaten.lapse_in_ms)
+        if beaten.lapsed:
+            await self._reap(line, shard)
 
     async def _call(self, line: Line, shard: int, members: tuple[str, ...]) -> Beaten:
-        info = json.dumps(self._info(), separators=(",", ":")).encode()
+        facts = self._info()
+        info = json.dumps(facts, separators=(",", ":")).encode()
         news = b"" if self._sent.get(shard) == info else info
         pulse = Pulse(self._worker, members, news, self._settings.lease_ms)
         beaten = await line.run(beat(shard, pulse))
@@ -149,9 +180,10 @@ class Heart:
             self._come_back(shard)
         if beaten.known:
             self._sent[shard], self._known_as[shard] = info, self.incarnation
+            self._state[shard] = _state_in(facts)
         else:
-            self._sent.pop(shard, None)
-            self._known_as.pop(shard, None)
+            for known in (self._sent, self._state, self._known_as):
+                known.pop(shard, None)
         return beaten
 
     def _come_back(self, shard: int) -> None:
@@ -182,7 +214,7 @@ class Heart:
             reaped = await line.run(reap(shard, limit=REAP_LIMIT))
             if reaped.amount:
                 _log.warning("took back %d claims whose lease had run out", reaped.amount)
-            self._lapse_in_s[shard] = _soon(reaped.lapse_in_ms)
+            self._cadences[shard].lapse_s = _soon(reaped.lapse_in_ms)
             if reaped.amount < REAP_LIMIT:
                 return
 
@@ -211,10 +243,17 @@ def _soon(lapse_in_ms: int | None) -> float:
     """When to look for a claim that is about to lapse: a little late, and not all at once."""
     if lapse_in_ms is None:
         return math.inf
-    return max(0, lapse_in_ms) / 1000 + random.uniform(0.02, 0.2)
+    return clock.monotonic() + max(0, lapse_in_ms) / 1000 + random.uniform(0.02, 0.2)
 
 
-def _pass_on(holders: Sequence[tuple[ChildProcess, Held]], beaten: Beaten) -> None:
+def _state_in(info: dict[str, Any]) -> dict[str, Any]:
+    """What others act on, of what the worker says of itself."""
+    state = {name: fact for name, fact in info.items() if name not in COUNTERS}
+    state["children"] = [{**child, "running": 0} for child in info["children"]]
+    return state
+
+
+def _pass_on(holders: Holders, beaten: Beaten) -> None:
     """Tell the children which of their handlers to stop."""
     if not beaten.lost and not beaten.cancelled:
         return

@@ -12,7 +12,8 @@ Returns  {now, seen, grace_ms, known, {worker, beat, ...}, {worker, info, ttl_ms
          seen      when any leader last looked, as it said itself; 0 for never
          grace_ms  > 0: workers noticed an outage of Redis, see work/beat
          known     how many workers stand in the roster
-         ttl_ms    of the info, counted from the worker's last beat: three of its leases
+         ttl_ms    of the info, counted from the worker's last beat: three of its leases, and less
+                   when that was a brief one (see work/beat); who sends those says its lease itself
          expect, writable  what the operator said, see fleet/policy; 0 for nothing
 
 What was seen counts only when its answer has arrived: a call that lay in the buffer of a paused Redis

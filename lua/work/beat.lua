@@ -8,21 +8,24 @@ ARGV[2]  lease_ms  from now on
 ARGV[3]  info      JSON about the worker, or "" when it is as it was
 ARGV[4...]         members "id|fence" that it holds, at most 1000
 
-Returns  {known, lapse_in_ms, {lost member, ...}, {cancelled member, ...}}
+Returns  {known, lapse_in_ms, {lost member, ...}, {cancelled member, ...}, now_ms}
          known     1 as it should be | 0 Redis has forgotten the worker's info: send it with the
                    next beat | 2 it had not, or no more, heard of the worker before this info
          lapse_in_ms  until the next claim of the shard lapses, whoever holds it: call work/reap
                    then, or at once when it is not above 0; false when nothing is claimed
+         now_ms    what time it is: by that the worker's next beats may do without this script
 
-A worker that was silent for longer than half a lease while everybody else was too has lived through an
-outage of Redis, not of the fleet: nobody reaps for one lease, so that all can beat first.
+A worker that knows what time it is may say the same by plain commands: ZADD workers XX GT CH <now> <worker>,
+and ZADD lease XX GT CH <now + lease> <member> ... for what it holds. XX: who was given up is not brought
+back by that. When the first does not answer 1 this script is due, and else with every third beat.
+
+When nobody has beaten for longer than half a lease that was an outage of Redis, not of the fleet:
+nobody reaps for one lease, so that all can beat first.
 ]]
 --- @include lib/clock
 local lease_ms = tonumber(ARGV[2])
 local info_key = KEYS[1] .. 'worker:' .. ARGV[1]
 
--- its info lives for three leases from a beat on: what is left of that tells when it beat last
-local left = redis.call('PTTL', info_key)
 -- not deny-oom, so first: a beat must succeed when Redis is full
 local known = redis.call('PEXPIRE', info_key, lease_ms * 3)
 if ARGV[3] ~= '' and known == 1 then
@@ -31,11 +34,9 @@ elseif ARGV[3] ~= '' then
   redis.call('SET', info_key, ARGV[3], 'PX', lease_ms * 3)
   known = 2
 end
-if left < lease_ms * 2.5 then
-  local last = redis.call('ZRANGE', KEYS[1] .. 'workers', -1, -1, 'WITHSCORES')
-  if last[2] and now - tonumber(last[2]) > lease_ms / 2 then
-    redis.call('SET', KEYS[1] .. 'grace', '1', 'PX', lease_ms)
-  end
+local last = redis.call('ZRANGE', KEYS[1] .. 'workers', -1, -1, 'WITHSCORES')
+if last[2] and now - tonumber(last[2]) > lease_ms / 2 then
+  redis.call('SET', KEYS[1] .. 'grace', '1', 'PX', lease_ms)
 end
 redis.call('ZADD', KEYS[1] .. 'workers', now, ARGV[1])
 
@@ -66,4 +67,4 @@ if #ARGV > 3 then
   end
 end
 local oldest = redis.call('ZRANGE', KEYS[1] .. 'lease', 0, 0, 'WITHSCORES')
-return { known, oldest[2] and math.ceil(oldest[2] - now) or false, lost, cancelled }
+return { known, oldest[2] and math.ceil(oldest[2] - now) or false, lost, cancelled, now }

@@ -27,7 +27,8 @@ local FORGOTTEN_MS = 86400000
 
 -- Whether a worker lived when a lease of its ended. A lease that nobody extends ends one lease after
 -- the last beat, so a dead worker was silent for all of it; a living one beats several times a lease.
--- How long a lease is follows from the worker's info, which lives for three from each beat.
+-- How long a lease is follows from the worker's info, which lives for three from each beat that is not
+-- brief: so it is taken for shorter by some beats, but they are not many to a lease (see work/beat).
 local function beating(worker, ended)
   local beat = tonumber(redis.call('ZSCORE', KEYS[1] .. 'workers', worker) or '0')
   local info_ms = redis.call('PTTL', KEYS[1] .. 'worker:' .. worker)

@@ -15,6 +15,8 @@ import pytest
 
 from coordq.client.client import Client, connect
 from coordq.client.client_async import connect_async
+from coordq.engine import keys
+from coordq.engine.aio import open_async_engine
 from coordq.errors import (
     Conflict,
     DuplicateTask,
@@ -27,9 +29,12 @@ from coordq.errors import (
     WaitTimeout,
 )
 from coordq.ids import new_id, shard_of
+from coordq.work.beat import Pulse, beat, brief
+from coordq.work.claim import claim as grant
+from coordq.work.enqueue import enqueue
 from coordq.work.finish import Outcome
 from coordq.work.task import State
-from tests.work.desk import ERROR, Desk, ask
+from tests.work.desk import ERROR, Desk, ask, order
 
 
 @pytest.fixture
@@ -346,3 +351,23 @@ def test_a_replica_is_waited_for_where_there_is_one(
 
     assert not getattr(caught.value, "ids", [])
     assert crew.run() == 0
+
+
+def test_brief_beats_keep_what_is_held(engine_url: str, namespace: str) -> None:
+    """On every shard, with the commands that a worker sends; also through a Cluster's slots."""
+
+    async def story() -> None:
+        async with await open_async_engine(engine_url, namespace=namespace) as engine:
+            for shard in range(engine.shards):
+                line = await engine.dedicated(shard)
+                beaten = await line.run(beat(shard, Pulse("w1", info=b"{}")))
+                await line.run(enqueue(order(shard=shard)))
+                (held,) = (await line.run(grant(shard, ask(lease_ms=1000)))).claims
+                pulse = Pulse("w1", (held.member,))
+                root = keys.root(namespace, shard)
+                commands = brief(root, pulse, beaten.now_ms + 1000)
+                assert await line.attempt(*commands) == [1, 1]
+                assert await line.attempt(*commands) == [0, 0], "nothing that is newer"
+                await line.close()
+
+    asyncio.run(story())

@@ -9,6 +9,7 @@ import pytest
 
 from coordq.engine.connection import open_engine
 from coordq.errors import CoordqError, RedisFull
+from coordq.work.beat import Pulse, brief
 from coordq.work.look import watch
 from coordq.work.queue import configure
 from tests.servers import Server, binary_on_path, bundled_binary
@@ -139,6 +140,20 @@ def test_beats_go_on(server: Server, desk: Desk) -> None:
 
     assert desk.beat(claim).lost == ()
     assert desk.beat(worker="fresh", info=b'{"slots":1}').known
+
+
+def test_a_brief_beat_is_refused_and_a_full_one_is_not(server: Server, desk: Desk) -> None:
+    """A plain ZADD might need memory; the script is let in, so a worker falls back to that."""
+    desk.put()
+    claim = desk.take()
+    desk.beat(claim)
+    fill(server)
+    alive, kept = brief(desk.root, Pulse("w1", (claim.member,)), desk.now_ms() + 1)
+
+    for command in (alive, kept):
+        with pytest.raises(RedisFull):
+            desk.redis(*command)
+    assert desk.beat(claim).lost == ()
 
 
 def test_lapses_and_releases_go_back(server: Server, desk: Desk) -> None:

@@ -1,0 +1,179 @@
+"""The parent's heart on a real Redis: what it says when, and what a refused brief beat does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordq.client.client import Client, connect
+from coordq.engine import keys
+from coordq.engine.aio import AsyncEngine, open_async_engine
+from coordq.runtime.brood import Brood
+from coordq.runtime.pulse import Heart
+from coordq.runtime.worker import WorkerSettings
+from coordq.work.claim import claim
+from tests.proxy import LossyProxy
+from tests.runtime.conftest import NewFleet
+from tests.runtime.fleet import started
+from tests.servers import Server
+from tests.waiting import wait_until, wait_until_async
+from tests.work.desk import ask
+
+pytestmark = pytest.mark.live
+
+BRIEF = b"\r\nGT\r\n"
+"""A word that stands in brief beats only."""
+
+
+@asynccontextmanager
+async def beating(
+    url: str, namespace: str, *, beat_s: float = 0.5, facts: dict[str, Any] | None = None
+) -> AsyncIterator[tuple[Heart, AsyncEngine]]:
+    """The heart of a worker without children that has done more whenever it is asked.
+
+    facts: what it says of itself, now and later.
+    """
+    settings = WorkerSettings(("none.py",), beat_s=beat_s)
+    told = {"state": "running", "succeeded": 0, "children": []} if facts is None else facts
+    async with await open_async_engine(url, namespace=namespace) as engine:
+        brood = Brood(
+            settings,
+            worker="w1",
+            engine=engine,
+            on_message=lambda _child, _message: None,
+            on_change=lambda: None,
+        )
+        heart = Heart(engine, worker="w1", settings=settings, brood=brood, info=lambda: dict(told))
+        await heart.first()
+        life = asyncio.create_task(heart.beat(0))
+        try:
+            yield heart, engine
+        finally:
+            life.cancel()
+            await asyncio.gather(life, return_exceptions=True)
+
+
+async def last_beat(engine: AsyncEngine) -> float:
+    """When Redis heard the worker; 0 for never."""
+    root = keys.root(engine.namespace, 0)
+    return float(await engine.execute(0, "ZSCORE", keys.workers(root), "w1") or 0)
+
+
+@pytest.mark.parametrize("loss", ["request", "reply"])
+def test_a_brief_beat_that_is_lost_is_made_up_for_at_once(
+    proxy: LossyProxy, namespace: str, loss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full one follows in the same turn, so nobody hears of trouble where there is none."""
+    drop = proxy.drop_request if loss == "request" else proxy.drop_reply
+
+    async def story() -> None:
+        async with beating(proxy.url, namespace) as (_, engine):
+            drop(BRIEF, times=3)
+            await wait_until_async(lambda: proxy.dropped == 3, within=30, what="brief beats")
+            heard = await last_beat(engine)
+            await wait_until_async(lambda: later(engine, heard), what="a beat after that")
+
+    with caplog.at_level(logging.INFO, logger="coordq.worker"):
+        asyncio.run(story())
+
+    assert "does not answer" not in caplog.text
+
+
+async def later(engine: AsyncEngine, moment: float) -> bool:
+    """Whether the worker has beaten since."""
+    return await last_beat(engine) > moment
+
+
+def test_who_was_forgotten_comes_back_as_a_new_incarnation(redis_url: str, namespace: str) -> None:
+    """Its brief beats bring nothing back; they make it say again who it is."""
+
+    async def story() -> None:
+        async with beating(redis_url, namespace) as (heart, engine):
+            root = keys.root(namespace, 0)
+            await wait_until_async(lambda: last_beat(engine))
+            await engine.execute(0, "ZREM", keys.workers(root), "w1")
+            await engine.execute(0, "DEL", f"{root}worker:w1")
+            await wait_until_async(lambda: heart.incarnation == 2, what="a new incarnation")
+            assert await last_beat(engine) > 0
+
+    asyncio.run(story())
+
+
+def test_a_moment_is_never_ahead_of_redis(redis_url: str, namespace: str) -> None:
+    """A lease must not end later than it would by Redis's own clock."""
+
+    async def story() -> None:
+        async with beating(redis_url, namespace) as (_, engine):
+            for _ in range(8):
+                heard = await last_beat(engine)
+                await wait_until_async(lambda heard=heard: later(engine, heard))  # type: ignore[misc]
+                moment = await last_beat(engine)
+                seconds, micros = await engine.execute(0, "TIME")
+                assert moment <= int(seconds) * 1000 + int(micros) / 1000
+
+    asyncio.run(story())
+
+
+def test_a_change_of_state_is_told_with_the_next_beat(proxy: LossyProxy, namespace: str) -> None:
+    """Who decides by it, as the spawner does, does not wait for what only counts."""
+    facts: dict[str, Any] = {"state": "running", "succeeded": 0, "children": []}
+
+    async def story() -> None:
+        async with beating(proxy.url, namespace, beat_s=2, facts=facts) as (_, engine):
+            first = await last_beat(engine)
+            await wait_until_async(lambda: later(engine, first), what="a full beat")
+            proxy.drop_request(BRIEF)
+            second = await last_beat(engine)
+            facts["state"] = "stalled"
+            await wait_until_async(lambda: later(engine, second), what="the next beat")
+            assert proxy.dropped == 0, "no brief beat was tried"
+
+    asyncio.run(story())
+
+
+@pytest.mark.chaos
+def test_a_worker_keeps_its_leases_while_redis_is_full(
+    new_server: Callable[..., Server], new_fleet: NewFleet, namespace: str, tmp_path: Path
+) -> None:
+    """Its brief beats are refused then: the full ones must go on, each time, at once."""
+    server, gate = new_server(maxmemory_policy="noeviction"), tmp_path / "gate"
+    with connect(server.url, namespace=namespace, patience=30) as client:
+        fleet = new_fleet(server.url, beat_s=0.4, lease_s=4)
+        handle = client.work.enqueue("gated", {"path": str(gate)})
+        wait_until(lambda: started(gate), what="the start")
+        server.config(maxmemory="1")
+        root = keys.root(namespace, 0)
+        (_, ends) = client.engine.execute(0, "ZRANGE", keys.lease(root), 0, 0, "WITHSCORES")
+        extended = float(ends) + 4000
+
+        def lease() -> float:
+            return float(
+                client.engine.execute(0, "ZRANGE", keys.lease(root), 0, 0, "WITHSCORES")[1]
+            )
+
+        wait_until(lambda: lease() > extended, within=20, what="more than a lease")
+        gate.touch()
+        assert handle.result(timeout=20) == 1
+        server.config(maxmemory="0")
+
+    assert "cancelling what runs" not in fleet.log()
+    assert "does not answer" not in fleet.log()
+
+
+def test_without_a_leader_a_lapse_is_taken_back_when_it_happens(
+    new_fleet: NewFleet, client: Client
+) -> None:
+    """Also when the worker would have beaten briefly just then, or not for a long time."""
+    handle = client.work.enqueue("echo", {"text": "late"})
+    dying = ask(served=["echo"], claimant="ghost/1:a", lease_ms=4000)
+    (held,) = client.engine.run(claim(0, dying)).claims
+    new_fleet(beat_s=30, lease_s=300)
+
+    assert held.id == handle.id
+    assert handle.result(timeout=20) == "late"
