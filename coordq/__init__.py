@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from coordq.work.depends import Depends as Depends
     from coordq.work.middleware import Middleware as Middleware
     from coordq.work.options import Options as Options
+    from coordq.work.signals import RateLimited as RateLimited
     from coordq.work.signals import Reject as Reject
     from coordq.work.signals import Retry as Retry
     from coordq.work.signals import Snooze as Snooze
+    from coordq.work.signals import Suspended as Suspended
     from coordq.work.synthesis import Answer as Answer
     from coordq.work.synthesis import synthesize as synthesize
     from coordq.work.task import State as State
@@ -45,10 +47,12 @@ _HOMES = {
     "Depends": "coordq.work.depends",
     "Middleware": "coordq.work.middleware",
     "Options": "coordq.work.options",
+    "RateLimited": "coordq.work.signals",
     "Reject": "coordq.work.signals",
     "Retry": "coordq.work.signals",
     "Snooze": "coordq.work.signals",
     "State": "coordq.work.task",
+    "Suspended": "coordq.work.signals",
     "Task": "coordq.work.task",
     "TaskHandle": "coordq.client.work",
     "connect": "coordq.client.client",

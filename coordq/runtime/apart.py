@@ -21,8 +21,10 @@ from coordq.runtime.loader import load
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
 from coordq.work.spec import read_spec
+from coordq.work.waits import Memory
 
 if TYPE_CHECKING:
+    from coordq.engine.aio import AsyncEngine
     from coordq.work.agent import Handler
     from coordq.work.progress import Progress
 
@@ -65,7 +67,7 @@ def _die_with_worker(sock: socket.socket) -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-async def _run(job: dict[str, Any], wire: _Wire) -> Outcome:
+async def _run(job: dict[str, Any], wire: _Wire) -> Outcome | None:
     claim = _claim(job)
     handler = _load(job["targets"], claim.name)
     clients: list[Clients] = []
@@ -75,26 +77,31 @@ async def _run(job: dict[str, Any], wire: _Wire) -> Outcome:
             clients.append(Clients(_whereabouts(job)))
         return clients[0].get(asynchronous)
 
+    def engine() -> AsyncEngine:
+        found: AsyncEngine = provide(True).engine  # noqa: FBT003 - as above
+        return found
+
     executor = Executor(
         {handler.name: handler},
         reporter=wire,
         provider=provide,
         threads=THREADS,
         result_max=job["result_max"],
+        engine=engine,
     )
     await executor.boot()
     outcome = await executor.run(claim)
     await executor.close()
     for made in clients:
         await made.close()
-    assert outcome is not None
     return outcome
 
 
 def _claim(job: dict[str, Any]) -> Claim:
     spec = read_spec(job["spec"].encode())
     numbers = (job["fence"], job["version"], job["attempt"], job["strikes"])
-    return Claim(job["id"], *numbers, spec, job["args"].encode(), job["member"])
+    memory = Memory(**job["memory"]) if job["memory"] else None
+    return Claim(job["id"], *numbers, spec, job["args"].encode(), job["member"], memory=memory)
 
 
 def _load(targets: Sequence[str], name: str) -> Handler:
@@ -115,6 +122,10 @@ def _whereabouts(job: dict[str, Any]) -> Any:
     return SimpleNamespace(address=address, shards=job["shards"])
 
 
+def _last_word(outcome: Outcome) -> tuple[Any, ...]:
+    return "outcome", outcome.kind, outcome.body.decode(), outcome.delay_ms
+
+
 def main() -> None:
     """Run the one task that the worker hands over the inherited socket."""
     sock = socket.socket(fileno=int(sys.argv[1]))
@@ -127,4 +138,4 @@ def main() -> None:
     except CoordqError as error:
         wire.say("unloadable", str(error))
     else:
-        wire.say("outcome", outcome.kind, outcome.body.decode(), outcome.delay_ms)
+        wire.say(*(_last_word(outcome) if outcome else ("lost",)))

@@ -24,6 +24,7 @@ from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.errors import CoordqError
 from coordq.ids import shard_of
 from coordq.runtime import control, logs
+from coordq.runtime.briefing import Briefer
 from coordq.runtime.clients import Clients
 from coordq.runtime.control import Control, Message
 from coordq.runtime.executor import Executor
@@ -111,6 +112,7 @@ class Child:
             provider=self._clients.get,
             threads=settings.threads or settings.concurrency,
             isolation=Isolation(settings.targets, settings.url, settings.namespace, engine.shards),
+            engine=lambda: engine,
         )
         await self._executor.boot()
         self._hands = Hands(
@@ -118,6 +120,7 @@ class Child:
             self._ledger,
             executor=self._executor,
             reporter=self._reporter,
+            briefer=Briefer(engine),
             timeouts_ms={
                 name: handler.timeout_ms for name, handler in self._executor.handlers.items()
             },

@@ -15,23 +15,23 @@ import asyncio
 import inspect
 import logging
 import random
-from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
+from coordq.engine.aio import AsyncEngine
 from coordq.errors import InvalidArguments
 from coordq.runtime import verdict
+from coordq.runtime.errands import Errands
 from coordq.runtime.isolate import Isolation, run_apart
+from coordq.runtime.layers import Layers
 from coordq.runtime.run import Run
 from coordq.runtime.threads import Threads
 from coordq.runtime.verdict import Chance
 from coordq.work.context import ClientProvider, Context, Reporter, Silent, no_client
-from coordq.work.depends import Resources
 from coordq.work.finish import Outcome
 from coordq.work.payload import PAYLOAD_MAX
-from coordq.work.signals import Signal
 
 if TYPE_CHECKING:
     from coordq.work.agent import Agent, Handler
@@ -66,6 +66,7 @@ class Executor:
     threads: how many sync handlers and providers may run at a time.
     result_max: bytes of JSON that a result may take.
     isolation: what a process of its own has to know, for handlers that ask for one.
+    engine: asked for what carries checkpoints, waits and tasks of handlers, when that is wanted.
     grace_s: how long a handler that was told to stop may take before it is interrupted again, and
         how long hooks and the closing of dependencies may take after it.
     chance: where jitter comes from.
@@ -80,6 +81,7 @@ class Executor:
         threads: int = 16,
         result_max: int = PAYLOAD_MAX,
         isolation: Isolation | None = None,
+        engine: Callable[[], AsyncEngine] | None = None,
         grace_s: float = 10.0,
         chance: Chance = random.random,
     ) -> None:
@@ -91,7 +93,8 @@ class Executor:
         self._result_max = result_max
         self._chance = chance
         self._threads = Threads(threads)
-        self._resources = Resources(self._threads.call)
+        self._layers = Layers(self._threads, grace_s=grace_s)
+        self._errands = engine and Errands(engine, stop=self.cancel)
         self._ways: dict[str, _Way] = {}
         self._running: dict[str, Run] = {}
 
@@ -117,25 +120,17 @@ class Executor:
         for hooks in self._all_hooks():
             await hooks.call("before_worker_boot")
         for hooks in self._all_hooks():
-            await self._tell(hooks, "after_worker_boot")
+            await self._layers.tell(hooks, "after_worker_boot")
 
     async def close(self) -> None:
         """Call the shutdown hooks, then close what lives as long as the worker. After all runs."""
         for hooks in self._all_hooks():
-            await self._tell(hooks, "before_worker_shutdown")
-        await self._resources.close(self.grace_s)
+            await self._layers.tell(hooks, "before_worker_shutdown")
+        await self._layers.close()
         self._threads.close()
 
     def _all_hooks(self) -> list[Hooks]:
         return list({id(one.hooks): one.hooks for one in self.handlers.values()}.values())
-
-    async def _tell(self, hooks: Hooks, name: str, *args: Any, **more: Any) -> None:
-        """Call a hook whose failure, or slowness, changes nothing."""
-        try:
-            async with asyncio.timeout(self.grace_s):
-                await hooks.tell(name, *args, **more)
-        except TimeoutError:
-            _log.error("%s took longer than %g s: left", name, self.grace_s)
 
     # From outside
 
@@ -174,6 +169,14 @@ class Executor:
             del self._running[claim.member]
             run.close()
 
+    async def refuse(self, claim: Claim, error: InvalidArguments) -> Outcome:
+        """End a claim whose arguments cannot be had, without a run."""
+        way = self._ways.get(claim.name) or self._learn(claim.name)
+        if way is None:
+            return self._unknown(claim)
+        run = Run(claim, way.handler, grace_s=self.grace_s)
+        return await self._announced(run, verdict.misfit(claim, error))
+
     def _learn(self, name: str) -> _Way | None:
         handler = self.handlers.get(name)
         if handler is None:
@@ -202,15 +205,21 @@ class Executor:
             value = await handler.fn(self._context(run), **arguments)
         else:
             value = await handler.fn(**arguments)
-        return self._succeeded(run, value) if run.reason is None else await self._stopped(run)
+        return await self._returned(run, value)
 
     async def _elaborate(self, run: Run, arguments: dict[str, Any]) -> Outcome | None:
         """The run of a handler that is more than a plain coroutine function."""
         ctx = self._context(run)
         if run.handler.isolation == "process":
             return await self._apart(run, ctx)
-        value = await self._around(run, ctx, arguments)
-        return self._succeeded(run, value) if run.reason is None else await self._stopped(run)
+        return await self._returned(run, await self._layers.around(run, ctx, arguments))
+
+    async def _returned(self, run: Run, value: Any) -> Outcome | None:
+        if run.reason is not None:
+            return await self._stopped(run)
+        if run.parting is not None:
+            return await self._suspended(run, None)
+        return self._succeeded(run, value)
 
     def _succeeded(self, run: Run, value: Any) -> Outcome:
         body = run.handler.dump_result(value)
@@ -226,12 +235,13 @@ class Executor:
             reporter=self.reporter,
             provider=self._provider,
             deadline=run.deadline(),
+            errands=self._errands,
             asynchronous=handler.is_async,
             max_attempts=verdict.attempts_of(claim, handler),
         )
         return ctx
 
-    async def _apart(self, run: Run, ctx: Context) -> Outcome:
+    async def _apart(self, run: Run, ctx: Context) -> Outcome | None:
         """Run it in a process of its own, which applies dependencies and middleware itself."""
         source = run.handler.source
         targets = [source] if source else self._isolation.targets or [_file_of(run.handler)]
@@ -243,79 +253,13 @@ class Executor:
             result_max=self._result_max,
         )
 
-    # Middleware around dependencies around the handler
-
-    async def _around(self, run: Run, ctx: Context, arguments: dict[str, Any]) -> Any:
-        hooks = run.handler.hooks
-        if not hooks.runs:
-            return await self._inside(run, ctx, arguments)
-        try:
-            await hooks.call("before_run", ctx, arguments)
-        except Signal as signal:
-            run.settle()
-            await self._tell(hooks, "after_skip", ctx, signal)
-            raise
-
-        async def inside() -> Any:
-            run.settled = False  # a wrap_run may call on a second time
-            return await self._inside(run, ctx, arguments)
-
-        try:
-            result = await hooks.wrapped(ctx, inside)()
-        except BaseException as error:
-            run.settle()
-            await self._tell(hooks, "after_run", ctx, error=error)
-            raise
-        run.settle()
-        await self._tell(hooks, "after_run", ctx, result=result)
-        return result
-
-    async def _inside(self, run: Run, ctx: Context, arguments: dict[str, Any]) -> Any:
-        plan = run.handler.signature.plan
-        if not plan.steps:
-            return await self._handle(run, ctx, arguments)
-        stack = AsyncExitStack()
-        try:
-            run.phase = "dependency"
-            given = await self._resources.fill(plan, ctx, stack)
-            run.phase = "exception"
-            value = await self._handle(run, ctx, {**arguments, **given})
-        except BaseException as error:
-            await self._leave(run, stack, error)
-            raise
-        run.phase = "dependency"
-        await self._leave(run, stack, None)
-        return value
-
-    async def _leave(self, run: Run, stack: AsyncExitStack, error: BaseException | None) -> None:
-        """Close the task's dependencies. After a success, a failure to close is a failure.
-
-        What closes may be what commits: a task that says it is done must have done it.
-        """
-        run.settle()
-        trace = error.__traceback__ if error is not None else None
-        try:
-            async with asyncio.timeout(self.grace_s):
-                await stack.__aexit__(type(error) if error else None, error, trace)
-        except Exception as second:
-            if error is None:
-                raise
-            if second is not error:
-                _log.warning("task %s: closing a dependency failed: %r", run.claim.id, second)
-
-    async def _handle(self, run: Run, ctx: Context, arguments: dict[str, Any]) -> Any:
-        handler = run.handler
-        before = (ctx,) if handler.signature.shape.wants_context else ()
-        if handler.is_async:
-            return await handler.fn(*before, **arguments)
-        value = await self._threads.call(handler.fn, *before, **arguments)
-        return await value if inspect.isawaitable(value) else value
-
     # The end
 
     async def _raised(self, run: Run, error: BaseException) -> Outcome | None:
         if run.reason is not None:
             return await self._stopped(run)
+        if run.parting is not None:
+            return await self._suspended(run, error)
         run.settle()
         reason = error.reason if isinstance(error, verdict.Crashed) else run.phase
         return await self._announced(run, self._judge(run, error, reason))
@@ -330,6 +274,8 @@ class Executor:
                 return None
             case "shutdown":
                 return verdict.released(run.claim)
+            case None if run.parting is not None:
+                return await self._suspended(run, error)
             case None:
                 own = RuntimeError("it raised CancelledError, but nobody had cancelled it")
                 outcome = self._judge(run, own, "exception")
@@ -344,6 +290,20 @@ class Executor:
                 outcome = verdict.cancelled(run.claim, why)
         return await self._announced(run, outcome)
 
+    async def _suspended(self, run: Run, error: BaseException | None) -> Outcome:
+        """The outcome of a run that has to wait, whatever the handler made of it.
+
+        error: what it ended with; None when it returned.
+        """
+        wait = run.parting
+        assert wait is not None
+        run.settle()
+        if error is None or isinstance(error, Exception) or error.__cause__ is not None:
+            _log.warning("%s: it caught what suspends it, and went on in vain", run)
+        if run.handler.hooks.runs and run.ctx is not None:
+            await self._layers.tell(run.handler.hooks, "on_suspend", run.ctx, wait=wait)
+        return verdict.suspended(run.claim, wait)
+
     def _judge(self, run: Run, error: BaseException, reason: str) -> Outcome:
         return verdict.judge(run.claim, run.handler, error, reason=reason, chance=self._chance)
 
@@ -355,14 +315,14 @@ class Executor:
         run.settled = True
         ctx = run.ctx or self._context(run)
         if outcome.kind == "cancelled":
-            await self._tell(hooks, "on_cancel", ctx)
+            await self._layers.tell(hooks, "on_cancel", ctx)
             return outcome
         error = verdict.read_error(outcome.body)
         if outcome.kind == "retry":
             delay = outcome.delay_ms / 1000
-            await self._tell(hooks, "on_retry", ctx, error=error, delay=delay)
+            await self._layers.tell(hooks, "on_retry", ctx, error=error, delay=delay)
         else:
-            await self._tell(hooks, "on_dead", ctx, error=error)
+            await self._layers.tell(hooks, "on_dead", ctx, error=error)
         return outcome
 
 

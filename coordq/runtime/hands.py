@@ -13,15 +13,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from coordq import clock
+from coordq.errors import InvalidArguments
+from coordq.runtime.briefing import wanted
 from coordq.runtime.ledger import Ledger, Mark, Word
 from coordq.runtime.pace import Pace
 from coordq.runtime.slots import Hold, Slots
 from coordq.runtime.stopwatch import Stopwatch
+from coordq.runtime.verdict import snoozed
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
 
 SUSPECT_STRIKES: Final = 2
 """From so many strikes on, tasks run one at a time: the next death tells who is guilty."""
+UNBRIEFED_S: Final = 5.0
+"""How long a task whose inputs Redis refuses to give is left alone."""
 KILL_GRACE_S: Final = 2.0
 """How long past its timeout a handler may block the loop before the parent kills the child."""
 
@@ -38,6 +43,16 @@ class Runs(Protocol):
 
     def cancel(self, member: str, reason: Any, /) -> Any:
         """Tell the handler of a claim to stop: cancelled, deadline, shutdown or lost."""
+
+    async def refuse(self, claim: Any, error: InvalidArguments, /) -> Outcome:
+        """End a claim whose arguments cannot be had, without a run."""
+
+
+class Briefs(Protocol):
+    """What is wanted of a briefer."""
+
+    async def brief(self, claim: Claim, /) -> Claim:
+        """The claim with all that it needs to know before it runs. Raises InvalidArguments."""
 
 
 class Tells(Protocol):
@@ -60,6 +75,7 @@ class Hands:
         *,
         executor: Runs,
         reporter: Tells,
+        briefer: Briefs,
         timeouts_ms: Mapping[str, int],
         watch: Stopwatch | None = None,
     ) -> None:
@@ -67,6 +83,7 @@ class Hands:
         self._ledger = ledger
         self._executor = executor
         self._reporter = reporter
+        self._briefer = briefer
         self._timeouts_ms = timeouts_ms
         self.watch = watch or Stopwatch()
         self._suspects = asyncio.Lock()
@@ -78,7 +95,10 @@ class Hands:
     def start(self, claim: Claim, deliver: Deliver) -> None:
         """Take a claim and run its handler; `deliver` gets the outcome."""
         self.started += 1
-        if claim.strikes >= SUSPECT_STRIKES:
+        if wanted(claim):
+            hold = self._slots.take(claim, mark=Mark.WAITING, deadline_ns=0)
+            hold.task = asyncio.create_task(self._brief(hold, deliver))
+        elif claim.strikes >= SUSPECT_STRIKES:
             hold = self._slots.take(claim, mark=Mark.WAITING, deadline_ns=0)
             hold.task = asyncio.create_task(self._run_suspect(hold, deliver))
         else:
@@ -86,6 +106,23 @@ class Hands:
             mark = Mark.WAITING if timed else Mark.RUNNING
             hold = self._slots.take(claim, mark=mark, deadline_ns=0)
             self._pace.start(lambda: self._begin(hold, deliver))
+
+    async def _brief(self, hold: Hold, deliver: Deliver) -> None:
+        """Ask for what the task needs to know, and let it stand in line then."""
+        claim = hold.claim
+        try:
+            hold.claim = await self._briefer.brief(claim)
+        except asyncio.CancelledError:
+            return self._end(hold, None, deliver)
+        except InvalidArguments as error:
+            return self._end(hold, await self._executor.refuse(claim, error), deliver)
+        except Exception as error:  # noqa: BLE001 - the task must not be held for ever
+            _log.error("task %s (%s) cannot be briefed: %s", claim.id, claim.name, error)
+            return self._end(hold, snoozed(claim, UNBRIEFED_S), deliver)
+        if claim.strikes >= SUSPECT_STRIKES:
+            return await self._run_suspect(hold, deliver)
+        self._pace.start(lambda: self._begin(hold, deliver))
+        return None
 
     def _begin(self, hold: Hold, deliver: Deliver) -> None:
         """Its turn has come."""

@@ -74,8 +74,8 @@ async def run_apart(
     reporter: Reporter,
     remaining_s: float | None,
     result_max: int,
-) -> Outcome:
-    """Run a claim's task in a fresh process and return its outcome.
+) -> Outcome | None:
+    """Run a claim's task in a fresh process and return its outcome; None when the claim was lost.
 
     When cancelled, kills the process and everything in its group. Raises Crashed when it ended
     without an outcome, InvalidAgent when it could not load the task.
@@ -118,6 +118,7 @@ def _job(
         "spec": write_spec(replace(claim.spec, timeout_ms=left_ms)),
         "args": claim.args.decode(),
         "member": claim.member,
+        "memory": claim.memory and claim.memory.to_json(),
         "result_max": result_max,
         "targets": list(isolation.targets),
         "url": isolation.url,
@@ -131,7 +132,7 @@ async def _listen(
     claim: Claim,
     reporter: Reporter,
     process: asyncio.subprocess.Process,
-) -> Outcome:
+) -> Outcome | None:
     """Pass on what the process reports, until its last word."""
     while (message := await _receive(reader)) is not None:
         match message:
@@ -141,6 +142,8 @@ async def _listen(
                 reporter.log(claim, line)
             case ["unloadable", text]:
                 raise InvalidAgent(text)
+            case ["lost"]:
+                return None
             case ["outcome", kind, body, delay_ms]:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(process.wait(), EXIT_S)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from coordq.work.agent import Handler
     from coordq.work.claim import Claim
     from coordq.work.context import Context
+    from coordq.work.signals import Suspended
 
 _log: Final = logging.getLogger("coordq.worker")
 
@@ -66,6 +67,11 @@ class Run:
     def limit_ms(self) -> int:
         """How long it may take: as it was enqueued, else as its definition says; 0 = no limit."""
         return self.claim.spec.timeout_ms or self.handler.timeout_ms
+
+    @property
+    def parting(self) -> Suspended | None:
+        """What it has to wait for, if it came to that: then it is over."""
+        return None if self.ctx is None else self.ctx.parting
 
     def deadline(self) -> float | None:
         """When it will be stopped, in monotonic seconds: its own limit, or the total time.
@@ -119,6 +125,9 @@ class Run:
         self._interrupts = 0
         if error is not None and self._task.cancelling():
             raise error
+
+    def __str__(self) -> str:
+        return f"task {self.claim.id} ({self.claim.name})"
 
     def close(self) -> None:
         """It is over: no timer fires any more, and what a late thread reports goes unheard."""

@@ -4,6 +4,7 @@
     raised              retry after the backoff, or a dead letter when that was the last attempt,
                         or when the task says that this exception is not worth another
     raised a signal     what it says
+    has to wait         suspended until that has come: no slot, no attempt
     timeout, crash      as raised: both cost an attempt
     deadline            a dead letter: the total time is up
     cancelled           cancelled
@@ -11,8 +12,8 @@
     lost                nothing: whoever holds the claim now reports
 
 The error that is stored has a type, a message, a traceback and a `reason`. What stands before the
-first colon of a reason is stable and meant for programs: exception, timeout, dependency,
-rejected, crashed, invalid-arguments, result-not-json, result-too-large, cancelled, deadline.
+first colon of a reason is stable and meant for programs: exception, timeout, dependency, rejected,
+crashed, invalid-arguments, input-gone, result-not-json, result-too-large, cancelled, deadline.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Final
 from coordq.errors import InvalidArguments, PayloadTooLarge
 from coordq.work.finish import Outcome
 from coordq.work.hints import ResultNotJSON
-from coordq.work.signals import Reject, Retry, Signal, Snooze
+from coordq.work.signals import RateLimited, Reject, Retry, Signal, Snooze, Suspended
 from coordq.work.spec import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
@@ -76,6 +77,14 @@ def snoozed(claim: Claim, seconds: float) -> Outcome:
     return Outcome("snooze", claim.id, claim.fence, b"", _ms(seconds))
 
 
+def suspended(claim: Claim, wait: Suspended) -> Outcome:
+    """The task holds no slot until what it waits for has come, or its time is up."""
+    body = {"kind": wait.kind, "key": wait.key, "ids": wait.ids, "name": wait.name}
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    limit_ms = 0 if wait.timeout_s is None else max(1, _ms(wait.timeout_s))
+    return Outcome("suspend", claim.id, claim.fence, text, limit_ms)
+
+
 def released(claim: Claim) -> Outcome:
     """The task goes back to the head of its line, at no cost."""
     return Outcome("release", claim.id, claim.fence)
@@ -100,7 +109,7 @@ def judge(
     chance: Chance = random.random,
 ) -> Outcome:
     """What follows from an exception or a signal that a run ended with."""
-    if isinstance(error, Snooze):
+    if isinstance(error, Snooze | RateLimited):
         return snoozed(claim, error.seconds)
     if isinstance(error, Reject):
         return failed(claim, error, f"rejected: {error.reason}" if error.reason else "rejected")
@@ -143,8 +152,8 @@ def too_large(task: str, size: int, most: int) -> PayloadTooLarge:
 
 
 def misfit(claim: Claim, error: InvalidArguments) -> Outcome:
-    """The arguments do not fit the handler: no repetition can mend that."""
-    return failed(claim, error, "invalid-arguments")
+    """The arguments do not fit the handler, or are gone: no repetition can mend that."""
+    return failed(claim, error, error.code)
 
 
 def _ms(seconds: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
@@ -12,6 +12,9 @@ from coordq.errors import Conflict, ForeignData, TaskNotFound
 from coordq.ids import shard_of
 from coordq.work.spec import Spec, read_spec
 from coordq.work.task import BY_LETTER
+
+if TYPE_CHECKING:
+    from coordq.work.waits import Memory
 
 LEASE_MS: Final = 10_000
 
@@ -33,6 +36,8 @@ class Claim:
     """`id|fence`: what beats, finishes and reports are made with."""
     saved: bool = False
     """Whether an earlier run has kept something: see `work.saved`."""
+    memory: Memory | None = None
+    """What that is, once it was asked for."""
 
     @property
     def name(self) -> str:

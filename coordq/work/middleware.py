@@ -18,7 +18,7 @@ around enqueue, which are `def` because sync producers call them as well.
 What a hook may change, and what not:
 
     before_enqueue    an exception refuses the enqueue; the order may be edited
-    before_run        may raise Retry, Snooze or Reject; any other exception fails the run
+    before_run        may raise a signal, such as Snooze; any other exception fails the run
     wrap_run          is part of the run: what it returns is the result, what it raises counts
     all others        an exception is logged and changes nothing
 """
@@ -30,11 +30,14 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from coordq.errors import InvalidAgent
 from coordq.work.context import Context
 from coordq.work.signals import Signal
+
+if TYPE_CHECKING:
+    from coordq.work.signals import Suspended
 
 CallNext = Callable[[], Awaitable[Any]]
 Hook = Callable[..., Any]
@@ -85,13 +88,19 @@ class Middleware:
     def after_run(
         self, ctx: Context, *, result: Any = None, error: BaseException | None = None
     ) -> Any:
-        """After the handler ran, with what it returned or raised (CancelledError when cut off)."""
+        """After the handler ran, with what it returned or raised.
+
+        CancelledError when it was cut off, `coordq.Suspended` when it has to wait.
+        """
 
     def after_skip(self, ctx: Context, signal: Signal) -> Any:
         """When some `before_run` raised a signal, so that the handler did not run."""
 
     def on_retry(self, ctx: Context, *, error: Mapping[str, str], delay: float) -> Any:
         """When the task will be tried again in `delay` seconds."""
+
+    def on_suspend(self, ctx: Context, *, wait: Suspended) -> Any:
+        """When the task waits for something; its handler will run again from its start."""
 
     def on_dead(self, ctx: Context, *, error: Mapping[str, str]) -> Any:
         """When the task becomes a dead letter."""
