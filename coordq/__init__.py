@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from coordq.work.backoff import Backoff as Backoff
     from coordq.work.context import Context as Context
     from coordq.work.depends import Depends as Depends
+    from coordq.work.flow.build import Flow as Flow
+    from coordq.work.flow.step import Step as Step
     from coordq.work.middleware import Middleware as Middleware
     from coordq.work.options import Options as Options
     from coordq.work.signals import RateLimited as RateLimited
@@ -45,6 +47,7 @@ _HOMES = {
     "Context": "coordq.work.context",
     "CoordqError": "coordq.errors",
     "Depends": "coordq.work.depends",
+    "Flow": "coordq.work.flow.build",
     "Middleware": "coordq.work.middleware",
     "Options": "coordq.work.options",
     "RateLimited": "coordq.work.signals",
@@ -52,6 +55,7 @@ _HOMES = {
     "Retry": "coordq.work.signals",
     "Snooze": "coordq.work.signals",
     "State": "coordq.work.task",
+    "Step": "coordq.work.flow.step",
     "Suspended": "coordq.work.signals",
     "Task": "coordq.work.task",
     "TaskHandle": "coordq.client.work",

@@ -10,7 +10,8 @@ Each value is a ref, or a list of refs that becomes a list:
     <id>?       its result, or null when it has none: it failed, was cancelled, skipped, or runs on
     <id>!       its error, an object with reason, type, message; null when it did not fail
     <id>*       the results of the tasks that its result lists by id, in order; null where one has
-                none. How the tasks of a map over a result, which are not known before, are named.
+                none, and [] when it has none itself. How the tasks of a map over a result, which
+                are not known before, are named.
     <ref>/a/0   what stands at that path of it; `~1` is a "/" in a key, `~2` a "|", and `~0` a "~"
     <ref>|<ref> the first of them that is not null; all count as if they had a `?`
 
@@ -142,6 +143,9 @@ def _value(name: str, ref: Ref, found: Mapping[str, Outcome]) -> Any:
     outcome = found.get(ref.id, _UNKNOWN)
     if ref.mark == "!":
         return _at(name, ref, outcome.error) if outcome.error is not None else None
+    if ref.mark == "*":
+        ended = [found.get(one, _UNKNOWN) for one in _listed(ref, outcome)]
+        return [_at(name, ref, one.result) if one.state == "succeeded" else None for one in ended]
     if outcome.state != "succeeded":
         if ref.mark == "?":
             return None
@@ -150,9 +154,6 @@ def _value(name: str, ref: Ref, found: Mapping[str, Outcome]) -> Any:
             parameter=name,
             id=ref.id,
         )
-    if ref.mark == "*":
-        ended = [found.get(one, _UNKNOWN) for one in _listed(ref, outcome)]
-        return [_at(name, ref, one.result) if one.state == "succeeded" else None for one in ended]
     return _at(name, ref, outcome.result)
 
 
