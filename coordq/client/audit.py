@@ -231,14 +231,26 @@ class Audit:
                 start = page.after
                 if not first:
                     first = page.token
-                    lines = yield self._command("ZRANGE", keys.heads(self.root, queue), 0, -1)
-                    places += [("line", one.decode()) for one in lines]
+                    lines = yield from self._lines_of(queue)
+                    places += [("line", one) for one in lines]
         return first, {
             "ready": sums["line"].amount,
             "scheduled": sums["due"].amount,
             "running": sums["lease"].amount,
             "bytes": sums["line"].size + sums["due"].size,
         }
+
+    def _lines_of(self, queue: str) -> Plan[list[str]]:
+        """The lines of a queue; a fair one is those of its tenants."""
+        lines: list[str] = []
+        heads = yield self._command("ZRANGE", keys.heads(self.root, queue), 0, -1)
+        for line in (one.decode() for one in heads):
+            if line.endswith("~"):
+                tenants = yield self._command("ZRANGE", keys.fair(self.root, queue, line), 0, -1)
+                lines += [line + tenant.decode() for tenant in tenants]
+            else:
+                lines.append(line)
+        return lines
 
 
 def _id_in(kind: str, member: str) -> str:

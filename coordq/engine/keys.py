@@ -24,8 +24,23 @@ def payload(root: str, task_id: str) -> str:
 
 
 def line(root: str, queue: str, line: str) -> str:
-    """Ready tasks of one priority and route: LIST."""
+    """Ready tasks of one priority and route, and of one tenant if they have one: LIST."""
     return f"{root}line:{queue}:{line}"
+
+
+def fair(root: str, queue: str, line: str) -> str:
+    """Whose turn it is at a fair line, `<priority><route>~`: ZSET of tenants, by pass."""
+    return f"{root}fair:{queue}:{line}"
+
+
+def tenants(root: str) -> str:
+    """Tenants and their weights: HASH."""
+    return f"{root}tenants"
+
+
+def served(root: str) -> str:
+    """How many tasks of each tenant were started: HASH."""
+    return f"{root}served"
 
 
 def heads(root: str, queue: str) -> str:

@@ -26,7 +26,7 @@ _HEAD: Final = re.compile(
     rb"([a-z])\d+(?: (\d+) \d+ \d+ \d+ [^ \n]+ [^ \n]+ ([^ \n]+))?"
     rb"\n([^ \n]+) ([^ \n]+)([^\n]*)\n(@?)"
 )
-_OPTION: Final = re.compile(r" ([prd])=([^ ]+)")
+_OPTION: Final = re.compile(r" ([prdT])=([^ ]+)")
 _BOOKS: Final = {"p:": "payload", "unique:": "unique", "line:": "line", "queue:": "queue"}
 
 
@@ -144,7 +144,8 @@ def _read_alive(
     if state == b"d":
         sheet.due.append(task_id)
     elif state == b"q":
-        sheet.ready[task_id] = keys.line(root, queue, options.get("p", "2") + route)
+        tenant = f"~{options['T']}" if "T" in options else ""
+        sheet.ready[task_id] = keys.line(root, queue, options.get("p", "2") + route + tenant)
 
 
 def missing(members: Sequence[str], scores: Sequence[Any]) -> list[Suspect]:

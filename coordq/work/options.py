@@ -73,6 +73,8 @@ class Options:
     """replica: not done before a replica has the task, too; NotReplicated when none says so."""
     force: bool = False
     """Also while the fleet is read-only; it waits there until the fleet is not."""
+    tenant: str | None = None
+    """For whom it is done: tenants that wait at a queue get their shares of it, by weight."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -178,6 +180,8 @@ def _check_times(options: Options) -> None:
 def _check_routing(options: Options) -> None:
     if options.role != "":
         check_name("role", options.role)
+    if options.tenant is not None:
+        check_name("tenant", options.tenant)
     capabilities: object = options.capabilities
     if isinstance(capabilities, str) or not isinstance(
         capabilities, tuple | list | set | frozenset
@@ -287,6 +291,7 @@ def template(name: str, options: Options) -> Template:
         unique=unique_digest(name, options.unique) if options.unique is not None else "",
         unique_ms=_ms(options.unique_for),
         headers=dict(options.headers or {}),
+        tenant=options.tenant or "",
     )
     delay = f"@{moment_ms(options.at)}" if options.at is not None else str(_ms(options.delay))
     return Template(

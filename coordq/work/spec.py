@@ -7,6 +7,7 @@
     b backoff             u unique digest           U unique period, ms
     h headers, percent-encoded JSON
     c schedule@slot in ms; the slot is 0 for a run by hand
+    T tenant
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Spec:
     """Which schedule made it, if one did."""
     slot_ms: int = 0
     """For which of its slots; 0: by hand."""
+    tenant: str = ""
+    """Whose task it is; tenants share a line fairly."""
 
     @property
     def route(self) -> str:
@@ -61,7 +64,8 @@ class Spec:
     @property
     def line(self) -> str:
         """Where the task stands in its queue when ready."""
-        return f"{PRIORITIES.index(self.priority)}{self.route}"
+        line = f"{PRIORITIES.index(self.priority)}{self.route}"
+        return f"{line}~{self.tenant}" if self.tenant else line
 
 
 def requirement(role: str, capabilities: tuple[str, ...]) -> str:
@@ -90,6 +94,7 @@ def write_spec(spec: Spec) -> str:
         "U": str(spec.unique_ms or ""),
         "h": quote(json.dumps(spec.headers, separators=(",", ":"))) if spec.headers else "",
         "c": f"{spec.schedule}@{spec.slot_ms}" if spec.schedule else "",
+        "T": spec.tenant,
     }
     tail = "".join(f" {letter}={value}" for letter, value in options.items() if value)
     return f"{spec.queue} {spec.name}{tail}"
@@ -119,6 +124,7 @@ def read_spec(line: bytes) -> Spec:
         headers=json.loads(unquote(options["h"])) if "h" in options else {},
         schedule=schedule,
         slot_ms=int(slot or 0),
+        tenant=options.get("T", ""),
     )
 
 

@@ -32,6 +32,7 @@ local function wake()
   for _, name in ipairs(redis.call('SMEMBERS', KEYS[1] .. 'queues')) do
     for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
       local length = redis.call('LLEN', KEYS[1] .. 'line:' .. name .. ':' .. line)
+        + redis.call('ZCARD', KEYS[1] .. 'fair:' .. name .. ':' .. line)
       if length > 0 then mark(name, line, length) end
     end
   end

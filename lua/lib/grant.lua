@@ -5,6 +5,7 @@ A fence is max(last + 1, now in microseconds): it grows even when a failover rol
 STRING claimant:<name> remembers the last grant under the caller's nonce, so that a caller whose reply
 was lost asks again and gets the same tasks, not others.
 ]]
+--- @include lib/turns
 local SCAN_MAX = 1000
 
 local function next_fence(amount)
@@ -21,12 +22,23 @@ local function with_args(task, text)
   return string.sub(text, 1, #text - (#task.text - task.body) - 1) .. args
 end
 
+-- A task with options starts: nothing waits for that any more, and its tenant has been served.
+local function note_start(task, starts)
+  if option(task, 'x') then redis.call('ZREM', KEYS[1] .. 'due', 'x' .. task.id) end
+  local tenant = option(task, 'T')
+  if tenant then starts[tenant] = (starts[tenant] or 0) + 1 end
+end
+
+local function count_starts(starts)
+  for tenant, amount in pairs(starts) do redis.pcall('HINCRBY', KEYS[1] .. 'served', tenant, amount) end
+end
+
 -- Gives `tasks` (records read, state q, id set) to the claimant; returns {id, record, ...}.
 local function grant(tasks, claimant, nonce, lease_ms)
   if #tasks == 0 then return {} end
   local worker = string.match(claimant, '^[^:]+')
   local first = next_fence(#tasks)
-  local sets, leases, reply, members = {}, {}, {}, {}
+  local sets, leases, reply, members, starts = {}, {}, {}, {}, {}
   local expiry = string.format('%.0f', now + lease_ms)
   for i, task in ipairs(tasks) do
     count(task.queue, 'ready', -1)
@@ -40,9 +52,10 @@ local function grant(tasks, claimant, nonce, lease_ms)
     members[i] = task.id .. '|' .. task.fence
     leases[2 * i - 1], leases[2 * i] = expiry, members[i]
     reply[2 * i - 1], reply[2 * i] = task.id, with_args(task, text)
-    if option(task, 'x') then redis.call('ZREM', KEYS[1] .. 'due', 'x' .. task.id) end
+    if task.options ~= '' then note_start(task, starts) end
     event(task.id, 'running', task, worker)
   end
+  count_starts(starts)
   redis.call('MSET', unpack(sets))
   redis.call('ZADD', KEYS[1] .. 'lease', unpack(leases))
   redis.call('SET', KEYS[1] .. 'claimant:' .. claimant, nonce .. ' ' .. table.concat(members, ' '),
@@ -72,28 +85,32 @@ local function set_aside(id, queue, line)
   if redis.call('ZADD', KEYS[1] .. 'dead', 'NX', now, id) == 0 then return end
   count(queue, 'ready', -1)
   count(queue, 'failed', 1)
-  event(id, 'failed', { version = 0, fence = '0', queue = queue, name = string.sub(line, 2) }, 'foreign-data')
+  event(id, 'failed', { version = 0, fence = '0', queue = queue, name = route_in(line) }, 'foreign-data')
 end
 
--- seen: ids that this call has taken. An id may stand in a line more than once, and its record still
--- says ready until the call grants it.
-local function take_from(queue, line, amount, tasks, seen)
+-- The next entries of a line; of a fair one also whose turn brought each.
+local function pop_entries(queue, line, amount)
+  if string.sub(line, -1) == '~' then return take_turns(queue, line, amount) end
   local key = KEYS[1] .. 'line:' .. queue .. ':' .. line
-  local entries = redis.call('LPOP', key, amount)
-  if not entries then
-    redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
-    return 0
-  end
+  local entries = redis.call('LPOP', key, amount) or {}
   local head = #entries == amount and redis.call('LINDEX', key, 0)
   if head then
     redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, settings_of(queue).strict), line)
   else
     redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
   end
+  return entries
+end
+
+-- seen: ids that this call has taken. An id may stand in a line more than once, and its record still
+-- says ready until the call grants it.
+local function take_from(queue, line, amount, tasks, seen)
+  local entries, owners = pop_entries(queue, line, amount)
+  if #entries == 0 then return 0 end
   local keys = {}
   for i, entry in ipairs(entries) do keys[i] = KEYS[1] .. 't:' .. string.sub(entry, 1, 22) end
   for i, text in ipairs(redis.call('MGET', unpack(keys))) do
-    local id = string.sub(entries[i], 1, 22)
+    local id, before = string.sub(entries[i], 1, 22), #tasks
     local task = text and read_record(text)
     if not task then
       set_aside(id, queue, line)
@@ -101,12 +118,14 @@ local function take_from(queue, line, amount, tasks, seen)
       task.id, seen[id] = id, true
       tasks[#tasks + 1] = task
     end
+    if owners and #tasks == before then waste_turn(owners[i]) end
   end
   return #entries
 end
 
 local function serves(served, line)
   return string.find(served, ' ' .. string.sub(line, 2) .. ' ', 1, true)
+    or string.sub(line, -1) == '~' and string.find(served, ' ' .. string.sub(line, 2, -2) .. ' ', 1, true)
 end
 
 -- The best line of a queue that the caller may take from, and how many others there are.
@@ -147,6 +166,7 @@ local function choose(queues, served, want)
       if others == 0 and found < amount then break end
     end
   end
+  give_turns_back()
   local full = #tasks >= want or scanned >= SCAN_MAX
   return tasks, full and 1 or 0
 end

@@ -72,11 +72,19 @@ local function whose_line(key)
   return nil
 end
 
+-- Whether claims can find a line: by heads, and if it is a tenant's by its fair line too.
+local function findable(queue, line)
+  local cut = string.find(line, '~', 1, true)
+  if not cut then return zset_has('heads:' .. queue, line) end
+  local fair = string.sub(line, 1, cut)
+  return zset_has('heads:' .. queue, fair) and zset_has('fair:' .. queue .. ':' .. fair, string.sub(line, cut + 1))
+end
+
 -- Whether the heads of any queue whose name the key may begin with know it.
 local function known_line(rest)
   local at = string.find(rest, ':', 1, true)
   while at do
-    if zset_has('heads:' .. string.sub(rest, 1, at - 1), string.sub(rest, at + 1)) then return true end
+    if findable(string.sub(rest, 1, at - 1), string.sub(rest, at + 1)) then return true end
     at = string.find(rest, ':', at + 1, true)
   end
   return false
@@ -90,10 +98,11 @@ local function mend_line(rest)
     if length == 0 or length > 1000 or known_line(rest) then return end
     return wrong(rest, nil, 'a line of tasks that are gone', 'deleted', function() redis.call('UNLINK', key) end)
   end
-  if zset_has('heads:' .. queue, line) then return end
+  if findable(queue, line) then return end
   wrong(queue, { queue = queue, name = '-' }, 'nobody knew of its line ' .. line, 'made known', function()
-    local head = redis.call('LINDEX', key, 0)
-    redis.call('ZADD', KEYS[1] .. 'heads:' .. queue, rank(head, line, settings_of(queue).strict), line)
+    local cut = string.find(line, '~', 1, true)
+    if cut then join(queue, string.sub(line, 1, cut), string.sub(line, cut + 1)) end
+    rank_again(queue, cut and string.sub(line, 1, cut) or line)
     mark(queue, line, 8)
   end)
 end

@@ -71,7 +71,7 @@ local function mend_total_timeout(task)
 end
 
 local function mend_route(task)
-  local route = string.sub(line_of(task), 2)
+  local route = route_in(line_of(task))
   if not string.find(route, '@', 1, true) then return end
   if redis.call('SISMEMBER', KEYS[1] .. 'routes', task.queue .. ' ' .. route) == 1 then return end
   wrong(task.id, task, 'no worker could learn what it requires', 'made known', function()

@@ -179,7 +179,7 @@ local function settle_in(group)
   local task = { version = 1, fence = '0', queue = group.queue, name = name }
   local what = delayed and 'scheduled' or 'ready'
   for _, id in ipairs(group.ids) do event(id, what, task) end
-  if string.find(group.line, '@', 1, true) then learn_route(group.queue, string.sub(group.line, 2)) end
+  if string.find(group.line, '@', 1, true) then learn_route(group.queue, route_in(group.line)) end
 end
 
 local function refusal(name)
@@ -220,7 +220,7 @@ local function take_back(groups)
     end
     if redis.call('EXISTS', line) == 0 then
       redis.pcall('ZREM', KEYS[1] .. 'heads:' .. group.queue, group.line)
-      redis.pcall('ZREMRANGEBYRANK', KEYS[1] .. 'marker:' .. group.queue .. ':' .. string.sub(group.line, 2), 0, -1)
+      redis.pcall('ZREMRANGEBYRANK', KEYS[1] .. 'marker:' .. group.queue .. ':' .. route_in(group.line), 0, -1)
     end
   end
 end

@@ -16,11 +16,12 @@ local function stamp(ms)
   return text
 end
 
--- Which line of its queue a ready task stands in: its priority, then who may take it.
+-- Which line of its queue a ready task stands in: its priority, who may take it, and its tenant.
 local function line_of(task)
   if task.options == '' then return '2' .. task.name end
-  local requirement = option(task, 'r')
+  local requirement, tenant = option(task, 'r'), option(task, 'T')
   return (option(task, 'p') or '2') .. task.name .. (requirement and '@' .. requirement or '')
+    .. (tenant and '~' .. tenant or '')
 end
 
 -- What a waiting task weighs against its queue's byte limit.
@@ -33,9 +34,11 @@ local function weight(task)
   return size
 end
 
--- One task becomes ready again, now.
+-- One task becomes ready again, now. at_head: its claim came to nothing.
 local function make_ready(task, at_head)
-  stand_in_line(task.queue, line_of(task), { at_head and task.id or task.id .. stamp(now) }, at_head)
+  local line = line_of(task)
+  stand_in_line(task.queue, line, { at_head and task.id or task.id .. stamp(now) }, at_head)
+  if at_head then give_turn_back(task.queue, line) end
   count(task.queue, 'ready', 1)
   count(task.queue, 'bytes', weight(task))
 end

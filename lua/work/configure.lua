@@ -30,13 +30,7 @@ redis.call('SADD', KEYS[1] .. 'queues', name)
 queue_settings = {}
 local settings = settings_of(name)
 for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
-  local head = redis.call('LINDEX', KEYS[1] .. 'line:' .. name .. ':' .. line, 0)
-  if head then
-    redis.call('ZADD', KEYS[1] .. 'heads:' .. name, rank(head, line, settings.strict), line)
-    if not settings.paused then mark(name, line, 8) end
-  else
-    redis.call('ZREM', KEYS[1] .. 'heads:' .. name, line)
-  end
+  if rank_again(name, line) and not settings.paused then mark(name, line, 8) end
 end
 offer_space(name, settings)
 return redis.call('HGETALL', key)

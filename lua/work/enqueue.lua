@@ -8,7 +8,7 @@ ARGV[1]  on_full   refuse (all or nothing) | wait (as many as fit) | force; a "!
 ARGV[2...]         groups of tasks that differ only in id and arguments, each:
          spec        the record's spec line
          queue       its queue
-         line        <priority><route>
+         line        <priority><route>, and ~<tenant> if it has one
          delay       milliseconds from now, 0 = ready now; or @<milliseconds since 1970>
          expires_ms  queue timeout, 0 = none
          total_ms    total timeout, 0 = none

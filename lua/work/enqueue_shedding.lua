@@ -26,7 +26,7 @@ local function shed_from(queue, line)
   for _ = 1, 1000 do
     local entry = redis.call('RPOP', key)
     if not entry then
-      redis.call('ZREM', KEYS[1] .. 'heads:' .. queue, line)
+      leave_heads(queue, line)
       return nil
     end
     local task = record_of(string.sub(entry, 1, 22))
@@ -41,14 +41,29 @@ local function shed_from(queue, line)
   return nil
 end
 
+-- Of tenants the one with the most to do gives up some of it, as far as the first hundred tell.
+local function line_to_shed_from(queue, line)
+  if string.sub(line, -1) ~= '~' then return line end
+  local longest, most = nil, -1
+  for _, tenant in ipairs(redis.call('ZRANGE', KEYS[1] .. 'fair:' .. queue .. ':' .. line, 0, 99)) do
+    local length = redis.call('LLEN', KEYS[1] .. 'line:' .. queue .. ':' .. line .. tenant)
+    if length > most then longest, most = line .. tenant, length end
+  end
+  return longest
+end
+
 local function shed_less_urgent(group)
   local urgency = string.sub(group.line, 1, 1)
   local lines = redis.call('ZRANGE', KEYS[1] .. 'heads:' .. group.queue, 0, -1)
   table.sort(lines, function(a, b) return string.sub(a, 1, 1) > string.sub(b, 1, 1) end)
   for _, line in ipairs(lines) do
     if string.sub(line, 1, 1) <= urgency then return nil end
-    local size = shed_from(group.queue, line)
-    if size then return size end
+    local chosen = line_to_shed_from(group.queue, line)
+    while chosen do
+      local size = shed_from(group.queue, chosen)
+      if size then return size end
+      chosen = chosen ~= line and line_to_shed_from(group.queue, line)
+    end
   end
   return nil
 end
@@ -75,5 +90,5 @@ end
 local orders_at = 1
 --- @include lib/place
 local answer = insists == '' and stopped() or place_groups()
-write_finished()
+close_books()
 return answer

@@ -12,12 +12,13 @@ Returns  {looked_at, id, record, id, record, ...}  a page may hold fewer than li
          hints that no longer hold; looked_at 0 means the end
 ]]
 --- @include lib/record
+--- @include lib/lines
 local state, queue = ARGV[1], ARGV[2]
 local first = tonumber(ARGV[3])
 local last = first + tonumber(ARGV[4]) - 1
 
 local function ready_entries(name, entries, passed)
-  for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
+  for _, line in ipairs(lines_of(name)) do
     local key = KEYS[1] .. 'line:' .. name .. ':' .. line
     local length = redis.call('LLEN', key)
     local from, to = first - passed, last - passed

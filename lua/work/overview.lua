@@ -5,12 +5,14 @@ KEYS[1]  root      prefix of every key of the shard
 
 Returns  {{queue, {field, value, ...}, oldest_ready_ms, ...}, running, scheduled, dead, done,
           {worker, last_beat_ms, info, ...}, now_ms}
-         oldest_ready_ms  age of the first entry of the oldest line, -1 when nothing is ready
+         oldest_ready_ms  age of the first entry of the oldest line, -1 when nothing is ready; among
+                          tenants, of the hundred whose turn is next
 ]]
 --- @include lib/clock
+--- @include lib/lines
 local function oldest(name)
   local age = -1
-  for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
+  for _, line in ipairs(lines_of(name, 100)) do
     local head = redis.call('LINDEX', KEYS[1] .. 'line:' .. name .. ':' .. line, 0)
     if head then
       local moment = tonumber(#head > 22 and string.sub(head, 23, 31) or string.sub(head, 1, 9), 32)

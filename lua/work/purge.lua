@@ -15,6 +15,7 @@ Ready and scheduled tasks become cancelled; running ones go on.
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/lines
 --- @include lib/ready
 --- @include lib/settle
 --- @include lib/promote
@@ -29,16 +30,19 @@ local function cancel(id, state)
   cancelled = cancelled + 1
 end
 
-for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
+local function empty(line)
   local key = KEYS[1] .. 'line:' .. name .. ':' .. line
   while cancelled < limit do
     local entry = redis.call('LPOP', key)
-    if not entry then
-      redis.call('ZREM', KEYS[1] .. 'heads:' .. name, line)
-      break
-    end
+    if not entry then return leave_heads(name, line) end
     cancel(string.sub(entry, 1, 22), 'q')
   end
+end
+
+while cancelled < limit do
+  local lines = lines_of(name, limit)
+  if #lines == 0 then break end
+  for _, line in ipairs(lines) do empty(line) end
 end
 local at = 0
 while cancelled < limit do
@@ -50,7 +54,5 @@ while cancelled < limit do
   end
   at = at + #ids - (cancelled - before)
 end
-write_counts()
-write_finished()
-write_events()
+close_books()
 return { cancelled, cancelled >= limit and 1 or 0 }

@@ -20,6 +20,7 @@ Each counter is looked at by itself: what runs in a large queue can be counted t
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/lines
 --- @include lib/ready
 --- @include lib/mend
 --- @include lib/tally
@@ -48,7 +49,7 @@ local function sums_of(key, state)
 end
 
 local function ready_of(queue)
-  local lines, standing = redis.call('ZRANGE', KEYS[1] .. 'heads:' .. queue, 0, -1), 0
+  local lines, standing = lines_of(queue), 0
   for _, line in ipairs(lines) do standing = standing + redis.call('LLEN', KEYS[1] .. 'line:' .. queue .. ':' .. line) end
   if not fits(standing) then return nil end
   local sum, seen = { amount = 0, bytes = 0 }, {}

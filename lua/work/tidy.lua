@@ -59,7 +59,7 @@ local function empty_heads(cursor)
   local page, dropped = redis.call('SSCAN', KEYS[1] .. 'queues', cursor, 'COUNT', limit), 0
   for _, name in ipairs(page[2]) do
     for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
-      if redis.call('EXISTS', KEYS[1] .. 'line:' .. name .. ':' .. line) == 0 then
+      if redis.call('EXISTS', KEYS[1] .. 'line:' .. name .. ':' .. line, KEYS[1] .. 'fair:' .. name .. ':' .. line) == 0 then
         dropped = dropped + redis.call('ZREM', KEYS[1] .. 'heads:' .. name, line)
       end
     end

@@ -95,7 +95,11 @@ def _lines(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) ->
             assert task.id in standing.get(line, ()), f"{task.id} stands in {line}"
     for name in standing:
         _, queue, line = name.split(":", 2)
-        ranked = redis("ZSCORE", f"{root}heads:{queue}", line)
+        line, fair, tenant = line.partition("~")
+        ranked = redis("ZSCORE", f"{root}heads:{queue}", line + fair)
+        if fair:
+            turn = redis("ZSCORE", f"{root}fair:{queue}:{line}~", tenant)
+            assert turn is not None, f"{tenant} has its turn in {name}"
         assert ranked is not None, f"{name} is among the heads of its queue"
 
 
