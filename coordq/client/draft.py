@@ -65,11 +65,13 @@ class Draft:
                 )
 
     def _shard(self, found: Template) -> int:
-        """Equal unique keys meet on one shard; all else takes turns."""
+        """Equal unique keys, and tasks of one limit, meet on one shard; all else takes turns."""
         if self.shards == 1:
             return 0
         if found.spec.unique:
             return crc32(found.spec.unique.encode()) % self.shards
+        if found.spec.limits:
+            return crc32(found.spec.limits[0].encode()) % self.shards
         return next(self._turn) % self.shards
 
 

@@ -223,6 +223,46 @@ def readonly(root: str) -> str:
     return f"{root}readonly"
 
 
+def limits(root: str) -> str:
+    """Limits that are set: HASH, name to text, see lua/lib/slot.lua."""
+    return f"{root}limits"
+
+
+def pauses(root: str) -> str:
+    """Limits under which nothing starts: ZSET, score = until when, in milliseconds."""
+    return f"{root}pauses"
+
+
+def holders(root: str, slot: str) -> str:
+    """Tasks that hold a slot of a limit: ZSET of ids, score = birth in milliseconds."""
+    return f"{root}slots:{slot}"
+
+
+def bucket(root: str, slot: str) -> str:
+    """When a limit's bucket is full again: STRING, microseconds, expires."""
+    return f"{root}bucket:{slot}"
+
+
+def window(root: str, slot: str) -> str:
+    """The last starts under a sliding window: LIST, microseconds, capped, expires."""
+    return f"{root}window:{slot}"
+
+
+def spent(root: str, slot: str) -> str:
+    """Units of a budget that are spent: STRING, expires with the period."""
+    return f"{root}spent:{slot}"
+
+
+def park(root: str, slot: str) -> str:
+    """Ready tasks that a limit does not let start yet: ZSET of line entries, ranked as in lines."""
+    return f"{root}park:{slot}"
+
+
+def parks(root: str) -> str:
+    """Where tasks are parked: SET of slots."""
+    return f"{root}parks"
+
+
 def schedules(root: str) -> str:
     """Schedules, ranked by when each is next due: ZSET, score in milliseconds."""
     return f"{root}schedules"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from coordq.errors import InvalidOption, InvalidTime
 from coordq.ids import is_id
 from coordq.names import check_name
+from coordq.work.limit import check_limits, slot_text
 from coordq.work.spec import PRIORITIES, RESULT_TTL_S, Spec, write_spec
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Options:
     """replica: not done before a replica has the task, too; NotReplicated when none says so."""
     force: bool = False
     """Also while the fleet is read-only; it waits there until the fleet is not."""
+    limits: tuple[str, ...] = ()
+    """What it counts against besides its queue, name and tenant: `openai`, or with a key
+    `openai:gpt-4`; see client.limits."""
+    cost: float = 1
+    """Units that it takes from budgets; what ctx.spend reports takes its place."""
     tenant: str | None = None
     """For whom it is done: tenants that wait at a queue get their shares of it, by weight."""
 
@@ -148,6 +154,8 @@ def _check(options: Options) -> None:
     if options.id is not None and not (isinstance(options.id, str) and is_id(options.id)):
         raise InvalidOption(f"id={options.id!r}: make ids with coordq.new_id().", option="id")
     _check_headers(options.headers)
+    if options.limits != () or options.cost != 1:
+        check_limits(options.limits, options.cost)
 
 
 def _check_choice(option: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -292,6 +300,8 @@ def template(name: str, options: Options) -> Template:
         unique_ms=_ms(options.unique_for),
         headers=dict(options.headers or {}),
         tenant=options.tenant or "",
+        limits=tuple(slot_text(limit) for limit in options.limits),
+        cost=float(options.cost),
     )
     delay = f"@{moment_ms(options.at)}" if options.at is not None else str(_ms(options.delay))
     return Template(

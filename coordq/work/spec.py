@@ -7,7 +7,7 @@
     b backoff             u unique digest           U unique period, ms
     h headers, percent-encoded JSON
     c schedule@slot in ms; the slot is 0 for a run by hand
-    T tenant
+    T tenant              l limit[:key],...         C cost in units
 """
 
 from __future__ import annotations
@@ -55,6 +55,10 @@ class Spec:
     """For which of its slots; 0: by hand."""
     tenant: str = ""
     """Whose task it is; tenants share a line fairly."""
+    limits: tuple[str, ...] = ()
+    """What it counts against besides queue, name and tenant; keys percent-encoded."""
+    cost: float = 1
+    """Units that it takes from budgets."""
 
     @property
     def route(self) -> str:
@@ -95,6 +99,8 @@ def write_spec(spec: Spec) -> str:
         "h": quote(json.dumps(spec.headers, separators=(",", ":"))) if spec.headers else "",
         "c": f"{spec.schedule}@{spec.slot_ms}" if spec.schedule else "",
         "T": spec.tenant,
+        "l": ",".join(spec.limits),
+        "C": "" if spec.cost == 1 else f"{spec.cost:.6f}".rstrip("0").rstrip("."),
     }
     tail = "".join(f" {letter}={value}" for letter, value in options.items() if value)
     return f"{spec.queue} {spec.name}{tail}"
@@ -125,6 +131,8 @@ def read_spec(line: bytes) -> Spec:
         schedule=schedule,
         slot_ms=int(slot or 0),
         tenant=options.get("T", ""),
+        limits=tuple(filter(None, options.get("l", "").split(","))),
+        cost=float(options.get("C", 1)),
     )
 
 

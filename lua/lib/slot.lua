@@ -1,0 +1,326 @@
+--[[
+lib/slot: what limits know of tasks: who holds a slot, what was spent, who is parked.
+
+HASH limits: name -> "<rate> <period_us> <burst> <b bucket | s sliding window> <concurrency>
+<q queue | o cancel-oldest | n cancel-newest | s skip> <budget> <budget_ms> <as it was said: JSON>"; 0: none.
+A task counts against those its option l names, "<limit>" or "<limit>:<key>", and without asking
+against queue:<queue>, task:<name> and tenant:<tenant>. Each such text is a slot name with state of its
+own; it means the limit of just that name, or else the one named by what stands before its first colon.
+
+  ZSET slots:<slot>     ids that hold a slot, scored by their birth
+  STRING bucket:<slot>  when the bucket is full again, in microseconds
+  LIST window:<slot>    the last starts, in microseconds, no more than the rate
+  STRING spent:<slot>   units of this period; expires with it
+  ZSET park:<slot>      entries of lines that may not start yet, best first; SET parks says where any are
+  ZSET pauses           slot or limit -> until when nothing starts, in milliseconds
+
+A parked task is ready: state, counters and version are as if it stood in its line. due has l<slot>
+for when a parked task may run; the end of one that holds a slot brings the next back at once. Flags of
+a record: h it holds slots, g it has paid. Both outlive a crash, so recovering waits for no limit.
+
+Nearly every script carries this and hardly any needs it: it is made on first use.
+]]
+local FOR_EVER = 9007199254740992
+
+local function has_flag(task, flag)
+  return task.flags ~= '-' and string.find(task.flags, flag, 1, true) ~= nil
+end
+
+local function drop_flags(task, flags)
+  local left = string.gsub(task.flags, '[' .. flags .. ']', '')
+  task.flags = left == '' and '-' or left
+end
+
+local function make_slots()
+  local WAKE_MAX, LATE_MS, STRICT = 100, 1000, 35184372088832
+  local definitions, pauses, slots = {}, {}, { soonest = nil }
+
+  local function key(kind, slot) return KEYS[1] .. kind .. slot end
+
+  -- What a key holds, whatever a stranger may have put there: nil when it is of another type.
+  local function ask(...)
+    local answer = redis.pcall(...)
+    if type(answer) == 'table' and answer.err then return nil end
+    return answer or nil
+  end
+
+  -- The slots that a task counts against if they have a limit, or a pause.
+  function slots.names_of(task)
+    local names = { 'queue:' .. task.queue, 'task:' .. task.name }
+    local tenant = option(task, 'T')
+    if tenant then names[3] = 'tenant:' .. tenant end
+    for name in string.gmatch(option(task, 'l') or '', '[^,]+') do names[#names + 1] = name end
+    return names
+  end
+
+  local function read_limit(text)
+    local rate, period, burst, window, most, policy, budget, budget_ms = string.match(text,
+      '^(%d+) (%d+) (%d+) (%l) (%d+) (%l) ([%d.]+) (%d+) ')
+    if not rate then return false end
+    local limit = {
+      rate = tonumber(rate), period_us = tonumber(period), window = window == 's', concurrency = tonumber(most),
+      policy = policy, budget = tonumber(budget), budget_ms = tonumber(budget_ms),
+    }
+    if limit.rate > 0 then
+      limit.step_us = limit.period_us / limit.rate
+      -- how far ahead of its step a start may be: the burst; without one, what a claim may come late
+      limit.slack_us = tonumber(burst) > 0 and (burst - 1) * limit.step_us or math.max(50000, limit.period_us / 60)
+    end
+    return limit
+  end
+
+  -- The limit of a slot, or false.
+  function slots.limit_of(slot)
+    local limit = definitions[slot]
+    if limit == nil then
+      local texts = ask('HMGET', KEYS[1] .. 'limits', slot, string.match(slot, '^[^:]*')) or {}
+      local text = texts[1] or texts[2]
+      limit = text and read_limit(text) or false
+      definitions[slot] = limit
+    end
+    return limit
+  end
+
+  -- Until when a slot is paused, by itself or with its limit; nil when it is not.
+  function slots.paused_until(slot)
+    local until_ms = pauses[slot]
+    if not until_ms then
+      local scores = ask('ZMSCORE', KEYS[1] .. 'pauses', slot, string.match(slot, '^[^:]*')) or {}
+      until_ms = math.max(tonumber(scores[1] or 0), tonumber(scores[2] or 0))
+      pauses[slot] = until_ms
+    end
+    return until_ms > now and until_ms or nil
+  end
+
+  function slots.held(slot) return ask('ZCARD', key('slots:', slot)) or 0 end
+
+  function slots.cost_of(task) return tonumber(option(task, 'C') or '1') end
+
+  function slots.spent(slot) return tonumber(ask('GET', key('spent:', slot)) or '0') or 0 end
+
+  -- When the period of a budget that goes on now is over.
+  function slots.period_end(limit) return (math.floor(now / limit.budget_ms) + 1) * limit.budget_ms end
+
+  -- What costs more than a whole budget starts with a fresh one.
+  function slots.affordable(slot, limit, cost)
+    local spent = slots.spent(slot)
+    return spent == 0 or spent < limit.budget and spent + cost <= limit.budget
+  end
+
+  function slots.spend(slot, limit, units)
+    if units == 0 or ask('INCRBYFLOAT', key('spent:', slot), string.format('%.6f', units)) == nil then return end
+    redis.call('PEXPIREAT', key('spent:', slot), string.format('%.0f', slots.period_end(limit)))
+  end
+
+  -- When a bucket is full again; what it was before the limit changed does not hold it back for long.
+  local function full_at(slot, limit)
+    local full_us = tonumber(ask('GET', key('bucket:', slot)) or '0') or 0
+    return math.min(math.max(now_us, full_us), now_us + limit.slack_us + limit.step_us)
+  end
+
+  -- How many may start now by the rate, at most `most`, and when the next one may, in microseconds.
+  function slots.tokens(slot, limit, most)
+    if limit.window then
+      local starts = ask('LRANGE', key('window:', slot), -limit.rate, math.min(-1, most - 1 - limit.rate)) or {}
+      local length = math.min(ask('LLEN', key('window:', slot)) or 0, limit.rate)
+      local free = limit.rate - length
+      for _, start in ipairs(starts) do
+        local again = (tonumber(start) or 0) + limit.period_us
+        if again > now_us then return math.min(free, most), again end
+        free = free + 1
+      end
+      return math.min(free, most), now_us + limit.period_us
+    end
+    local full_us = full_at(slot, limit)
+    local free = math.min(most, math.floor((now_us - full_us + limit.slack_us) / limit.step_us) + 1)
+    if free < 0 then free = 0 end
+    return free, full_us + free * limit.step_us - limit.slack_us
+  end
+
+  function slots.take_token(slot, limit)
+    if limit.window then
+      redis.pcall('RPUSH', key('window:', slot), string.format('%.0f', now_us))
+      redis.pcall('LTRIM', key('window:', slot), -limit.rate, -1)
+      redis.call('PEXPIRE', key('window:', slot), math.ceil(limit.period_us / 1000))
+      return
+    end
+    local full_us = full_at(slot, limit) + limit.step_us
+    redis.call('SET', key('bucket:', slot), string.format('%.1f', full_us), 'PX', math.ceil((full_us - now_us) / 1000) + 1)
+  end
+
+  -- A moment at which the parked of a slot are looked at again.
+  function slots.arm(slot, at_ms)
+    if at_ms >= FOR_EVER then return end
+    redis.call('ZADD', KEYS[1] .. 'due', 'LT', string.format('%.0f', at_ms), 'l' .. slot)
+    slots.soonest = math.min(slots.soonest or at_ms, at_ms)
+  end
+
+  -- Where an entry stands among the parked: like lines, but one scale for strict queues and others.
+  local function park_rank(task, entry)
+    local strict = settings_of(task.queue).strict
+    local score = tonumber(rank(entry, line_of(task), strict)) - (strict and 2 * STRICT or 0)
+    return string.format('%.0f', score)
+  end
+
+  -- entries: {task, entry, ...}. wake_ms: when the first may run; FOR_EVER when a task must end first.
+  function slots.park(slot, entries, wake_ms)
+    local scored = {}
+    for i = 1, #entries, 2 do
+      local task = entries[i]
+      scored[i], scored[i + 1] = park_rank(task, entries[i + 1]), entries[i + 1]
+      count(task.queue, 'parked', 1)
+      event(task.id, 'parked', task, slot)
+    end
+    for first = 1, #scored, 2000 do
+      local some = { unpack(scored, first, math.min(first + 1999, #scored)) }
+      if ask('ZADD', key('park:', slot), unpack(some)) == nil then
+        redis.call('UNLINK', key('park:', slot))
+        redis.call('ZADD', key('park:', slot), unpack(some))
+      end
+    end
+    redis.call('SADD', KEYS[1] .. 'parks', slot)
+    slots.arm(slot, wake_ms)
+  end
+
+  -- The forms that the entry of a ready task may have.
+  function slots.entries_of(task)
+    return task.id, task.id .. stamp(tonumber(task.since))
+  end
+
+  -- Where a ready task is parked: slot, rank from 0, out of how many; or nil.
+  function slots.where(task)
+    local plain, stamped = slots.entries_of(task)
+    for _, slot in ipairs(slots.names_of(task)) do
+      local at = ask('ZRANK', key('park:', slot), plain) or ask('ZRANK', key('park:', slot), stamped)
+      if at then return slot, at, ask('ZCARD', key('park:', slot)) end
+    end
+    return nil
+  end
+
+  local function forget_if_empty(slot)
+    if ask('ZCARD', key('park:', slot)) ~= 0 then return false end
+    redis.call('SREM', KEYS[1] .. 'parks', slot)
+    redis.call('ZREM', KEYS[1] .. 'due', 'l' .. slot)
+    return true
+  end
+
+  -- A ready task is parked no more, because it has started or ended otherwise.
+  function slots.unpark(task)
+    local plain, stamped = slots.entries_of(task)
+    for _, slot in ipairs(slots.names_of(task)) do
+      if (ask('ZREM', key('park:', slot), plain, stamped) or 0) > 0 then forget_if_empty(slot) end
+    end
+  end
+
+  -- How many parked tasks of a slot may run now, and when it is worth looking again: FOR_EVER when
+  -- only the end of a task makes room. Who was brought back and is not taken soon, because no worker
+  -- serves it, must not stand in the way of others: then there is another look after LATE_MS.
+  function slots.room(slot, first)
+    local until_ms, limit = slots.paused_until(slot), slots.limit_of(slot)
+    if until_ms then return 0, until_ms end
+    if not limit then return WAKE_MAX, now end
+    local room, later = WAKE_MAX, now + LATE_MS
+    if limit.concurrency > 0 then room = math.min(room, limit.concurrency - slots.held(slot)) end
+    if room <= 0 then return 0, FOR_EVER end
+    if limit.rate > 0 then
+      local tokens, next_us = slots.tokens(slot, limit, WAKE_MAX)
+      local next_ms = math.ceil(next_us / 1000)
+      if tokens == 0 then return 0, next_ms end
+      room, later = math.min(room, tokens), math.min(later, next_ms)
+    end
+    if limit.budget > 0 and first and not slots.affordable(slot, limit, slots.cost_of(first)) then
+      return 0, slots.period_end(limit)
+    end
+    return room, later
+  end
+
+  local function bring_back(slot, amount)
+    local popped, found = ask('ZPOPMIN', key('park:', slot), amount) or {}, 0
+    for i = #popped - 1, 1, -2 do -- each goes to the head of its line: the best one last
+      local task = record_of(string.sub(popped[i], 1, 22))
+      if task and task.state == 'q' then
+        stand_in_line(task.queue, line_of(task), { popped[i] }, true)
+        count(task.queue, 'invited', 1)
+        found = found + 1
+      end
+    end
+    return #popped / 2, found
+  end
+
+  -- Parked tasks of a slot that may run now stand in their lines again, the best ones.
+  function slots.wake(slot)
+    local best = ask('ZRANGE', key('park:', slot), 0, 0)
+    if not best or not best[1] then return end
+    local room, later = slots.room(slot, record_of(string.sub(best[1], 1, 22)))
+    while room > 0 do
+      local popped, found = bring_back(slot, room)
+      if popped == 0 then break end
+      room = room - found
+    end
+    if not forget_if_empty(slot) then slots.arm(slot, later) end
+  end
+
+  -- Nothing that counts against a slot, or a limit, starts until then; a longer pause stays.
+  function slots.pause(slot, until_ms)
+    redis.pcall('ZADD', KEYS[1] .. 'pauses', 'GT', string.format('%.0f', until_ms), slot)
+    pauses = {}
+    slots.arm(slot, until_ms)
+  end
+
+  -- l<slot> has come due.
+  function slots.come_due(slot)
+    redis.pcall('ZREMRANGEBYSCORE', KEYS[1] .. 'pauses', '-inf', now)
+    slots.wake(slot)
+  end
+
+  -- A claim has ended: its slots are free for others. keep_paid: it will run again, at no other cost.
+  function slots.leave(task, keep_paid)
+    local held = has_flag(task, 'h')
+    drop_flags(task, keep_paid and 'h' or 'hg')
+    if not held then return end
+    for _, slot in ipairs(slots.names_of(task)) do
+      if ask('ZREM', key('slots:', slot), task.id) == 1 then slots.wake(slot) end
+    end
+  end
+
+  -- What a run really cost takes the place of what was declared; less only within its own period.
+  function slots.correct(task, units)
+    local extra = units - slots.cost_of(task)
+    for _, slot in ipairs(slots.names_of(task)) do
+      local limit = slots.limit_of(slot)
+      if limit and limit.budget > 0 then
+        local same = math.floor(now / limit.budget_ms) == math.floor(task.since / limit.budget_ms)
+        if extra > 0 or same then slots.spend(slot, limit, extra) end
+        if extra < 0 and same then slots.wake(slot) end
+      end
+    end
+  end
+
+  return slots
+end
+
+local made_slots = nil
+local function the_slots()
+  made_slots = made_slots or make_slots()
+  return made_slots
+end
+
+-- The next due moment, with those that this call has set for parked tasks.
+local function parked_until(next_due)
+  local soonest = made_slots and made_slots.soonest
+  return soonest and math.min(soonest, next_due or soonest) or next_due
+end
+
+-- A claim ends: called with every record that leaves state r, and costs nothing without limits.
+local function leave_slots(task, keep_paid)
+  if has_flag(task, 'h') or has_flag(task, 'g') then the_slots().leave(task, keep_paid) end
+end
+
+-- Whether any task may be held up by a limit; asked once a call.
+local limits_there = nil
+local function limits_exist()
+  if limits_there == nil then
+    limits_there = redis.call('EXISTS', KEYS[1] .. 'limits', KEYS[1] .. 'pauses', KEYS[1] .. 'parks') > 0
+  end
+  return limits_there
+end
