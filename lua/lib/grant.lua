@@ -5,6 +5,8 @@ A fence is max(last + 1, now in microseconds): it grows even when a failover rol
 STRING claimant:<name> remembers the last grant under the caller's nonce, so that a caller whose reply
 was lost asks again and gets the same tasks, not others.
 ]]
+--- @include lib/cancel
+--- @include lib/limit
 --- @include lib/turns
 local SCAN_MAX = 1000
 
@@ -102,8 +104,10 @@ local function pop_entries(queue, line, amount)
   return entries
 end
 
--- seen: ids that this call has taken. An id may stand in a line more than once, and its record still
--- says ready until the call grants it.
+local limited = false -- whether there is any limit or pause
+
+-- Who may not start yet by its limits is parked. seen: ids that this call has taken. An id may stand in
+-- a line more than once, and its record still says ready until the call grants it.
 local function take_from(queue, line, amount, tasks, seen)
   local entries, owners = pop_entries(queue, line, amount)
   if #entries == 0 then return 0 end
@@ -116,7 +120,9 @@ local function take_from(queue, line, amount, tasks, seen)
       set_aside(id, queue, line)
     elseif task.state == 'q' and not seen[id] then
       task.id, seen[id] = id, true
-      tasks[#tasks + 1] = task
+      local verdict = not limited or the_gate().admit(task, entries[i])
+      if verdict == true then tasks[#tasks + 1] = task end
+      if verdict == 'parked' then seen[id] = nil end -- it may be brought back in this very call
     end
     if owners and #tasks == before then waste_turn(owners[i]) end
   end
@@ -154,7 +160,8 @@ end
 -- queues: in the caller's order of preference. served: ' route route ... '. Returns tasks, more.
 -- Nothing while the fleet is read-only: see lib/readonly.
 local function choose(queues, served, want)
-  if redis.call('EXISTS', KEYS[1] .. 'readonly') == 1 then return {}, 0 end
+  limited = redis.call('EXISTS', KEYS[1] .. 'readonly', KEYS[1] .. 'limits', KEYS[1] .. 'pauses') > 0
+  if limited and redis.call('EXISTS', KEYS[1] .. 'readonly') == 1 then return {}, 0 end
   local tasks, seen, scanned = {}, {}, 0
   for name in string.gmatch(queues, '[^ ]+') do
     while #tasks < want and scanned < SCAN_MAX and not settings_of(name).paused do
@@ -168,5 +175,6 @@ local function choose(queues, served, want)
   end
   give_turns_back()
   local full = #tasks >= want or scanned >= SCAN_MAX
+  if limited then tasks = the_gate().settled(tasks) end
   return tasks, full and 1 or 0
 end

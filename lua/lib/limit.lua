@@ -7,6 +7,7 @@ what its policy says. cancel-oldest and cancel-newest: of those that hold a slot
 come now, the eldest or the youngest by birth is cancelled while there are more than the limit has slots;
 one that runs is told to stop, and its slot is free when it has. skip: who comes now is cancelled.
 ]]
+--- @include lib/slot
 local function make_gate()
   local RIVALS_MAX = 100
   local slots, gate = the_slots(), {}
