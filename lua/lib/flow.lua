@@ -1,0 +1,436 @@
+--[[
+lib/flow: the end of a task is told to the tasks that wait for it, and to its flow.
+
+lib/settle hands over what has ended and has edges or a flow (`has_kin`); `ripple()` does the rest: it
+fires edges (lib/edges), releases children, ends those that shall not run, and counts for the flow. Work
+goes by rounds and never recurs. At most RIPPLE_MAX edges are fired in a call; the rest goes on by the due
+member e<id> at once, and HASH rippling remembers how far it had come: "<edges passed> <how it stands>".
+All that ends tasks calls `close_books()` last, or ripple() where tasks are claimed afterwards.
+
+Of a record's flags, m: LIST kids:<id> holds edges; n: HASH need:<id> counts its own; z: its end was
+told, and is not told again; u: it was cancelled because a parent had failed; o: it was skipped; v: it
+stands in for a task that failed. Of a spec: f its flow, e edges, k its alternative, a whose alternative it
+is, D delay once released, w what it waits for instead of running.
+
+Who fails must be dealt with: by an alternative, by a child after its failure, by one that goes on as if.
+A child that fails for it passes the question on to its own children. What nobody deals with makes the
+flow fail: field unhandled of flow:<id>.
+]]
+--- @include lib/line
+--- @include lib/ready
+--- @include lib/condition
+--- @include lib/edges
+local RIPPLE_MAX = 500
+
+local function make_flows()
+  local budget, entry_stamp = RIPPLE_MAX, stamp(now)
+  local tallies = {}
+  local records, stood, due = {}, {}, {}
+
+  local function tally(flow, field, by)
+    if flow == '' then return end
+    local fields = tallies[flow]
+    if not fields then
+      fields = {}
+      tallies[flow] = fields
+    end
+    fields[field] = (fields[field] or 0) + by
+  end
+
+  local function due_at(ms, member)
+    due[#due + 1] = string.format('%.0f', ms)
+    due[#due + 1] = member
+  end
+
+  -- A task waits no more for others: it shall run, or wait for what its spec names.
+  local function release(task)
+    leave_backlog(task)
+    local pause = option(task, 'w')
+    local delay_ms = tonumber(option(task, 'D') or 0)
+    if pause and pause ~= 't' then
+      local came = begin_node(task)
+      if came then settle(task, 's', came, '') end
+      return
+    end
+    local delayed = delay_ms > 0 or pause
+    task.state, task.version, task.since = delayed and 'd' or 'q', task.version + 1, now
+    records[#records + 1] = KEYS[1] .. 't:' .. task.id
+    records[#records + 1] = write_record(task)
+    local expires_ms = option(task, 'x')
+    if expires_ms then due_at(now + delay_ms + expires_ms, 'x' .. task.id) end
+    if delayed then
+      due_at(now + delay_ms, task.id)
+    else
+      local line = task.queue .. ' ' .. line_of(task)
+      local entries = stood[line] or {}
+      entries[#entries + 1] = task.id .. entry_stamp
+      stood[line] = entries
+    end
+    count(task.queue, delayed and 'scheduled' or 'ready', 1)
+    count(task.queue, 'bytes', weight(task))
+    count(task.queue, 'enqueued', 1)
+    event(task.id, 'unblocked', task)
+  end
+
+  local function write_released()
+    if #records > 0 then redis.call('MSET', unpack(records)) end
+    if #due > 0 then redis.call('ZADD', KEYS[1] .. 'due', unpack(due)) end
+    for where, entries in pairs(stood) do
+      local queue, line = string.match(where, '^([^ ]+) (.*)$')
+      stand_in_line(queue, line, entries)
+    end
+    records, stood, due = {}, {}, {}
+  end
+
+  local function end_unmet(task, parent)
+    add_flag(task, 'u')
+    leave_backlog(task)
+    local outcome = cjson.encode({ type = 'parent-failed', reason = 'parent-failed', parent = parent,
+      message = 'task ' .. parent .. ', which it waited for, failed or was cancelled' })
+    settle(task, 'c', outcome, 'parent-failed')
+  end
+
+  local function leave_out(task, message)
+    add_flag(task, 'o')
+    leave_backlog(task)
+    settle(task, 'c', reason_json('skipped', message), 'skipped')
+  end
+
+  -- What has been decided about a child happens. parent: the last one that counted.
+  local function carry_out(decision, task, parent, ignored)
+    if task.state ~= 'w' then
+      return
+    elseif decision == 'go' then
+      release(task)
+    elseif decision == 'unmet' then
+      end_unmet(task, parent)
+    elseif decision == 'skipped' then
+      -- failures that it had taken on are nobody's now
+      if ignored > 0 then tally(option(task, 'f') or '', 'unhandled', 1) end
+      leave_out(task, 'the ends of the tasks before it left it out')
+    end
+  end
+
+  -- Whether a failure is dealt with by this child ("taken"), or passed on to it.
+  local function note_failure(parent, child, effect, policy, on)
+    if effect == 'neutral' or effect == 'skip' then return end
+    if child.state == 'c' then
+      if string.find(child.flags, 'u', 1, true) then parent.passed = true end
+    elseif effect == 'met' then
+      if on == 's' or policy ~= 'i' then parent.taken = true end
+    else
+      parent.passed = true
+    end
+  end
+
+  -- edge: {child, effect, parent, on, policy}. Edges that are counted are summed up by child first.
+  local function sum_up(counted)
+    local sums, order = {}, {}
+    for _, edge in ipairs(counted) do
+      local sum = sums[edge.child]
+      if not sum then
+        sum = { child = edge.child, left = 0, judges = {} }
+        sums[edge.child], order[#order + 1] = sum, sum
+      end
+      sum.left = sum.left + 1
+      if edge.effect ~= 'met' then
+        sum[edge.effect] = (sum[edge.effect] or 0) + 1
+        sum.odd = true
+      end
+      if edge.effect == 'lost' or not sum.parent then sum.parent = edge.parent.id end
+      if edge.parent.failed then sum.judges[#sum.judges + 1] = edge end
+    end
+    return order
+  end
+
+  local function count_edges(counted)
+    for _, sum in ipairs(sum_up(counted)) do
+      local key = KEYS[1] .. 'need:' .. sum.child
+      local left = redis.call('HINCRBY', key, 'left', -sum.left)
+      if sum.odd then
+        for _, effect in ipairs({ 'neutral', 'lost', 'skip', 'ignored' }) do
+          if sum[effect] then redis.call('HINCRBY', key, effect, sum[effect]) end
+        end
+      end
+      -- a plain join is looked at once, when its last parent has ended
+      local early = left > 0 and redis.call('HEXISTS', key, 'early') == 1
+      local need = (left == 0 or sum.odd or early) and read_need(sum.child)
+      local child = (need or #sum.judges > 0) and record_of(sum.child)
+      if need and child then carry_out(decision_of(need), child, sum.parent, need.ignored) end
+      for _, edge in ipairs(child and sum.judges or {}) do
+        note_failure(edge.parent, child, edge.effect, edge.policy, edge.on)
+      end
+      if not need and left < 0 and redis.call('HEXISTS', key, 'of') == 0 then redis.call('DEL', key) end
+    end
+  end
+
+  local function fire_singles(singles, counted)
+    local keys = {}
+    for i, edge in ipairs(singles) do keys[i] = KEYS[1] .. 't:' .. edge.child end
+    for i, text in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
+      local edge, task = singles[i], text and read_record(text)
+      if task and string.find(task.flags, 'n', 1, true) then
+        counted[#counted + 1] = edge -- it was given more edges later
+      elseif task then
+        task.id = edge.child
+        if task.state == 'p' then one_less(task) end
+        local need = { of = 1, want = 0, left = 0, neutral = 0, lost = 0, skip = 0, ignored = 0 }
+        if edge.effect ~= 'met' then need[edge.effect] = 1 end
+        carry_out(decision_of(need), task, edge.parent.id, need.ignored)
+        if edge.parent.failed then note_failure(edge.parent, task, edge.effect, edge.policy, edge.on) end
+      end
+    end
+  end
+
+  local function fire_edges(edges)
+    local singles, counted = {}, {}
+    for _, edge in ipairs(edges) do
+      local list = edge.n == '' and singles or counted
+      local asks = edge.effect == 'met' and edge.n ~= '' and edge.n ~= '0'
+      if asks and (edge.on ~= 's' or edge.parent.ended == 's') then
+        local tree = redis.call('HGET', KEYS[1] .. 'need:' .. edge.child, 'c' .. edge.n)
+        if tree and not holds(tree, edge.parent.outcome) then edge.effect = 'neutral' end
+      end
+      list[#list + 1] = edge
+    end
+    fire_singles(singles, counted)
+    count_edges(counted)
+  end
+
+  -- Where the edges of a task stand: texts, and keys of lists. Who stands in has those of whom it does
+  -- as well.
+  local function sources_of(task, found)
+    local inline = option(task, 'e')
+    if inline then
+      local texts = {}
+      for text in string.gmatch(inline, '[^,]+') do texts[#texts + 1] = text end
+      found[#found + 1] = texts
+    end
+    if string.find(task.flags, 'm', 1, true) then found[#found + 1] = KEYS[1] .. 'kids:' .. task.id end
+    local first = string.find(task.flags, 'v', 1, true) and option(task, 'a')
+    first = first and record_of(first)
+    if first then sources_of(first, found) end
+    return found
+  end
+
+  -- The texts of at most `room` edges behind the first `passed`; and whether there are more.
+  local function page_of(sources, passed, room)
+    local texts, at = {}, 0
+    for _, source in ipairs(sources) do
+      local key = type(source) == 'string'
+      local size = key and redis.call('LLEN', source) or #source
+      local first, last = math.max(0, passed - at), math.min(size, math.max(0, passed - at) + room - #texts)
+      if first < last then
+        local some = key and redis.call('LRANGE', source, first, last - 1) or { unpack(source, first + 1, last) }
+        for _, text in ipairs(some) do texts[#texts + 1] = text end
+      end
+      at = at + size
+    end
+    return texts, passed + #texts < at
+  end
+
+  -- Takes some edges of a parent into `edges`. Returns whether it has none left.
+  local function take_edges(parent, edges)
+    local sources = parent.task and sources_of(parent.task, {}) or { KEYS[1] .. 'kids:' .. parent.id }
+    if #sources == 0 then return true end
+    local texts, more = page_of(sources, parent.passed_over, budget)
+    for _, text in ipairs(texts) do
+      local on, policy = string.sub(text, 23, 23), string.sub(text, 24, 24)
+      edges[#edges + 1] = { child = string.sub(text, 1, 22), on = on, policy = policy, n = string.sub(text, 25),
+        parent = parent, effect = effect_of(parent.ended, on, policy) }
+    end
+    parent.passed_over = parent.passed_over + #texts
+    budget = budget - #texts
+    return not more
+  end
+
+  local function go_on_later(parent)
+    local stands = parent.taken and 't' or parent.passed and 'p' or '-'
+    redis.call('HSET', KEYS[1] .. 'rippling', parent.id, parent.passed_over .. ' ' .. stands)
+    redis.call('ZADD', KEYS[1] .. 'due', now, 'e' .. parent.id)
+    if parent.task then mark(parent.task.queue, line_of(parent.task), 1) end
+  end
+
+  -- Every edge of a parent has been fired.
+  local function come_to_rest(parent)
+    if parent.resumed then redis.call('HDEL', KEYS[1] .. 'rippling', parent.id) end
+    local task = parent.task
+    if not task then return end
+    if parent.failed then
+      if not parent.taken and not parent.passed then tally(parent.flow, 'unhandled', 1) end
+      if parent.taken and parent.ended == 'f' then tally(parent.flow, 'handled', 1) end
+    end
+    if parent.flow == '' and string.find(task.flags, 'm', 1, true) then
+      redis.call('UNLINK', KEYS[1] .. 'kids:' .. task.id)
+    end
+  end
+
+  -- True when the alternative of a failed task takes over, edges and all.
+  local function hand_over(parent)
+    local id = option(parent.task, 'k')
+    local other = id and record_of(id)
+    if not other or other.state ~= 'w' then return false end
+    if parent.ended == 'f' then
+      add_flag(other, 'v')
+      release(other)
+      tally(parent.flow, 'handled', 1)
+      return true
+    end
+    if parent.ended == 'c' then
+      leave_backlog(other)
+      settle(other, 'c', reason_json('cancelled', 'task ' .. parent.id .. ', for which it would stand in, was cancelled'),
+        'cancelled')
+    else
+      leave_out(other, 'task ' .. parent.id .. ' did not need it')
+    end
+    return false
+  end
+
+  local ENDED_AS = { f = 'failed', o = 'skipped', u = 'cancelled', c = 'cancelled' }
+
+  local function count_ended(parent)
+    local flow = parent.flow
+    if flow == '' then return end
+    tally(flow, 'left', -1)
+    if ENDED_AS[parent.ended] then tally(flow, ENDED_AS[parent.ended], 1) end
+    if parent.ended == 's' and parent.ran_ms then
+      redis.call('HINCRBY', KEYS[1] .. 'pace', parent.task.name .. ':n', 1)
+      redis.call('HINCRBY', KEYS[1] .. 'pace', parent.task.name .. ':ms', string.format('%.0f', parent.ran_ms))
+    end
+  end
+
+  local function parent_from(task)
+    local ended = ending_of(task)
+    return {
+      id = task.id, task = task, ended = ended, flow = option(task, 'f') or '', passed_over = 0,
+      failed = ended == 'f' or ended == 'u', outcome = ended ~= 'c' and ended ~= 'o' and task.outcome or nil,
+      ran_ms = task.ran_ms,
+    }
+  end
+
+  local function round(batch)
+    local edges, rested = {}, {}
+    for _, parent in ipairs(batch) do
+      local handed = parent.task and not parent.resumed and hand_over(parent)
+      if handed or take_edges(parent, edges) then
+        parent.handed = handed
+        rested[#rested + 1] = parent
+      else
+        parent.later = true
+      end
+    end
+    fire_edges(edges)
+    write_released()
+    for _, parent in ipairs(rested) do
+      if not parent.handed then come_to_rest(parent) end
+    end
+    for _, parent in ipairs(batch) do
+      if parent.later then go_on_later(parent) end
+    end
+  end
+
+  local function letter_of(flow, facts, state)
+    return flow .. '\n' .. cjson.encode({ id = flow, name = facts[4] or '', state = state })
+  end
+
+  -- facts: state, cancel, unhandled, name, mailbox
+  local function end_flow(flow)
+    local key = KEYS[1] .. 'flow:' .. flow
+    local facts = redis.call('HMGET', key, 'state', 'cancel', 'unhandled', 'name', 'mailbox')
+    if facts[1] ~= 'running' then return end
+    local state = facts[2] and 'cancelled' or (tonumber(facts[3] or 0) or 0) > 0 and 'failed' or 'succeeded'
+    redis.call('HSET', key, 'state', state, 'ended', now)
+    redis.call('ZREM', KEYS[1] .. 'flows:open', flow)
+    redis.call('ZADD', KEYS[1] .. 'flows:ended', now, flow)
+    for mailbox in string.gmatch(facts[5] or '', '[^,]+') do
+      redis.pcall('RPUSH', KEYS[1] .. 'mailbox:' .. mailbox, letter_of(flow, facts, state))
+      redis.call('PEXPIRE', KEYS[1] .. 'mailbox:' .. mailbox, MAILBOX_TTL_MS)
+    end
+    event(flow, 'flow-ended', { version = 1, fence = '0', queue = '-', name = facts[4] or '-' }, state)
+  end
+
+  local function write_tallies()
+    for flow, fields in pairs(tallies) do
+      local key, left = KEYS[1] .. 'flow:' .. flow, nil
+      for field, by in pairs(fields) do
+        local value = redis.pcall('HINCRBY', key, field, by)
+        if field == 'left' then left = value end
+      end
+      if left == 0 then
+        end_flow(flow)
+      elseif type(left) == 'number' and left < 0 and redis.call('HEXISTS', key, 'state') == 0 then
+        redis.call('UNLINK', key) -- there is no such flow any more
+      else
+        redis.call('ZADD', KEYS[1] .. 'flows:open', 'XX', now, flow)
+      end
+    end
+    tallies = {}
+  end
+
+  local flows = { tally = tally, release = release, write_released = write_released, end_flow = end_flow }
+
+  -- parents: what else is to be fired, besides what has ended.
+  function flows.ripple(parents)
+    local batch = parents or {}
+    while true do
+      local ended = ended_kin
+      ended_kin = {}
+      for _, task in ipairs(ended) do
+        local parent = parent_from(task)
+        count_ended(parent)
+        batch[#batch + 1] = parent
+      end
+      if #batch == 0 then break end
+      round(batch)
+      batch = {}
+    end
+    write_tallies()
+  end
+
+  -- e<id> has come due: a parent, or a flow that was launched, has more edges. task: nil for a flow.
+  function flows.resumed(id, task)
+    local place = redis.call('HGET', KEYS[1] .. 'rippling', id)
+    if not place then return nil end
+    local passed, stands = string.match(place, '^(%d+) (.)$')
+    local parent = task and parent_from(task) or { id = id, ended = 's', flow = id }
+    parent.passed_over, parent.resumed = tonumber(passed), true
+    parent.taken, parent.passed = stands == 't', stands == 'p'
+    return parent
+  end
+
+  -- The roots of a flow hang on the flow itself.
+  function flows.launch(flow)
+    flows.ripple({ { id = flow, ended = 's', flow = flow, passed_over = 0 } })
+    if tonumber(redis.call('HGET', KEYS[1] .. 'flow:' .. flow, 'left') or '') == 0 then end_flow(flow) end
+  end
+
+  -- One edge of a parent that had ended before the edge was made.
+  function flows.fire_one(task, text)
+    local parent = parent_from(task)
+    local on, policy = string.sub(text, 23, 23), string.sub(text, 24, 24)
+    fire_edges({ { child = string.sub(text, 1, 22), on = on, policy = policy, n = string.sub(text, 25),
+      parent = parent, effect = effect_of(parent.ended, on, policy) } })
+    write_released()
+  end
+
+  return flows
+end
+
+local made_flows = nil
+local function the_flows()
+  made_flows = made_flows or make_flows()
+  return made_flows
+end
+
+-- What has ended in this call is told to whom it concerns.
+local function ripple()
+  if #ended_kin > 0 then the_flows().ripple() end
+end
+
+-- Last of all, in every script that may end tasks.
+local function close_books()
+  ripple()
+  write_counts()
+  write_finished()
+  write_events()
+end
