@@ -123,7 +123,7 @@ def _whereabouts(job: dict[str, Any]) -> Any:
 
 
 def _last_word(outcome: Outcome) -> tuple[Any, ...]:
-    return "outcome", outcome.kind, outcome.body.decode(), outcome.delay_ms
+    return "outcome", outcome.kind, outcome.body.decode(), outcome.delay_ms, outcome.units
 
 
 def main() -> None:

@@ -158,16 +158,19 @@ class Executor:
             return self._unknown(claim)
         run = self._running[claim.member] = Run(claim, way.handler, grace_s=self.grace_s)
         try:
-            return await self._outcome(run, way)
+            outcome = await self._outcome(run, way)
         except asyncio.CancelledError as error:
-            return await self._stopped(run, error)
+            outcome = await self._stopped(run, error)
         except BaseException as error:  # SystemExit and its like end the task, not the worker
             if isinstance(error, GeneratorExit) and not run.is_current:
                 raise  # nobody awaits this run any more
-            return await self._raised(run, error)
+            outcome = await self._raised(run, error)
         finally:
             del self._running[claim.member]
             run.close()
+        if run.ctx is None or run.ctx.spent is None or outcome is None:
+            return outcome
+        return replace(outcome, units=run.ctx.spent)
 
     async def refuse(self, claim: Claim, error: InvalidArguments) -> Outcome:
         """End a claim whose arguments cannot be had, without a run."""

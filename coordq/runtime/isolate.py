@@ -144,10 +144,10 @@ async def _listen(
                 raise InvalidAgent(text)
             case ["lost"]:
                 return None
-            case ["outcome", kind, body, delay_ms]:
+            case ["outcome", kind, body, delay_ms, units]:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(process.wait(), EXIT_S)
-                return Outcome(kind, claim.id, claim.fence, body.encode(), delay_ms)
+                return Outcome(kind, claim.id, claim.fence, body.encode(), delay_ms, units)
     raise Crashed(await process.wait())
 
 

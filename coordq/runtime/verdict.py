@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final
 from coordq.errors import InvalidArguments, PayloadTooLarge
 from coordq.work.finish import Outcome
 from coordq.work.hints import ResultNotJSON
+from coordq.work.limit import slot_text
 from coordq.work.signals import RateLimited, Reject, Retry, Signal, Snooze, Suspended
 from coordq.work.spec import MAX_ATTEMPTS
 
@@ -109,6 +110,9 @@ def judge(
     chance: Chance = random.random,
 ) -> Outcome:
     """What follows from an exception or a signal that a run ended with."""
+    if isinstance(error, RateLimited) and (slot := _paused_by(claim, error)):
+        body, delay_ms = slot.encode(), _ms(error.seconds)
+        return Outcome("rate-limited", claim.id, claim.fence, body, delay_ms)
     if isinstance(error, Snooze | RateLimited):
         return snoozed(claim, error.seconds)
     if isinstance(error, Reject):
@@ -125,6 +129,11 @@ def judge(
     if after is None:
         after = (claim.spec.backoff or handler.backoff).delay(claim.attempt, chance)
     return Outcome("retry", claim.id, claim.fence, error_body(error, reason), _ms(after))
+
+
+def _paused_by(claim: Claim, error: RateLimited) -> str:
+    """The limit that stands still: the one that was named, else the task's own first one."""
+    return slot_text(error.key) if error.key else next(iter(claim.spec.limits), "")
 
 
 def _final_reason(error: BaseException) -> str:

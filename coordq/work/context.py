@@ -62,6 +62,7 @@ class Context(Durable):
         "agent",
         "deadline",
         "max_attempts",
+        "spent",
     )
 
     def __init__(
@@ -89,6 +90,8 @@ class Context(Durable):
         self._client: Any = None
         self._cancelled = False
         self._over = False
+        self.spent: float | None = None
+        """Units that the run has reported so far; None when it has said nothing."""
 
     @property
     def task_id(self) -> str:
@@ -190,6 +193,17 @@ class Context(Durable):
         said = say(done, total, message, unit=unit, blockers=blockers, remaining=remaining)
         if self._reporter is not None and not self._over:
             self._reporter.progress(self._claim, said)
+
+    def spend(self, units: float) -> None:
+        """Say what this run has cost, in units of budgets (tokens, cents); calls add up.
+
+        When the run ends, however it does, the sum takes the place of the cost that was declared.
+        Raises InvalidLimit for what is no amount.
+        """
+        from coordq.work.limit import check_units
+
+        total = (self.spent or 0.0) + check_units("spend", units)
+        self.spent = check_units("spend", total)
 
     def log(self, text: object) -> None:
         """Add a line to the task's own log, which is bounded. Cheap; at most 8,192 characters."""

@@ -54,7 +54,8 @@ Rate = tuple[float, float]
 """How many, in how many seconds."""
 
 
-def _shown(amount: float) -> str:
+def shown(amount: float) -> str:
+    """An amount as records and texts spell it."""
     return f"{amount:.6f}".rstrip("0").rstrip(".")
 
 
@@ -167,7 +168,7 @@ class Limit:
             WINDOWS[self.window],
             -(-self.concurrency // part),
             ON_CONFLICT[self.on_conflict],
-            _shown(budget / part),
+            shown(budget / part),
             round(budget_s * 1000),
             json.dumps(self.said(), separators=(",", ":")),
         )
@@ -184,7 +185,7 @@ class Limit:
             policy = f", else {self.on_conflict}" if self.on_conflict != "queue" else ""
             parts.append(f"{self.concurrency} running{policy}")
         if self.budget:
-            parts.append(f"{_shown(self.budget[0])} units in {self.budget[1]:g} s")
+            parts.append(f"{shown(self.budget[0])} units in {self.budget[1]:g} s")
         return "; ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -285,8 +286,18 @@ def check_limits(limits: object, cost: object) -> None:
             )
     if len(limits) > LIMITS_MAX or len(set(limits)) < len(limits):
         raise InvalidLimit(f"limits={limits!r}: name up to {LIMITS_MAX} limits, each once.")
-    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost <= AMOUNT_MAX:
-        raise InvalidLimit(f"cost={cost!r}: give units, from 0 to {AMOUNT_MAX:,}.", field="cost")
+    check_units("cost", cost)
+
+
+def check_units(field: str, value: object) -> float:
+    """`value` when it is an amount of units. Raises InvalidLimit."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value <= AMOUNT_MAX
+    ):
+        raise InvalidLimit(f"{field}={value!r}: give units, from 0 to {AMOUNT_MAX:,}.", field=field)
+    return float(value)
 
 
 def read_limit(slot: str, text: bytes | None) -> Limit | None:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from coordq.errors import InvalidOption, InvalidTime
+from coordq.work.limit import slot_text
 
 WAIT_MAX_S: Final = 366 * 86_400.0
 
@@ -63,12 +64,15 @@ class RateLimited(Signal):
     """The other side asks for less: come back in `retry_after` seconds (or a timedelta).
 
     Costs no attempt. key: a limit, `openai` or `openai:gpt-4` say, that stands still for so long
-    in the whole fleet; without one only this task waits.
+    in the whole fleet; without one the first that the task itself names, if it names any.
+    Raises InvalidTime, InvalidLimit, InvalidName.
     """
 
     def __init__(self, retry_after: float | timedelta, key: str = "") -> None:
         self.seconds = _wait("RateLimited", retry_after)
         self.key = _reason("RateLimited", key)
+        if key:
+            slot_text(key)
         super().__init__(f"rate limited for {self.seconds:g} s{key and ': ' + key}")
 
 
