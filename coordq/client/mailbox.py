@@ -1,59 +1,59 @@
-"""One connection that hears of every task an async client waits for."""
+"""One connection that hears of everything of a kind that an async client waits for."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 from uuid import uuid4
 
-from coordq.client.plans import chunks
+from coordq.client.letters import Letters
+from coordq.client.plans import BLOCK_S, chunks
 from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine
-from coordq.errors import TaskNotFound, Unreachable
+from coordq.errors import NotFound, Unreachable
 from coordq.ids import shard_of
-from coordq.work import look
-from coordq.work.task import Task
 
-BLOCK_S: Final = 2.0
+T = TypeVar("T")
 LOOK_EVERY_S: Final = 10.0
 """How often to look for oneself while letters keep coming: one may have been lost with a Redis."""
-_Waiting = dict[str, list["asyncio.Future[Task]"]]
+_Waiting = dict[str, list["asyncio.Future[T]"]]
 
 
-class Mailbox:
-    """Futures by shard and task id; a listener per shard resolves them while anybody waits."""
+class Mailbox(Generic[T]):
+    """Futures by shard and id; a listener per shard resolves them while anybody waits."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, letters: Letters[T]) -> None:
         self.name = uuid4().hex[:12]
+        self.letters = letters
         self._engine = engine
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, _Waiting[T]] = {}
         self._listeners: dict[int, asyncio.Task[None]] = {}
         self._closed = False
 
-    def expect(self, task_id: str) -> asyncio.Future[Task]:
-        """A future for the task's end, of this caller alone; a listener runs from now on.
+    def expect(self, subject: str) -> asyncio.Future[T]:
+        """A future for the end, of this caller alone; a listener runs from now on.
 
         Raises Unreachable when the client was closed.
         """
         if self._closed:
-            raise _closed(task_id)
-        future: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
-        shard = shard_of(task_id)
-        self._waiting.setdefault(shard, {}).setdefault(task_id, []).append(future)
+            raise _closed(self.letters.noun, subject)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        shard = shard_of(subject)
+        self._waiting.setdefault(shard, {}).setdefault(subject, []).append(future)
         if shard not in self._listeners:
             self._listeners[shard] = asyncio.create_task(self._listen(shard))
         return future
 
-    def forget(self, task_id: str, future: asyncio.Future[Task]) -> None:
+    def forget(self, subject: str, future: asyncio.Future[T]) -> None:
         """Its caller no longer waits."""
-        waiting = self._waiting[shard_of(task_id)]
-        futures = waiting.get(task_id, [])
+        waiting = self._waiting[shard_of(subject)]
+        futures = waiting.get(subject, [])
         if future in futures:
             futures.remove(future)
         if not futures:
-            waiting.pop(task_id, None)
+            waiting.pop(subject, None)
 
     async def _listen(self, shard: int) -> None:
         waiting = self._waiting[shard]
@@ -64,7 +64,7 @@ class Mailbox:
             while waiting:
                 reply = await line.block("BLPOP", key, timeout_s=BLOCK_S)
                 if reply is not None:
-                    self._deliver(waiting, *look.read_letter(reply[1]))
+                    self._deliver(waiting, *self.letters.read(reply[1]))
                 if reply is None or monotonic() >= look_at:
                     await self._look(waiting)
                     look_at = monotonic() + LOOK_EVERY_S
@@ -74,32 +74,56 @@ class Mailbox:
             del self._listeners[shard]  # before the line closes: who comes now starts a new one
             await line.close()
 
-    async def _look(self, waiting: _Waiting) -> None:
+    async def _look(self, waiting: _Waiting[T]) -> None:
         """Ask for those that wait: a letter may have been lost with a Redis."""
-        for ids in chunks(list(waiting)):
+        for ids in chunks(list(waiting), self.letters.at_once):
             try:
                 await self._ask(waiting, ids)
-            except TaskNotFound:
-                for task_id in ids:
-                    await self._ask_one(waiting, task_id)
+            except NotFound:
+                for subject in ids:
+                    await self._ask_one(waiting, subject)
 
-    async def _ask(self, waiting: _Waiting, ids: Sequence[str]) -> None:
-        tasks = await self._engine.run(look.watch(ids, mailbox=self.name))
-        for task_id, task in zip(ids, tasks, strict=True):
-            if task is not None:
-                self._deliver(waiting, task_id, task)
+    async def _ask(self, waiting: _Waiting[T], ids: Sequence[str]) -> None:
+        found = await self._engine.run(self.letters.watch(ids, self.name))
+        for subject, said in zip(ids, found, strict=True):
+            if said is not None:
+                self._deliver(waiting, subject, said)
 
-    async def _ask_one(self, waiting: _Waiting, task_id: str) -> None:
+    async def _ask_one(self, waiting: _Waiting[T], subject: str) -> None:
         try:
-            await self._ask(waiting, [task_id])
-        except TaskNotFound as error:
-            _fail(waiting, [task_id], error)
+            await self._ask(waiting, [subject])
+        except NotFound as error:
+            _fail(waiting, [subject], error)
 
     @staticmethod
-    def _deliver(waiting: _Waiting, task_id: str, task: Task) -> None:
-        for future in waiting.pop(task_id, []):
+    def _deliver(waiting: _Waiting[T], subject: str, said: T) -> None:
+        for future in waiting.pop(subject, []):
             if not future.done():
-                future.set_result(task)
+                future.set_result(said)
+
+    async def wait(self, subject: str, timeout: float | None) -> T:
+        """What becomes of `subject`, now or later. Raises NotFound, WaitTimeout, Unreachable."""
+        future = self.expect(subject)
+        try:
+            (found,) = await self._engine.run(self.letters.watch([subject], self.name))
+            if found is not None:
+                said: T = found
+                return said
+            return await self.arrival(subject, future, timeout)
+        finally:
+            self.forget(subject, future)
+
+    async def arrival(self, subject: str, future: asyncio.Future[T], timeout: float | None) -> T:
+        """What the letter says, within `timeout` seconds. Raises WaitTimeout."""
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                return await future
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise self.letters.too_late(subject, timeout or 0) from error
+        finally:
+            self.forget(subject, future)
 
     async def close(self) -> None:
         """Stop listening; who still waits is told so."""
@@ -109,19 +133,19 @@ class Mailbox:
             listener.cancel()
         await asyncio.gather(*listeners, return_exceptions=True)
         for waiting in self._waiting.values():
-            for task_id in list(waiting):
-                _fail(waiting, [task_id], _closed(task_id))
+            for subject in list(waiting):
+                _fail(waiting, [subject], _closed(self.letters.noun, subject))
 
 
-def _fail(waiting: _Waiting, ids: Sequence[str], error: Exception) -> None:
-    for task_id in ids:
-        for future in waiting.pop(task_id, []):
+def _fail(waiting: _Waiting[T], ids: Sequence[str], error: Exception) -> None:
+    for subject in ids:
+        for future in waiting.pop(subject, []):
             if not future.done():
                 future.set_exception(error)
 
 
-def _closed(task_id: str) -> Unreachable:
+def _closed(noun: str, subject: str) -> Unreachable:
     return Unreachable(
-        f"The client was closed, and nobody listens for task {task_id} any more; it goes on.",
-        id=task_id,
+        f"The client was closed, and nobody listens for {noun} {subject} any more; it goes on.",
+        id=subject,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordq.errors import TaskCancelled, TaskFailed, WaitTimeout
+from coordq.errors import TaskCancelled, TaskFailed
 from coordq.work.task import State, Task
 
 
@@ -22,12 +22,4 @@ def result_of(task: Task) -> Any:
         id=task.id,
         reason=error.get("reason", "error"),
         error=error,
-    )
-
-
-def too_late(task_id: str, timeout: float) -> WaitTimeout:
-    """The error for a wait that ran out."""
-    return WaitTimeout(
-        f"Task {task_id} did not end within {timeout:g} s; it goes on. Ask `coordq why {task_id}`.",
-        id=task_id,
     )

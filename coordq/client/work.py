@@ -10,12 +10,12 @@ from uuid import uuid4
 from coordq.client import checked, plans
 from coordq.client.draft import Draft, Item
 from coordq.client.drive import drive
+from coordq.client.letters import TASKS
 from coordq.client.plans import BLOCK_S, Plan
-from coordq.client.result import result_of, too_late
-from coordq.clock import monotonic
+from coordq.client.result import result_of
+from coordq.client.waiting import wait
 from coordq.engine import keys
 from coordq.engine.connection import Engine
-from coordq.ids import shard_of
 from coordq.work import cancel, claim, look
 from coordq.work import enqueue as ordering
 from coordq.work.cancel import Cancellation
@@ -137,37 +137,21 @@ class Work:
         receipt = self._place(order)
         if not receipt.created or receipt.id != order.id:
             return self.result(receipt.id, timeout=limit)
-        return self._await(receipt.id, limit)
+        return result_of(self._await(receipt.id, limit))
 
     def result(self, task_id: str, *, timeout: float | None = None) -> Any:
         """Wait for a task's result. Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound."""
         look.check_id(task_id)
         limit = checked.timeout("timeout", timeout)
         (task,) = self._engine.run(look.watch([task_id], mailbox=self._mailbox()))
-        return result_of(task) if task is not None else self._await(task_id, limit)
+        return result_of(task if task is not None else self._await(task_id, limit))
 
     def _mailbox(self) -> str:
         """One for each thread, also of a forked child: nobody takes another's letters."""
         return f"{self._name}.{threading.get_native_id():x}"
 
-    def _await(self, task_id: str, timeout: float | None) -> Any:
-        deadline = None if timeout is None else monotonic() + timeout
-        shard = shard_of(task_id)
-        key = keys.mailbox(keys.root(self._engine.namespace, shard), self._mailbox())
-        while True:
-            left = BLOCK_S if deadline is None else deadline - monotonic()
-            if left <= 0:
-                raise too_late(task_id, timeout or 0)
-            block = min(left, BLOCK_S)
-            reply = self._engine.execute(shard, "BLPOP", key, f"{block:.3f}", timeout_s=block)
-            if reply is None:
-                (task,) = self._engine.run(look.watch([task_id], mailbox=self._mailbox()))
-                if task is not None:
-                    return result_of(task)
-            else:
-                ended, task = look.read_letter(reply[1])
-                if ended == task_id:
-                    return result_of(task)
+    def _await(self, task_id: str, timeout: float | None) -> Task:
+        return wait(self._engine, TASKS, task_id, self._mailbox(), timeout)
 
     # -- looking -------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -11,9 +10,10 @@ from coordq.client import checked, plans
 from coordq.client.coalesce import Coalescer
 from coordq.client.draft import Draft, Item
 from coordq.client.drive import drive_async
+from coordq.client.letters import TASKS
 from coordq.client.mailbox import Mailbox
 from coordq.client.plans import BLOCK_S, Plan
-from coordq.client.result import result_of, too_late
+from coordq.client.result import result_of
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine
 from coordq.work import cancel, claim, look
@@ -66,7 +66,7 @@ class AsyncWork:
         self._engine = engine
         self._draft = Draft(engine.shards)
         self._coalescer = Coalescer(engine)
-        self._mailbox = Mailbox(engine)
+        self._mailbox = Mailbox(engine, TASKS)
 
     async def _drive(self, plan: Plan[R]) -> R:
         return await drive_async(self._engine, plan)
@@ -151,35 +151,13 @@ class AsyncWork:
         if not receipt.created or receipt.id != order.id:
             self._mailbox.forget(order.id, future)
             return await self.result(receipt.id, timeout=limit)
-        return await self._await(order.id, future, limit)
+        return result_of(await self._mailbox.arrival(order.id, future, limit))
 
     async def result(self, task_id: str, *, timeout: float | None = None) -> Any:
         """Wait for a task's result. Raises TaskFailed, TaskCancelled, WaitTimeout, TaskNotFound."""
         look.check_id(task_id)
         limit = checked.timeout("timeout", timeout)
-        future = self._mailbox.expect(task_id)
-        try:
-            (task,) = await self._engine.run(look.watch([task_id], mailbox=self._mailbox.name))
-        except BaseException:
-            self._mailbox.forget(task_id, future)
-            raise
-        if task is not None:
-            self._mailbox.forget(task_id, future)
-            return result_of(task)
-        return await self._await(task_id, future, limit)
-
-    async def _await(
-        self, task_id: str, future: asyncio.Future[Task], timeout: float | None
-    ) -> Any:
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                return result_of(await future)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise too_late(task_id, timeout or 0) from error
-        finally:
-            self._mailbox.forget(task_id, future)
+        return result_of(await self._mailbox.wait(task_id, limit))
 
     # -- looking -------------------------------------------------------------------------------
 
