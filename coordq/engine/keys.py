@@ -153,6 +153,31 @@ def saved(root: str, task_id: str) -> str:
     return f"{root}saved:{task_id}"
 
 
+def kids(root: str, task_id: str) -> str:
+    """Who waits for the end of a task, or for the start of a flow: LIST of edges."""
+    return f"{root}kids:{task_id}"
+
+
+def need(root: str, task_id: str) -> str:
+    """What a waiting task needs of its parents still: HASH; missing for one plain edge."""
+    return f"{root}need:{task_id}"
+
+
+def listening(root: str, name: str) -> str:
+    """Who waits for a signal: ZSET of ids, score = since when, in microseconds."""
+    return f"{root}listening:{name}"
+
+
+def signal(root: str, name: str) -> str:
+    """A signal for those who will wait for it: STRING, JSON, expires."""
+    return f"{root}signal:{name}"
+
+
+def heard(root: str, nonce: str) -> str:
+    """An answer or a signal that was given already: STRING, expires."""
+    return f"{root}heard:{nonce}"
+
+
 def waited(root: str) -> str:
     """Written before a WAIT, so that there is something to wait for: STRING, expires."""
     return f"{root}waited"
@@ -281,3 +306,48 @@ def spawners(root: str) -> str:
 def spawner(root: str, name: str) -> str:
     """The groups of such a fleet: STRING, JSON, expires; shard 0 only."""
     return f"{root}spawner:{name}"
+
+
+def flow(root: str, flow_id: str) -> str:
+    """A flow's account: HASH."""
+    return f"{root}flow:{flow_id}"
+
+
+def flow_ids(root: str, flow_id: str) -> str:
+    """Its tasks in order: LIST of ids."""
+    return f"{root}flow:{flow_id}:ids"
+
+
+def flow_graph(root: str, flow_id: str) -> str:
+    """Its nodes and edges, for people: LIST of JSON."""
+    return f"{root}flow:{flow_id}:graph"
+
+
+def flows(root: str) -> str:
+    """All flows and when each was made: ZSET, score in milliseconds."""
+    return f"{root}flows"
+
+
+def flows_open(root: str) -> str:
+    """Flows that have not ended, and when something of each last moved: ZSET."""
+    return f"{root}flows:open"
+
+
+def flows_ended(root: str) -> str:
+    """Ended flows whose tasks still have to be given their time to live: ZSET, score = the end."""
+    return f"{root}flows:ended"
+
+
+def rippling(root: str) -> str:
+    """How far the edges of an ended task have been fired, while there are more: HASH."""
+    return f"{root}rippling"
+
+
+def waiting(root: str) -> str:
+    """Tasks without a flow that wait for others, and since when: ZSET."""
+    return f"{root}waiting"
+
+
+def pace(root: str) -> str:
+    """How long tasks of flows have run, by name: HASH of <name>:n and <name>:ms."""
+    return f"{root}pace"
