@@ -6,7 +6,9 @@ from functools import partial
 from typing import Self
 
 from coordq.client.fleet import Fleet
+from coordq.client.limits import Limits
 from coordq.client.schedules import Schedules
+from coordq.client.tenants import Tenants
 from coordq.client.work import TaskHandle, Work
 from coordq.engine.connection import Engine, open_engine
 
@@ -18,11 +20,13 @@ class Client:
         self.engine = engine
         self.work = Work(engine)
         self.fleet = Fleet(engine)
+        self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
+        self.tenants = Tenants(engine)
 
     @property
     def namespace(self) -> str:
-        """Which tenant of the Redis this is."""
+        """Which part of the Redis this is."""
         return self.engine.namespace
 
     def close(self) -> None:
@@ -43,7 +47,7 @@ def connect(
 
     url: embedded://[path], redis://, rediss://, unix://, redis+sentinel://h1,h2/name,
         redis+cluster://h1,h2 or fake://.
-    namespace: which tenant of the Redis; also `?ns=` in the URL or COORDQ_NAMESPACE; "main".
+    namespace: which part of the Redis; also `?ns=` in the URL or COORDQ_NAMESPACE; "main".
     patience: seconds that a call outlives a lost connection before it raises Unreachable.
 
     Raises InvalidURL, Unreachable, AccessDenied, ServerTooOld, ServerEvicts, SchemaMismatch.

@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any, Self
 
 from coordq.client.fleet_async import AsyncFleet
+from coordq.client.limits_async import AsyncLimits
 from coordq.client.schedules_async import AsyncSchedules
+from coordq.client.tenants_async import AsyncTenants
 from coordq.client.work_async import AsyncTaskHandle, AsyncWork
 from coordq.engine.aio import AsyncEngine, open_async_engine
 
@@ -19,11 +21,13 @@ class AsyncClient:
         self.engine = engine
         self.work = AsyncWork(engine)
         self.fleet = AsyncFleet(engine)
+        self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
+        self.tenants = AsyncTenants(engine)
 
     @property
     def namespace(self) -> str:
-        """Which tenant of the Redis this is."""
+        """Which part of the Redis this is."""
         return self.engine.namespace
 
     async def close(self) -> None:

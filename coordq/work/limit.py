@@ -183,7 +183,7 @@ class Limit:
             parts.append(f"{self.rate[0]:g}{how} {self.rate[1]:g} s{burst}")
         if self.concurrency:
             policy = f", else {self.on_conflict}" if self.on_conflict != "queue" else ""
-            parts.append(f"{self.concurrency} running{policy}")
+            parts.append(f"{self.concurrency} at once{policy}")
         if self.budget:
             parts.append(f"{shown(self.budget[0])} units in {self.budget[1]:g} s")
         return "; ".join(parts)

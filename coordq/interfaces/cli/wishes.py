@@ -11,7 +11,12 @@ from coordq.interfaces.cli.params import MOMENT, SPAN, WAITS
 def to_options(chosen: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments for `work.enqueue` out of what the command line gave."""
     options = {key: value for key, value in chosen.items() if value not in {None, ()}}
-    renamed = {"capability": "capabilities", "wait_for_room": "wait", "header": "headers"}
+    renamed = {
+        "capability": "capabilities",
+        "limit": "limits",
+        "wait_for_room": "wait",
+        "header": "headers",
+    }
     for here, there in renamed.items():
         if here in options:
             options[there] = options.pop(here)
