@@ -150,6 +150,12 @@ class ScheduleNotFound(NotFound):
     code = "schedule-not-found"
 
 
+class TenantNotFound(NotFound):
+    """No task of this tenant has come yet, and no weight was set for it."""
+
+    code = "tenant-not-found"
+
+
 class FleetNotFound(NotFound):
     """No `coordq fleet up` runs under this name, or it has no such group."""
 

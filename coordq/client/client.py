@@ -6,7 +6,6 @@ from functools import partial
 from typing import Self
 
 from coordq.client.fleet import Fleet
-from coordq.client.limits import Limits
 from coordq.client.schedules import Schedules
 from coordq.client.tenants import Tenants
 from coordq.client.work import TaskHandle, Work
@@ -20,7 +19,6 @@ class Client:
         self.engine = engine
         self.work = Work(engine)
         self.fleet = Fleet(engine)
-        self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
         self.tenants = Tenants(engine)
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Self
 
 from coordq.client.fleet_async import AsyncFleet
-from coordq.client.limits_async import AsyncLimits
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.tenants_async import AsyncTenants
 from coordq.client.work_async import AsyncTaskHandle, AsyncWork
@@ -21,7 +20,6 @@ class AsyncClient:
         self.engine = engine
         self.work = AsyncWork(engine)
         self.fleet = AsyncFleet(engine)
-        self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
         self.tenants = AsyncTenants(engine)
 

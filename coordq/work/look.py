@@ -17,6 +17,24 @@ PAGE_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """How the tenant of a ready task stands among those that wait at its line."""
+
+    weight: float
+    weights: float
+    """Of all of them, this one among them."""
+    before: int
+    """How many come before it."""
+    tenants: int
+    """How many there are, this one among them."""
+
+    @property
+    def share(self) -> float:
+        """Of the line's turns, from 0 to 1."""
+        return self.weight / self.weights
+
+
+@dataclass(frozen=True, slots=True)
 class Glance:
     """A task with what surrounds it: what `why` reasons about."""
 
@@ -26,6 +44,8 @@ class Glance:
     expires_in_ms: int | None
     """Until its queue timeout; None when it has none."""
     total_left_ms: int | None
+    turn: Turn | None = None
+    """Of a ready task with a tenant."""
 
 
 def check_id(task_id: object) -> str:
@@ -53,7 +73,7 @@ def glance(task_id: str) -> Call[Glance]:
                 f"{reply[0][:60]!r}.",
                 id=task_id,
             )
-        record, args, progress, lease_left, due_in, position, fields, expires, total, _ = reply
+        record, args, progress, lease_left, due_in, position, fields, expires, total = reply[:9]
         task = read_task(
             task_id,
             record,
@@ -63,9 +83,16 @@ def glance(task_id: str) -> Call[Glance]:
             lease_left_ms=lease_left,
             due_in_ms=due_in,
         )
-        return Glance(task, read_queue(task.queue, fields, -1), expires, total)
+        return Glance(task, read_queue(task.queue, fields, -1), expires, total, _turn(reply[10]))
 
     return Call("work/look", shard_of(task_id), (task_id,), read)
+
+
+def _turn(reply: Any) -> Turn | None:
+    if not reply:
+        return None
+    weight, weights, before, tenants = reply
+    return Turn(float(weight), float(weights), before, tenants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from coordq.work.claim import serves
-from coordq.work.look import Glance
-from coordq.work.queue import Queue, WorkerView
+from coordq.work.look import Glance, Turn
+from coordq.work.queue import WorkerView
 from coordq.work.task import State, Task
 
 _MINUTE_S: Final = 60
@@ -32,7 +32,7 @@ def why(glance: Glance, workers: Sequence[WorkerView], *, stopped: Stopped | Non
     if task.state is State.READY and stopped is not None:
         return _stopped(stopped)
     if task.state is State.READY:
-        return _ready(task, glance.queue, workers)
+        return _ready(task, glance, workers)
     return _SENTENCES[task.state](task)
 
 
@@ -97,7 +97,8 @@ def _running(task: Task) -> str:
     )
 
 
-def _ready(task: Task, queue: Queue, workers: Sequence[WorkerView]) -> str:
+def _ready(task: Task, glance: Glance, workers: Sequence[WorkerView]) -> str:
+    queue = glance.queue
     if queue.paused:
         return f"Queue {task.queue!r} is paused. Resume it with `coordq queue resume {task.queue}`."
     if not workers:
@@ -114,10 +115,10 @@ def _ready(task: Task, queue: Queue, workers: Sequence[WorkerView]) -> str:
     able = [worker for worker in knowing if _able(worker, task)]
     if not able:
         return f"No live agent that knows {task.name!r} {_lacking(task)}."
-    return _in_line(task, queue, able)
+    return _in_line(task, glance, able)
 
 
-def _in_line(task: Task, queue: Queue, able: Sequence[WorkerView]) -> str:
+def _in_line(task: Task, glance: Glance, able: Sequence[WorkerView]) -> str:
     accepting = [worker for worker in able if worker.info.get("state", "running") == "running"]
     if not accepting:
         return f"The {len(able)} workers that can do it are draining: they take nothing new."
@@ -130,8 +131,25 @@ def _in_line(task: Task, queue: Queue, able: Sequence[WorkerView]) -> str:
     )
     if task.position == 0:
         place = "it is the next in its line"
+    ready = f"{glance.queue.ready} are ready in {task.queue!r}"
     load = f"{busy} of {slots} slots of the {len(accepting)} workers that can do it are busy"
-    return f"It waits its turn: {place}, {queue.ready} are ready in {task.queue!r}, and {load}."
+    share = _share(task, glance.turn) if glance.turn else ""
+    return f"It waits its turn: {place}, {ready}, and {load}.{share}"
+
+
+def _share(task: Task, turn: Turn) -> str:
+    others = turn.tenants - 1
+    if others == 0:
+        return f" Of the tenants only {task.spec.tenant!r} waits there."
+    words = (
+        f" Tenant {task.spec.tenant!r} has {turn.share:.0%} of the turns, with the weight "
+        f"{turn.weight:g} among {turn.tenants} tenants; {turn.before} of the others come before it"
+    )
+    if task.position is None:
+        return f"{words}."
+    return (
+        f"{words}, and about {round(turn.before + task.position / turn.share)} tasks start first."
+    )
 
 
 def _lacking(task: Task) -> str:

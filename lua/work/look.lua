@@ -6,9 +6,12 @@ KEYS[1]  root      prefix of every key of the shard
 ARGV[1]  id        the task
 
 Returns  {record, args, progress, lease_left_ms, due_in_ms, position, queue_fields, expires_in_ms,
-          total_left_ms, now_ms}
+          total_left_ms, now_ms, turn}
          each may be false; position is how many entries stand before it in its line, -1 when it is
-         further back than 10,000; lease_left_ms, due_in_ms ... are false when there is none
+         further back than 1,000; lease_left_ms, due_in_ms ... are false when there is none
+         turn, of a ready task of a tenant: {weight, weights, before, tenants}: its weight and that of all
+         tenants that wait at its line, by the first thousand; how many of them come before it, and how
+         many there are; else false
          {} when there is no such task
 ]]
 --- @include lib/clock
@@ -36,6 +39,18 @@ if task.state == 'q' then
     if string.sub(entry, 1, 22) == id then position = i - 1 break end
   end
 end
+-- How the tenant of a ready task stands among the others.
+local function turn_of(fair, tenant)
+  local key = KEYS[1] .. 'fair:' .. task.queue .. ':' .. fair
+  local before, tenants = redis.call('ZRANK', key, tenant), redis.call('ZRANGE', key, 0, 999)
+  if not before then return false end
+  local known, total = redis.call('HMGET', KEYS[1] .. 'tenants', tenant, unpack(tenants)), 0
+  for i = 2, #known do total = total + 1 / stride_by(known[i]) end
+  local amount = redis.call('ZCARD', key)
+  return { pass_text(1 / stride_by(known[1])), pass_text(total * amount / #tenants), before, amount }
+end
+
+local fair, tenant = string.match(line_of(task), '^([^~]*~)(.+)$')
 return {
   text,
   redis.call('GET', KEYS[1] .. 'p:' .. id),
@@ -47,4 +62,5 @@ return {
   left('due', 'x' .. id),
   left('due', 'y' .. id),
   now,
+  task.state == 'q' and tenant and turn_of(fair, tenant),
 }

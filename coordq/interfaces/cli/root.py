@@ -32,7 +32,6 @@ HOMES: Final = {
     "schedule": Home("schedule", _TASKS, "Enqueue tasks again and again: every so often, or cron."),
     "queue": Home("queues", _QUEUES, "See, pause, limit and purge queues."),
     "tenant": Home("tenant", _QUEUES, "See tenants, and set their shares."),
-    "limit": Home("limit", _QUEUES, "Limit rates, concurrency and what is spent."),
     "dead": Home("dead", _QUEUES, "See, revive and purge dead letters."),
     "worker": Home("run", _FLEET, "Run a worker until it is told to stop."),
     "workers": Home("workers", _FLEET, "See, drain and stop workers."),

@@ -68,7 +68,7 @@ _OPTIONS: Final = (
         metavar="URL",
         help="The Redis. Also COORDQ_URL; by default one of this machine's own.",
     ),
-    _option("--namespace", metavar="NAME", help="Tenant of the Redis. Also COORDQ_NAMESPACE."),
+    _option("--namespace", metavar="NAME", help="Which part of the Redis. Also COORDQ_NAMESPACE."),
     _option(
         "--patience",
         type=click.FloatRange(0, 86400),

@@ -29,10 +29,6 @@ _RUN: Final[tuple[Callable[[Any], Any], ...]] = (
         help="When the queue is at its high mark.",
     ),
     click.option("--tenant", metavar="NAME", help="Whose share of the queue it takes."),
-    click.option(
-        "--limit", multiple=True, metavar="NAME[:KEY]", help="What it counts against; repeatable."
-    ),
-    click.option("--cost", type=float, metavar="UNITS", help="What it takes from budgets; 1."),
     click.option("--header", multiple=True, type=PAIR, help="Travels with the task; repeatable."),
 )
 _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (

@@ -1,0 +1,35 @@
+"""The tenants door of the async client: the operations of `tenants.py`, awaitable."""
+
+from __future__ import annotations
+
+from coordq.client import tenant_plans as plans
+from coordq.client.drive import drive_async
+from coordq.engine.aio import AsyncEngine
+from coordq.work.tenant import TenantView
+
+
+class AsyncTenants:
+    """Tenants of a namespace: tasks name theirs with tenant=."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._shards = engine.shards
+
+    async def ls(self) -> list[TenantView]:
+        """All tenants that ever came, by name."""
+        return await drive_async(self._engine, plans.ls(self._shards))
+
+    async def get(self, name: str) -> TenantView:
+        """One tenant. Raises TenantNotFound, InvalidName."""
+        return await drive_async(self._engine, plans.get(self._shards, name))
+
+    async def set_weight(self, name: str, weight: float) -> TenantView:
+        """Its share from now on, relative to the others: 0.001 to 1000; 1 unless set.
+
+        Also of a tenant that is yet to come. Raises InvalidLimit, InvalidName.
+        """
+        return await drive_async(self._engine, plans.set_weight(self._shards, name, weight))
+
+    async def rm(self, name: str) -> None:
+        """Forget its weight and how often it was served; its tasks stay. Raises TenantNotFound."""
+        await drive_async(self._engine, plans.rm(self._shards, name))

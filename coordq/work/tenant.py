@@ -1,0 +1,113 @@
+"""Tenants: for whom tasks are done, and how large each one's share is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from coordq.engine.call import Call
+from coordq.errors import InvalidLimit
+from coordq.names import check_name
+
+WEIGHT_MIN: Final = 0.001
+WEIGHT_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """A tenant as it was when it was looked at; summed over shards."""
+
+    name: str
+    weight: float
+    """Its share, relative to those of the others that wait at the same line; 1 unless set."""
+    served: int
+    """Tasks started since it was first seen, or forgotten."""
+    backlog: int
+    """Ready tasks, and entries of cancelled ones that no claim has come upon yet."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "tenant": self.name,
+            "weight": self.weight,
+            "served": self.served,
+            "backlog": self.backlog,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Tenants:
+    """A page of a shard's tenants."""
+
+    found: tuple[TenantView, ...]
+    cursor: str
+    """Of the next page; "0" after the last."""
+
+
+def check_weight(weight: object) -> float:
+    """`weight` itself when it may be one. Raises InvalidLimit."""
+    number = weight if isinstance(weight, int | float) and not isinstance(weight, bool) else None
+    if number is None or math.isnan(number) or not WEIGHT_MIN <= number <= WEIGHT_MAX:
+        raise InvalidLimit(
+            f"weight={weight!r}: give a number from {WEIGHT_MIN} to {WEIGHT_MAX}; 1 is usual.",
+            field="weight",
+        )
+    return float(number)
+
+
+def _read(reply: Any) -> Tenants:
+    cursor, *flat = reply
+    rows = zip(*(flat[at::4] for at in range(4)), strict=True)
+    found = (
+        TenantView(name.decode(errors="replace"), float(weight), _whole(served), int(backlog))
+        for name, weight, served, backlog in rows
+    )
+    return Tenants(tuple(found), cursor.decode())
+
+
+def _whole(count: bytes) -> int:
+    return int(count) if count.isdigit() else 0
+
+
+def page(shard: int, cursor: str = "0") -> Call[Tenants]:
+    """Some tenants of a shard; one may be on two pages."""
+    return Call("work/tenants", shard, (cursor, ""), _read)
+
+
+def one(shard: int, name: str) -> Call[TenantView | None]:
+    """A tenant, as a shard knows it, or None. Raises InvalidName."""
+
+    def read(reply: Any) -> TenantView | None:
+        found = _read(reply).found
+        return found[0] if found else None
+
+    return Call("work/tenants", shard, ("0", check_name("tenant", name)), read)
+
+
+def weigh(shard: int, name: str, weight: float) -> Call[bool]:
+    """Set a tenant's weight on a shard, at once; whether it was known there.
+
+    Raises InvalidName, InvalidLimit.
+    """
+    args = (check_name("tenant", name), repr(check_weight(weight)))
+    return Call("work/weigh", shard, args, bool)
+
+
+def forget(shard: int, name: str) -> Call[bool]:
+    """Weight 1 and never served, as if it were new; whether it was known. Its tasks stay."""
+    return Call("work/weigh", shard, (check_name("tenant", name), ""), bool)
+
+
+def merge(parts: Iterable[TenantView]) -> list[TenantView]:
+    """What the shards know of each tenant, put together, by name."""
+    whole: dict[str, TenantView] = {}
+    for part in parts:
+        known = whole.get(part.name)
+        whole[part.name] = part if known is None else _sum(known, part)
+    return [whole[name] for name in sorted(whole)]
+
+
+def _sum(known: TenantView, part: TenantView) -> TenantView:
+    return replace(known, served=known.served + part.served, backlog=known.backlog + part.backlog)
