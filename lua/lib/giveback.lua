@@ -3,6 +3,7 @@ lib/giveback: a claim ends without an outcome; the task stands at the head of it
 
 No attempt is spent: the handler did not fail. When the worker died at it, that is a strike, and
 STRIKES_MAX strikes make a dead letter ("poison"): a task that kills workers must not kill them all.
+Who crashed or lapsed keeps its slots and what it paid, so that no limit delays its recovery.
 The record's fence becomes 0, so that a finish by the old fence is stale, never a duplicate.
 ]]
 local STRIKES_MAX = 3
@@ -13,6 +14,7 @@ local function give_back(task, what, strike)
   task.attempt = math.max(0, task.attempt - 1)
   if strike then task.strikes = task.strikes + 1 end
   local fence, worker = task.fence, task.worker
+  if what == 'released' and task.flags ~= '-' then leave_slots(task, true) end
   task.fence = '0'
   if called_off(task, 'cancelled while it ran on ' .. worker) then return end
   if task.strikes >= STRIKES_MAX then

@@ -11,6 +11,7 @@ ARGV[5]  version   as it was seen; -1 for any
 
 Returns  {"ok", id, record}
          {"conflict", state, version, worker}  it has moved on
+         {"limited", slot}  that limit does not let it start now, see lib/slot; nothing was changed
          {"missing"}
          {"foreign"}  its record was not written by coordq
          an error STOPPED <who and why>: the fleet is read-only, nothing was changed
@@ -22,6 +23,7 @@ Returns  {"ok", id, record}
 --- @include lib/line
 --- @include lib/ready
 --- @include lib/settle
+--- @include lib/promote
 --- @include lib/grant
 --- @include lib/readonly
 local before = granted_before(ARGV[1], ARGV[2])
@@ -39,6 +41,12 @@ end
 -- not deny-oom, so first: work that was accepted goes on when Redis is full
 redis.call('ZCARD', KEYS[1] .. 'lease')
 redis.call('PERSIST', KEYS[1] .. 'lease')
+if limits_exist() then
+  local slot = the_gate().refused(task)
+  if slot then return { 'limited', slot } end
+  the_slots().unpark(task)
+  the_gate().charge(task)
+end
 local reply = grant({ task }, ARGV[1], ARGV[2], tonumber(ARGV[3]))
 write_counts()
 write_events()
