@@ -62,5 +62,5 @@ return {
   left('due', 'x' .. id),
   left('due', 'y' .. id),
   now,
-  task.state == 'q' and tenant and turn_of(fair, tenant),
+  task.state == 'q' and tenant and turn_of(fair, tenant) or false,
 }
