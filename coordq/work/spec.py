@@ -8,6 +8,9 @@
     h headers, percent-encoded JSON
     c schedule@slot in ms; the slot is 0 for a run by hand
     T tenant              l limit[:key],...         C cost in units
+    f flow                e edges, see lua/lib/edges.lua
+    k its alternative     a whose alternative it is D pause after its parents, ms
+    w what it waits for instead of running: a, s:<signal>, t
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
+
+from coordq.work.limit import shown
 
 if TYPE_CHECKING:
     from coordq.work.backoff import Backoff
@@ -59,6 +64,18 @@ class Spec:
     """What it counts against besides queue, name and tenant; keys percent-encoded."""
     cost: float = 1
     """Units that it takes from budgets."""
+    flow: str = ""
+    """The id of the flow that it belongs to."""
+    edges: tuple[str, ...] = ()
+    """To tasks that wait for it, as in lua/lib/edges.lua; others are kept apart."""
+    fallback: str = ""
+    """The id of the task that takes its place when it fails for good."""
+    stands_for: str = ""
+    """The id of the task whose place it takes."""
+    pause_ms: int = 0
+    """How long it waits after the tasks before it."""
+    waits: str = ""
+    """What a node without a handler waits for: a, s:<signal> or t."""
 
     @property
     def route(self) -> str:
@@ -100,15 +117,25 @@ def write_spec(spec: Spec) -> str:
         "c": f"{spec.schedule}@{spec.slot_ms}" if spec.schedule else "",
         "T": spec.tenant,
         "l": ",".join(spec.limits),
-        "C": "" if spec.cost == 1 else f"{spec.cost:.6f}".rstrip("0").rstrip("."),
+        "C": "" if spec.cost == 1 else shown(spec.cost),
+        "f": spec.flow,
+        "e": ",".join(spec.edges),
+        "k": spec.fallback,
+        "a": spec.stands_for,
+        "D": str(spec.pause_ms or ""),
+        "w": quote(spec.waits, safe=":"),
     }
     tail = "".join(f" {letter}={value}" for letter, value in options.items() if value)
     return f"{spec.queue} {spec.name}{tail}"
 
 
-@lru_cache(maxsize=4096)
 def read_spec(line: bytes) -> Spec:
     """The spec that `line` holds. Raises ValueError when coordq did not write it."""
+    # what belongs to a flow names it, and mostly others: no two such lines are equal
+    return _parse(line) if b" f=" in line else _remembered(line)
+
+
+def _parse(line: bytes) -> Spec:
     queue, name, *tail = line.decode().split(" ")
     options = dict(text.split("=", 1) for text in tail)
     role, *capabilities = options.get("r", "").split("+")
@@ -133,7 +160,16 @@ def read_spec(line: bytes) -> Spec:
         tenant=options.get("T", ""),
         limits=tuple(filter(None, options.get("l", "").split(","))),
         cost=float(options.get("C", 1)),
+        flow=options.get("f", ""),
+        edges=tuple(filter(None, options.get("e", "").split(","))),
+        fallback=options.get("k", ""),
+        stands_for=options.get("a", ""),
+        pause_ms=int(options.get("D", 0)),
+        waits=unquote(options.get("w", "")),
     )
+
+
+_remembered = lru_cache(maxsize=4096)(_parse)
 
 
 def _backoff(token: str | None) -> Backoff | None:

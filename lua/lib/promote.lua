@@ -2,25 +2,24 @@
 lib/promote: what is due becomes ready; what waited too long ends.
 
 ZSET due: <id> is a delayed or retried task, x<id> the end of its queue timeout, y<id> the end of its
-total timeout; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's
+total timeout, z<id> the end of its wait, l<slot> when parked tasks may run; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's
 forwarder does the same when nobody claims. Returns the next moment something is due, or nil, and how
 many members were taken.
 ]]
+--- @include lib/wait
 local PROMOTE_MAX = 100
 
 local function promote_one(task)
+  if task.options ~= '' and option(task, 'w') then -- a node that was to wait for a moment, and no more
+    leave_backlog(task)
+    return settle(task, 's', 'null', '')
+  end
   task.state, task.version, task.since = 'q', task.version + 1, now
   redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
   count(task.queue, 'scheduled', -1)
   count(task.queue, 'bytes', -weight(task))
   make_ready(task)
   event(task.id, 'ready', task)
-end
-
-local function leave_backlog(task)
-  count(task.queue, task.state == 'q' and 'ready' or 'scheduled', -1)
-  count(task.queue, 'bytes', -weight(task))
-  redis.call('ZREM', KEYS[1] .. 'due', task.id)
 end
 
 local function expire(task)
@@ -39,7 +38,7 @@ local function cancel_running(task, reason)
 end
 
 local function overrun(task)
-  if task.state == 'q' or task.state == 'd' then
+  if string.find('qdwp', task.state, 1, true) then
     leave_backlog(task)
     settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
   elseif task.state == 'r' then
@@ -56,20 +55,27 @@ local function promote()
   redis.call('ZREM', KEYS[1] .. 'due', unpack(members))
   local keys = {}
   for i, member in ipairs(members) do keys[i] = KEYS[1] .. 't:' .. string.sub(member, -22) end
-  local seen = {}
+  local seen, rippling = {}, nil
   for i, text in ipairs(redis.call('MGET', unpack(keys))) do
     local id = string.sub(members[i], -22)
-    local kind = #members[i] > 22 and string.sub(members[i], 1, 1) or ''
+    local kind = string.match(members[i], '^%l') or '' -- ids begin with a digit
     -- two members may name one task: the record is read again once it may have changed
     local task = text and (seen[id] and record_of(id) or not seen[id] and read_record(text))
     seen[id] = true
-    if task then
-      task.id = id
+    if task then task.id = id end
+    if kind == 'l' then
+      the_slots().come_due(string.sub(members[i], 2))
+    elseif kind == 'e' then
+      rippling = rippling or {}
+      rippling[#rippling + 1] = the_flows().resumed(id, task)
+    elseif task then
       if kind == 'x' then expire(task)
       elseif kind == 'y' then overrun(task)
+      elseif kind == 'z' then the_waits().time_is_up(task)
       elseif task.state == 'd' then promote_one(task) end
     end
   end
+  if rippling then the_flows().ripple(rippling) else ripple() end
   next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
   return tonumber(next_due[2]), #members
 end

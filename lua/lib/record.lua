@@ -12,7 +12,7 @@ A record is one string of three or four lines:
 
 One string instead of a hash, because MGET and MSET read and write a whole batch in two commands,
 and because it costs half the memory. Flags: x cancel requested, k total timeout passed,
-s something is kept at saved:<id>.
+s something is kept at saved:<id>; m n o u v z: see lib/flow.
 ]]
 local function read_record(text)
   -- every repetition ends at a separator that it cannot match: no text, however strange, takes long
@@ -55,6 +55,14 @@ local function write_record(task, outcome)
     return life .. string.sub(task.text, task.cut, args_end(task)) .. '\n' .. outcome
   end
   return life .. string.sub(task.text, task.cut)
+end
+
+local function add_flag(task, letter)
+  if task.flags == '-' then
+    task.flags = letter
+  elseif not string.find(task.flags, letter, 1, true) then
+    task.flags = task.flags .. letter
+  end
 end
 
 local function option(task, letter)

@@ -7,10 +7,12 @@ freed if it is still this task's. Whoever waits for the task finds its record in
 schedule that made it remembers how it ended.
 ]]
 --- @include lib/saved
+--- @include lib/slot
 local DEAD_MAX = 10000
 local DONE_MAX = 10000
 local MAILBOX_TTL_MS = 60000
 local finished = {}
+local ended_kin = {} -- tasks that this call has ended and that others wait for, or a flow: see lib/flow
 
 local function tell_waiters(task, text)
   for mailbox in string.gmatch(task.mailbox, '[^,]+') do
@@ -40,7 +42,7 @@ local function clear_options(task)
   if option(task, 'd') then redis.call('ZREM', KEYS[1] .. 'due', 'y' .. task.id) end
   local made_by = option(task, 'c')
   if made_by then tell_schedule(task, string.match(made_by, '^[^@]+'), task.state) end
-  if task.flags ~= '-' then redis.call('SREM', KEYS[1] .. 'cancels', task.id) end
+  if string.find(task.flags, '[xk]') then redis.call('SREM', KEYS[1] .. 'cancels', task.id) end
 end
 
 local function bury(task, text)
@@ -54,30 +56,52 @@ local function bury(task, text)
   end
 end
 
-local function retain(task, text)
+-- Members of a flow stay until it has ended: others may want their results.
+local function retain(task, text, stays)
+  finished[#finished + 1] = task.id
+  if stays then
+    redis.call('SET', KEYS[1] .. 't:' .. task.id, text)
+    return
+  end
   local ttl_s = math.max(5, tonumber(option(task, 't') or '600'))
   redis.call('SET', KEYS[1] .. 't:' .. task.id, text, 'EX', ttl_s)
   if string.sub(task.text, task.body, task.body) == '@' then
     redis.call('EXPIRE', KEYS[1] .. 'p:' .. task.id, ttl_s)
   end
   if keeps(task) then redis.call('EXPIRE', KEYS[1] .. 'saved:' .. task.id, ttl_s) end
-  finished[#finished + 1] = task.id
+end
+
+-- Whether somebody must hear of the task's end, who has not heard of it yet.
+local function has_kin(task)
+  if string.find(task.flags, 'z', 1, true) then return false end
+  return string.find(task.options, ' f=', 1, true) ~= nil or string.find(task.flags, 'm', 1, true) ~= nil
+end
+
+local function note_end(task, outcome)
+  ended_kin[#ended_kin + 1] = task
+  task.ran_ms, task.outcome = task.state == 'r' and now - tonumber(task.since), outcome
+  add_flag(task, 'z')
 end
 
 -- state: s, f or c. outcome: JSON for the record's last line. The caller has taken the task out
 -- of where it stood (lease, line, due) and raised nothing else.
 local function settle(task, state, outcome, detail)
+  if task.flags ~= '-' then leave_slots(task) end
+  local plain = task.options == '' and task.flags == '-'
+  local kin = not plain and has_kin(task)
+  if kin then note_end(task, outcome) end
   task.state, task.version, task.since = state, task.version + 1, now
   if state == 's' and keeps(task) then keep_nothing(task) end
   local text = write_record(task, outcome)
-  if task.options ~= '' or task.flags ~= '-' then clear_options(task) end
-  if state == 'f' then bury(task, text) else retain(task, text) end
+  if not plain then clear_options(task) end
+  if state == 'f' then bury(task, text) else retain(task, text, kin and option(task, 'f')) end
   if task.mailbox ~= '-' then tell_waiters(task, text) end
   local what = state == 's' and 'succeeded' or state == 'f' and 'failed' or 'cancelled'
   count(task.queue, what, 1)
-  event(task.id, what, task, detail)
+  event(task.id, kin and string.find(task.flags, 'o', 1, true) and 'skipped' or what, task, detail)
 end
 
+--- @include lib/wait
 local function reason_json(reason, message)
   return cjson.encode({ type = reason, message = message, reason = reason })
 end
@@ -95,6 +119,21 @@ local function called_off(task, message)
   return true
 end
 
+-- A task is no longer where it waited: in its line, for a moment, or for others.
+local function leave_backlog(task)
+  if task.state == 'p' then return the_waits().leave(task) end
+  if task.state == 'w' then
+    if option(task, 'f') then return end
+    redis.call('ZREM', KEYS[1] .. 'waiting', task.id)
+    redis.call('UNLINK', KEYS[1] .. 'need:' .. task.id)
+    return
+  end
+  count(task.queue, task.state == 'q' and 'ready' or 'scheduled', -1)
+  count(task.queue, 'bytes', -weight(task))
+  redis.call('ZREM', KEYS[1] .. 'due', task.id)
+  if task.state == 'q' and limits_exist() then the_slots().unpark(task) end
+end
+
 local function write_finished()
   local size = #finished
   if size == 0 then return end
@@ -104,3 +143,4 @@ local function write_finished()
   redis.pcall('LTRIM', KEYS[1] .. 'done', 0, DONE_MAX - 1)
   finished = {}
 end
+--- @include lib/flow

@@ -40,7 +40,5 @@ for i = 1, #page[2], 2 do
     given_back = given_back + 1
   end
 end
-write_counts()
-write_finished()
-write_events()
+close_books()
 return { page[1], given_back }

@@ -7,7 +7,7 @@ ARGV[1]  id        the task
 ARGV[2]  reason    why, for its record
 
 Returns  {"cancelled"}          it was not running: it has ended
-         {"requested", worker}  it runs: its worker was told, and is reminded with every beat
+         {"requested", worker}  it runs: its worker was told, and is reminded with each work/beat
          {"ended", state}       it had ended already: nothing was changed
          {"missing"}
          {"foreign"}            its record was not written by coordq
@@ -28,7 +28,5 @@ local task = record_of(id)
 if not task then return { redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 1 and 'foreign' or 'missing' } end
 if string.find('sfc', task.state, 1, true) then return { 'ended', task.state } end
 local answer = cancel_task(task, ARGV[2])
-write_counts()
-write_finished()
-write_events()
+close_books()
 return answer

@@ -34,9 +34,8 @@ if not reply then
   tasks, more = choose(ARGV[5], ARGV[6], tonumber(ARGV[3]))
   reply = grant(tasks, ARGV[1], ARGV[2], tonumber(ARGV[4]))
   if more == 1 then pass_on(ARGV[5], ARGV[6]) end
-  write_counts()
-  write_finished()
-  write_events()
+  close_books()
 end
+next_due = parked_until(next_due)
 local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1
 return { reply, wait_ms, more, redis.call('SCARD', KEYS[1] .. 'routes') }

@@ -10,14 +10,16 @@ ARGV[4]  lease_ms  as in work/claim
 ARGV[5]  queues    as in work/claim
 ARGV[6]  served    as in work/claim
 ARGV[7...]         outcomes, each:
-         kind      s succeeded | t try again | f failed for good | z snooze | l release | c cancelled
+         kind      s succeeded | t try again | f failed for good | z snooze | l release | c cancelled |
+                   p suspend | k snooze, and pause a limit for everybody; "<kind> <units>": what the run cost
          member    "id|fence": the claim
-         delay_ms  for t and z
-         body      JSON: the result (s) or the error (t, f, c)
+         delay_ms  for t, z and k; for p its timeout, 0 for none
+         body      JSON: the result (s), the error (t, f, c), the wait (p, see lib/wait); k: a slot, see lib/slot
 
 Returns  {{verdict, ...}, {id, record, ...}, next_due_ms, more, routes}
          verdict   "ok" committed | "duplicate" it was committed before by this claim |
-                   "stale" the claim is no longer held: nothing was changed
+                   "stale" the claim is no longer held: nothing was changed |
+                   "would-cycle", "senseless-wait" for p: the task is a dead letter instead
 
 The lease set's member is id|fence, so being in it is the proof of the claim. The first write is a
 ZREM, which a Redis at maxmemory allows, and what follows it in the script is then allowed too.
@@ -28,10 +30,12 @@ ZREM, which a Redis at maxmemory allows, and what follows it in the script is th
 --- @include lib/queue
 --- @include lib/line
 --- @include lib/ready
+--- @include lib/wait
 --- @include lib/settle
 --- @include lib/promote
 --- @include lib/grant
 local FIRST = 7
+local SHOWN_MAX = 20
 local postponed, due = {}, {}
 
 local function again(task, state, delay_ms, body, what)
@@ -66,8 +70,34 @@ local function refund(task, delay_ms, kind)
   end
 end
 
+-- What limits have to do with the end of a claim; kind may say what it cost, "<kind> <units>".
+local function leave_limits(task, kind, delay_ms, body)
+  if #kind > 1 and has_flag(task, 'g') then the_slots().correct(task, tonumber(string.sub(kind, 3))) end
+  kind = string.sub(kind, 1, 1)
+  leave_slots(task, kind == 'l' or kind == 'p')
+  if kind ~= 'k' then return kind end
+  the_slots().pause(body, now + delay_ms)
+  return 'z'
+end
+
+-- The handler waits for something. What makes no sense to wait for makes a dead letter.
+local function wait_or_fail(task, timeout_ms, body)
+  task.attempt = math.max(0, task.attempt - 1)
+  if called_off(task, 'cancelled while it ran') then return 'ok' end
+  local verdict, path = the_waits().suspend(task, timeout_ms, body)
+  if verdict == 'ok' then return 'ok' end
+  local error = { type = 'SenselessWait', reason = verdict, message = 'nothing can come of what it would wait for' }
+  if verdict == 'would-cycle' then
+    local way = table.concat(path, ', which waits for ', 1, math.min(#path, SHOWN_MAX))
+    error = { type = 'WouldCycle', reason = verdict, path = path, message = 'it would wait for ' .. way }
+  end
+  settle(task, 'f', cjson.encode(error), verdict)
+  return verdict
+end
+
 local function commit(task, kind, delay_ms, body)
   count(task.queue, 'running', -1)
+  if task.flags ~= '-' or #kind > 1 or kind == 'k' then kind = leave_limits(task, kind, delay_ms, body) end
   if kind == 's' then
     settle(task, 's', body, '')
   elseif kind == 'f' then
@@ -78,9 +108,12 @@ local function commit(task, kind, delay_ms, body)
       overdue and reason_json('deadline', 'its total timeout passed') or body, overdue and 'deadline' or '')
   elseif kind == 't' then
     try_again(task, delay_ms, body)
+  elseif kind == 'p' then
+    return wait_or_fail(task, delay_ms, body)
   else
     refund(task, delay_ms, kind)
   end
+  return 'ok'
 end
 
 local function commit_all()
@@ -93,17 +126,19 @@ local function commit_all()
   local leased = redis.call('ZMSCORE', KEYS[1] .. 'lease', unpack(members))
   redis.call('ZREM', KEYS[1] .. 'lease', unpack(members))
   local texts = redis.call('MGET', unpack(keys))
-  local seen = {}
+  local seen, waits = {}, false
   for i, member in ipairs(members) do
     local at = FIRST + 4 * (i - 1)
     local id, fence = string.sub(member, 1, 22), string.sub(member, 24)
-    local task = texts[i] and read_record(texts[i])
+    -- what waits has left its mark in the records of what it waits for
+    local text = waits and redis.call('GET', keys[i]) or texts[i]
+    local task = text and read_record(text)
     if seen[member] then
       verdicts[i] = 'duplicate'
     elseif leased[i] and task then
       task.id, seen[member] = id, true
-      commit(task, ARGV[at], tonumber(ARGV[at + 2]), ARGV[at + 3])
-      verdicts[i] = 'ok'
+      verdicts[i] = commit(task, ARGV[at], tonumber(ARGV[at + 2]), ARGV[at + 3])
+      waits = waits or string.sub(ARGV[at], 1, 1) == 'p'
     elseif task and task.fence == fence and task.state ~= 'r' then
       verdicts[i] = 'duplicate'
     else
@@ -118,6 +153,7 @@ end
 local verdicts = commit_all()
 if #postponed > 0 then redis.call('MSET', unpack(postponed)) end
 if #due > 0 then redis.call('ZADD', KEYS[1] .. 'due', unpack(due)) end
+ripple()
 
 local want = tonumber(ARGV[3])
 local reply, more, next_due = {}, 0, nil
@@ -130,8 +166,7 @@ if want > 0 then
     reply = grant(tasks, ARGV[1], ARGV[2], tonumber(ARGV[4]))
   end
 end
-write_counts()
-write_finished()
-write_events()
+close_books()
+next_due = parked_until(next_due)
 local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1
 return { verdicts, reply, wait_ms, more, want > 0 and redis.call('SCARD', KEYS[1] .. 'routes') or -1 }

@@ -90,9 +90,7 @@ end
 
 local function cancel_all(tasks)
   for _, task in ipairs(tasks) do cancel_task(task, 'the next run of schedule ' .. name .. ' is due') end
-  write_counts()
-  write_finished()
-  write_events()
+  close_books()
 end
 
 local function fire(runs)

@@ -23,7 +23,5 @@ if refused then return refused end
 -- fails here when a stranger's key is in the way, and not when tasks have left the due moments
 redis.call('ZCARD', KEYS[1] .. 'lease')
 local next_due, done = promote()
-write_counts()
-write_finished()
-write_events()
+close_books()
 return { done, next_due and math.max(0, math.ceil(next_due - now)) or -1 }

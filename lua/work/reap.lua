@@ -53,8 +53,6 @@ for i = 1, #lapsed, 2 do
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1] .. 'workers', '-inf', now - FORGOTTEN_MS)
-write_counts()
-write_finished()
-write_events()
+close_books()
 local oldest = redis.call('ZRANGE', KEYS[1] .. 'lease', 0, 0, 'WITHSCORES')
 return { reaped, 0, oldest[2] and math.ceil(oldest[2] - now) or false }

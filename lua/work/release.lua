@@ -39,7 +39,5 @@ for _, member in ipairs(members) do
     end
   end
 end
-write_counts()
-write_finished()
-write_events()
+close_books()
 return released

@@ -45,7 +45,5 @@ local menders = {
   dead = mend_dead, cancel = mend_cancel, payload = mend_payload, unique = mend_unique, queue = mend_queue,
 }
 for at = 3, #ARGV, 2 do menders[ARGV[at]](ARGV[at + 1]) end
-write_counts()
-write_finished()
-write_events()
+close_books()
 return findings
