@@ -138,7 +138,8 @@ def finishing(kind: str) -> Scene:
             assert done.verdicts == ("duplicate",)
             assert desk.task(held.id).version == before + 1
 
-        return finish.finish(0, [Outcome(kind, held.id, held.fence, ERROR, 60_000)]), check
+        body = b'{"kind":"time","key":"k"}' if kind == "suspend" else ERROR
+        return finish.finish(0, [Outcome(kind, held.id, held.fence, body, 60_000)]), check
 
     return finish_as
 

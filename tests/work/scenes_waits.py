@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from coordq.engine.call import Call
+from coordq.work.answer import Heard
+from coordq.work.answer import answer as answering
+from coordq.work.answer import signal as signalling
+from coordq.work.finish import finish
 from coordq.work.saved import checkpoint as checkpointing
 from coordq.work.saved import saved as reading
 from tests.work.desk import Desk
 from tests.work.scenes import Check, scene
+from tests.work.waiting_room import came, suspend, suspension, wait, waiter
 
 
 @scene
@@ -37,3 +42,46 @@ def saved(desk: Desk) -> tuple[Call[Any], Check]:
         assert found == [{"state": b"1"}, {}]
 
     return reading(0, [held.id, "0" * 22]), check
+
+
+@scene
+def wait_for_a_task(desk: Desk) -> tuple[Call[Any], Check]:
+    """One edge, however often it is said: the end of that task wakes it, and once."""
+    task_id = desk.put()
+    held = desk.take_one(desk.put("waiter"))
+
+    def check(done: Any) -> None:
+        assert done.verdicts == ("duplicate",)
+        assert desk.redis("LLEN", desk.key(f"kids:{task_id}")) == 1
+        desk.end(desk.take())
+        assert desk.kinds(held.id).count("resumed") == 1
+
+    return finish(0, [suspension(held, wait("tasks", ids=(task_id,)))]), check
+
+
+@scene
+def answer(desk: Desk) -> tuple[Call[Any], Check]:
+    """Answered once, and no second time when that is taken as a question again."""
+    held = waiter(desk, wait("approval"))
+
+    def check(_: Any) -> None:
+        assert desk.kinds(held.id).count("approved") == 1
+        assert came(desk, held.id)["value"] == 7
+
+    return answering(held.id, approved=True, by="ann", value=7), check
+
+
+@scene
+def signal(desk: Desk) -> tuple[Call[Any], Check]:
+    """Heard once, also by one who has gone to wait for it again."""
+    held = waiter(desk, wait("signal", name="go"))
+
+    def check(heard: Any) -> None:
+        assert heard == Heard(0, more=False)
+        again = desk.take(served=("waiter",))
+        assert again.id == held.id
+        assert suspend(desk, again, wait("signal", "second", name="go")) == "ok"
+        desk.run(signalling(0, "go", 1, nonce="one"))
+        assert desk.state(held.id) == "suspended"
+
+    return signalling(0, "go", 1, nonce="one"), check
