@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from coordq.ids import new_id as new_id
     from coordq.work.agent import Agent as Agent
     from coordq.work.backoff import Backoff as Backoff
+    from coordq.work.batch import Batch as Batch
     from coordq.work.context import Context as Context
     from coordq.work.depends import Depends as Depends
     from coordq.work.flow.build import Flow as Flow
@@ -43,6 +44,7 @@ _HOMES = {
     "AsyncClient": "coordq.client.client_async",
     "AsyncTaskHandle": "coordq.client.work_async",
     "Backoff": "coordq.work.backoff",
+    "Batch": "coordq.work.batch",
     "Client": "coordq.client.client",
     "Context": "coordq.work.context",
     "CoordqError": "coordq.errors",

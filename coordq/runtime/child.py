@@ -113,17 +113,18 @@ class Child:
             threads=settings.threads or settings.concurrency,
             isolation=Isolation(settings.targets, settings.url, settings.namespace, engine.shards),
             engine=lambda: engine,
+            slots=settings.concurrency,
         )
         await self._executor.boot()
+        handlers = self._executor.handlers
         self._hands = Hands(
             self._slots,
             self._ledger,
             executor=self._executor,
             reporter=self._reporter,
             briefer=Briefer(engine),
-            timeouts_ms={
-                name: handler.timeout_ms for name, handler in self._executor.handlers.items()
-            },
+            timeouts_ms={name: handler.timeout_ms for name, handler in handlers.items()},
+            delays_s={name: one.batch.delay_s for name, one in handlers.items() if one.batch},
             watch=watch,
         )
         bench = Bench(

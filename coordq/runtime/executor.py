@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any, Final
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import InvalidArguments
 from coordq.runtime import verdict
+from coordq.runtime.batches import Batches
 from coordq.runtime.errands import Errands
 from coordq.runtime.isolate import Isolation, run_apart
 from coordq.runtime.layers import Layers
 from coordq.runtime.run import Run
 from coordq.runtime.threads import Threads
 from coordq.runtime.verdict import Chance
+from coordq.work.batch import SIZE_MAX
 from coordq.work.context import ClientProvider, Context, Reporter, Silent, no_client
 from coordq.work.finish import Outcome
 from coordq.work.payload import PAYLOAD_MAX
@@ -67,6 +69,7 @@ class Executor:
     result_max: bytes of JSON that a result may take.
     isolation: what a process of its own has to know, for handlers that ask for one.
     engine: asked for what carries checkpoints, waits and tasks of handlers, when that is wanted.
+    slots: how many claims it is given at a time: no batch waits for more.
     grace_s: how long a handler that was told to stop may take before it is interrupted again, and
         how long hooks and the closing of dependencies may take after it.
     chance: where jitter comes from.
@@ -82,6 +85,7 @@ class Executor:
         result_max: int = PAYLOAD_MAX,
         isolation: Isolation | None = None,
         engine: Callable[[], AsyncEngine] | None = None,
+        slots: int = SIZE_MAX,
         grace_s: float = 10.0,
         chance: Chance = random.random,
     ) -> None:
@@ -95,6 +99,9 @@ class Executor:
         self._threads = Threads(threads)
         self._layers = Layers(self._threads, grace_s=grace_s)
         self._errands = engine and Errands(engine, stop=self.cancel)
+        self._batches = Batches(
+            self._layers, self._context, reporter=self.reporter, slots=slots, grace_s=grace_s
+        )
         self._ways: dict[str, _Way] = {}
         self._running: dict[str, Run] = {}
 
@@ -126,6 +133,7 @@ class Executor:
         """Call the shutdown hooks, then close what lives as long as the worker. After all runs."""
         for hooks in self._all_hooks():
             await self._layers.tell(hooks, "before_worker_shutdown")
+        await self._batches.close()
         await self._layers.close()
         self._threads.close()
 
@@ -199,6 +207,8 @@ class Executor:
             arguments = handler.bind_json(run.claim.args)
         except InvalidArguments as error:
             return await self._announced(run, verdict.misfit(run.claim, error))
+        if handler.batch is not None:
+            return await self._batched(run, arguments)
         limit_ms = run.limit_ms
         if limit_ms:
             run.limit(limit_ms)
@@ -217,6 +227,14 @@ class Executor:
             return await self._apart(run, ctx)
         return await self._returned(run, await self._layers.around(run, ctx, arguments))
 
+    async def _batched(self, run: Run, arguments: dict[str, Any]) -> Outcome | None:
+        """The run of a task whose handler is called for many at once."""
+        answer = await self._batches.join(run, arguments)
+        run.phase = answer.phase
+        if answer.error is not None:
+            return await self._raised(run, answer.error)
+        return await self._returned(run, answer.value)
+
     async def _returned(self, run: Run, value: Any) -> Outcome | None:
         if run.reason is not None:
             return await self._stopped(run)
@@ -230,15 +248,15 @@ class Executor:
             raise verdict.too_large(run.claim.name, len(body), self._result_max)
         return Outcome("succeeded", run.claim.id, run.claim.fence, body)
 
-    def _context(self, run: Run) -> Context:
+    def _context(self, run: Run, *, reporter: Reporter | None = None) -> Context:
         claim, handler = run.claim, run.handler
         ctx = run.ctx = Context(
             claim,
             agent=handler.agent.name,
-            reporter=self.reporter,
+            reporter=reporter or self.reporter,
             provider=self._provider,
             deadline=run.deadline(),
-            errands=self._errands,
+            errands=None if handler.batch else self._errands,
             asynchronous=handler.is_async,
             max_attempts=verdict.attempts_of(claim, handler),
         )

@@ -77,6 +77,7 @@ class Hands:
         reporter: Tells,
         briefer: Briefs,
         timeouts_ms: Mapping[str, int],
+        delays_s: Mapping[str, float] | None = None,
         watch: Stopwatch | None = None,
     ) -> None:
         self._slots = slots
@@ -85,6 +86,8 @@ class Hands:
         self._reporter = reporter
         self._briefer = briefer
         self._timeouts_ms = timeouts_ms
+        self._delays_s = delays_s or {}
+        """How long a task may wait for the others of its batch, before its time begins."""
         self.watch = watch or Stopwatch()
         self._suspects = asyncio.Lock()
         self._pace = Pace()
@@ -215,7 +218,8 @@ class Hands:
         timeout_ms = claim.spec.timeout_ms or self._timeouts_ms.get(claim.name, 0)
         if not timeout_ms:
             return 0
-        return int((clock.monotonic() + timeout_ms / 1000 + KILL_GRACE_S) * 1e9)
+        late_s = self._delays_s.get(claim.name, 0.0) + KILL_GRACE_S
+        return int((clock.monotonic() + timeout_ms / 1000 + late_s) * 1e9)
 
 
 def error_json(error: BaseException, reason: str) -> bytes:

@@ -13,7 +13,8 @@
 
 The error that is stored has a type, a message, a traceback and a `reason`. What stands before the
 first colon of a reason is stable and meant for programs: exception, timeout, dependency, rejected,
-crashed, invalid-arguments, input-gone, result-not-json, result-too-large, cancelled, deadline.
+crashed, invalid-arguments, input-gone, result-not-json, result-too-large, result-count, cancelled,
+deadline.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class TimedOut(Exception):
 
 class TotalTimeOver(Exception):
     """The task's total time was up."""
+
+
+class WrongCount(Exception):
+    """The result of a batch does not have an entry for each of its tasks."""
 
 
 class Cancelled(Exception):
@@ -140,6 +145,8 @@ def _final_reason(error: BaseException) -> str:
     """The reason of an error that no repetition can mend, or ""."""
     if isinstance(error, ResultNotJSON):
         return "result-not-json"
+    if isinstance(error, WrongCount):
+        return "result-count"
     if isinstance(error, TotalTimeOver):
         return "deadline"
     if isinstance(error, _TooLarge):

@@ -20,6 +20,7 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVa
 from coordq.errors import InvalidAgent, InvalidInput
 from coordq.names import check_name
 from coordq.work.backoff import Backoff
+from coordq.work.batch import Batch, batch_of
 from coordq.work.context import Context
 from coordq.work.depends import Dependency
 from coordq.work.middleware import Hooks, Middleware
@@ -29,6 +30,7 @@ from coordq.work.typed import TaskFunction
 
 P = ParamSpec("P")
 R = TypeVar("R")
+A = TypeVar("A")
 Isolation = Literal["none", "process"]
 Persona = str | Mapping[str, Any]
 
@@ -44,6 +46,7 @@ class Handler:
 
     __slots__ = (
         "agent",
+        "batch",
         "bind_json",
         "dump_result",
         "fn",
@@ -68,6 +71,7 @@ class Handler:
         name: str,
         options: Options,
         isolation: Isolation = "none",
+        batch: Batch | None = None,
         retry_on: tuple[type[Exception], ...] = (),
         give_up_on: tuple[type[Exception], ...] = (),
         names: Mapping[str, Any] | None = None,
@@ -77,11 +81,15 @@ class Handler:
         self.name = name
         self.options = options
         self.isolation = isolation
+        self.batch = batch
+        """How tasks are gathered for one call; None when each has a call of its own."""
         self.retry_on = retry_on
         self.give_up_on = give_up_on
         self.hooks = agent.hooks
         self.is_async = inspect.iscoroutinefunction(fn)
-        self.signature = Signature(fn, task=name, always=agent.dependencies, names=names)
+        self.signature = Signature(
+            fn, task=name, always=agent.dependencies, names=names, batched=batch is not None
+        )
         self.bind_json: Callable[[bytes], dict[str, Any]] = self.signature.bind_json
         """Validated arguments from a JSON object. Raises InvalidArguments."""
         self.dump_result: Callable[[Any], bytes] = self.signature.dump_result
@@ -127,6 +135,27 @@ class _Decorator(Protocol):
     def __call__(self, fn: Callable[Concatenate[Context, P], R], /) -> TaskFunction[P, R]: ...
     @overload
     def __call__(self, fn: Callable[P, R], /) -> TaskFunction[P, R]: ...
+
+
+class _BatchDecorator(Protocol):
+    """What `@agent.task(batch=...)` gives: a producer gives, and gets, one entry of each list."""
+
+    @overload
+    def __call__(
+        self, fn: Callable[[Context, list[A]], Coroutine[Any, Any, list[R] | None]], /
+    ) -> TaskFunction[[A], R]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[list[A]], Coroutine[Any, Any, list[R] | None]], /
+    ) -> TaskFunction[[A], R]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[Context, list[A]], list[R] | None], /
+    ) -> TaskFunction[[A], R]: ...
+    @overload
+    def __call__(self, fn: Callable[[list[A]], list[R] | None], /) -> TaskFunction[[A], R]: ...
+    @overload
+    def __call__(self, fn: Callable[..., Any], /) -> TaskFunction[..., Any]: ...
 
 
 class Agent:
@@ -179,6 +208,17 @@ class Agent:
         self,
         /,
         *,
+        batch: Batch,
+        name: str | None = None,
+        retry_on: type[Exception] | tuple[type[Exception], ...] = (),
+        give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
+        **options: Any,
+    ) -> _BatchDecorator: ...
+    @overload
+    def task(
+        self,
+        /,
+        *,
         name: str | None = None,
         isolation: Isolation = "none",
         retry_on: type[Exception] | tuple[type[Exception], ...] = (),
@@ -192,6 +232,7 @@ class Agent:
         *,
         name: str | None = None,
         isolation: Any = "none",
+        batch: Any = None,
         retry_on: Any = (),
         give_up_on: Any = (),
         **options: Any,
@@ -200,6 +241,8 @@ class Agent:
 
         name: the task's name; the function's own by default.
         isolation: "process" runs each task in a fresh process that can be killed.
+        batch: how tasks are gathered for one call; each parameter is a list then, with one entry
+            for each task, and so is the result.
         retry_on: only these exceptions are worth another attempt; all are by default.
         give_up_on: these exceptions make a dead letter at once.
         options: as in coordq.Options (queue, priority, timeout, max_attempts, backoff, ...); what
@@ -217,6 +260,7 @@ class Agent:
                 name=called,
                 options=made,
                 isolation=_isolation(called, isolation, fn),
+                batch=batch_of(called, batch, isolation),
                 retry_on=_exceptions(called, "retry_on", retry_on),
                 give_up_on=_exceptions(called, "give_up_on", give_up_on),
                 names=_names_around(fn, inspect.currentframe(), bare=bare),

@@ -59,6 +59,7 @@ class Context(Durable):
         "_client",
         "_provider",
         "_reporter",
+        "_tasks",
         "agent",
         "deadline",
         "max_attempts",
@@ -88,6 +89,7 @@ class Context(Durable):
         self._errands = errands
         self._waits = None
         self._client: Any = None
+        self._tasks: tuple[Context, ...] = ()
         self._cancelled = False
         self._over = False
         self.spent: float | None = None
@@ -141,6 +143,14 @@ class Context(Durable):
         """For which slot of its schedule the task runs; None: no schedule, or run by hand."""
         ms = getattr(self._claim.spec, "slot_ms", 0)
         return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
+
+    @property
+    def tasks(self) -> tuple[Context, ...]:
+        """All tasks of this call, in the order of the arguments: more than one in a batch.
+
+        In a batch `progress` and `log` speak for all of them, those of a task for that one.
+        """
+        return self._tasks or (self,)
 
     @property
     def client(self) -> Any:
@@ -213,6 +223,10 @@ class Context(Durable):
     def stop(self) -> None:
         """Tell the handler to stop. For the executor."""
         self._cancelled = True
+
+    def gather(self, tasks: tuple[Context, ...]) -> None:
+        """Make it the context of a batch. For the executor."""
+        self._tasks = tasks
 
     def close(self) -> None:
         """Turn later reports into nothing: the run is over. For the executor."""

@@ -118,6 +118,7 @@ class Signature:
         "_positional",
         "_resolved",
         "_result",
+        "batched",
         "extra",
         "parameters",
         "plan",
@@ -134,8 +135,11 @@ class Signature:
         task: str,
         always: Sequence[Dependency] = (),
         names: Mapping[str, Any] | None = None,
+        batched: bool = False,
     ) -> None:
         self.task = task
+        self.batched = batched
+        """Whether the function takes lists, with one entry for each task: see `batch.py`."""
         self.shape = read_shape(fn, task=task)
         self.parameters: dict[str, Any] = {}
         """Hints of the arguments, by name."""
@@ -196,7 +200,23 @@ class Signature:
         arguments = [one for one in shape.parameters if one.name in hints]
         self.required = frozenset(one.name for one in arguments if one.default is _EMPTY)
         self._positional = tuple(one.name for one in arguments if one.kind is _BY_POSITION)
+        if self.batched:
+            self._unpack()
         self._resolved = True
+
+    def _unpack(self) -> None:
+        """Turn the hints of a function that takes batches into those of one task."""
+        from coordq.work.batch import entry, entry_result
+
+        if not self.parameters or self.extra is not _EMPTY:
+            raise InvalidAgent(
+                f"task {self.task!r}: a batch needs parameters, each with a name.", task=self.task
+            )
+        self.parameters = {
+            name: entry(self.task, name, hint, required=name in self.required)
+            for name, hint in self.parameters.items()
+        }
+        self.returns = entry_result(self.returns)
 
     # The producer's side
 
