@@ -136,7 +136,8 @@ class Audit:
 
     def _others(self, books: dict[str, list[str]]) -> Plan[None]:
         """Keys of a page that are no tasks."""
-        yield from self._judge([("line", rest) for rest in books.get("line", ())])
+        for kind in ("line", "slot", "park"):
+            yield from self._judge([(kind, rest) for rest in books.get(kind, ())])
         for ids in chunks(books.get("payload", ())):
             there = yield self._command("EXISTS", *(keys.task(self.root, one) for one in ids))
             if there < len(ids):
@@ -218,7 +219,7 @@ class Audit:
     def _tally(self, queue: str) -> Plan[tuple[str, dict[str, int]]]:
         """A queue's sums, and the token under which all pages were read; "" when it has moved."""
         places = [("lease", ""), ("due", "")]
-        sums = {"line": Sum(), "due": Sum(), "lease": Sum()}
+        sums = {"line": Sum(), "park": Sum(), "due": Sum(), "lease": Sum()}
         first = ""
         while places:
             where, line = places.pop()
@@ -233,11 +234,13 @@ class Audit:
                     first = page.token
                     lines = yield from self._lines_of(queue)
                     places += [("line", one) for one in lines]
+                    slots = yield self._command("SMEMBERS", keys.parks(self.root))
+                    places += [("park", one.decode()) for one in slots]
         return first, {
-            "ready": sums["line"].amount,
+            "ready": sums["line"].amount + sums["park"].amount,
             "scheduled": sums["due"].amount,
             "running": sums["lease"].amount,
-            "bytes": sums["line"].size + sums["due"].size,
+            "bytes": sums["line"].size + sums["park"].size + sums["due"].size,
         }
 
     def _lines_of(self, queue: str) -> Plan[list[str]]:

@@ -27,7 +27,14 @@ _HEAD: Final = re.compile(
     rb"\n([^ \n]+) ([^ \n]+)([^\n]*)\n(@?)"
 )
 _OPTION: Final = re.compile(r" ([prdT])=([^ ]+)")
-_BOOKS: Final = {"p:": "payload", "unique:": "unique", "line:": "line", "queue:": "queue"}
+_BOOKS: Final = {
+    "p:": "payload",
+    "unique:": "unique",
+    "line:": "line",
+    "queue:": "queue",
+    "slots:": "slot",
+    "park:": "park",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,8 @@ def read_records(
             sheet.fences[task_id] = int(head[2])
         if state in b"sc":
             continue
+        if b"h" in (head[3] or b""):  # it says that it holds slots of limits
+            sheet.suspects.append(("task", task_id))
         if state in b"wp":
             sheet.suspects.append(("task", task_id))
         elif state == b"f":
@@ -257,7 +266,7 @@ class Page:
 
 
 def tally(shard: int, queue: str, where: str, line: str, start: str) -> Call[Page]:
-    """Count a page of a queue: where is line, due or lease; start is "0", then `Page.after`."""
+    """Count a page of a queue: where is line, park, due or lease; start "0", then `Page.after`."""
 
     def read(reply: Any) -> Page:
         token, after, amount, size, flat = reply

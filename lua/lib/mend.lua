@@ -8,6 +8,10 @@ wrong: no work that goes on meanwhile can look like it.
 local repairing = ARGV[2] == 'repair'
 local findings = {}
 
+local function zset_has(key, member)
+  return redis.call('ZSCORE', KEYS[1] .. key, member)
+end
+
 -- subject: an id or a name. task: its record, if it has one. remedy: what `mend` does about it.
 local function wrong(subject, task, what, remedy, mend)
   local words = repairing and what .. ': ' .. remedy or what

@@ -14,6 +14,8 @@ local function mend_lease(member)
 end
 
 local function mend_due(member)
+  local slot = string.match(member, '^l(.+)$')
+  if slot and (zset_has('pauses', slot) or redis.call('EXISTS', KEYS[1] .. 'park:' .. slot) == 1) then return end
   local task = record_of(string.sub(member, -22))
   local limit = #member > 22
   local alive = task and not string.find('sfc', task.state, 1, true)

@@ -1,10 +1,6 @@
 --[[
 lib/mend_task: a task's record is the truth, and whatever else is kept about the task must agree.
 ]]
-local function zset_has(key, member)
-  return redis.call('ZSCORE', KEYS[1] .. key, member)
-end
-
 local function end_it(task, reason, message)
   settle(task, 'f', reason_json(reason, message), reason)
 end
@@ -97,16 +93,18 @@ local function mend_task(id)
   if state == 'w' or state == 'p' then return mend_waiting(task) end
   if state ~= 'q' and state ~= 'd' and state ~= 'r' then return end
   mend_total_timeout(task)
+  mend_holder(task)
   if state == 'r' then return mend_running(task) end
   if mend_arguments(task) then return end
   mend_route(task)
   if state == 'd' then mend_scheduled(task) end
 end
 
--- A ready task that was not seen in its line. Reads the line: slow when that is long.
+-- A ready task that was not seen in its line, nor parked. Reads the line: slow when that is long.
 local function mend_standing(id)
   local task = record_of(id)
   if not task or task.state ~= 'q' then return end
+  if limits_exist() and the_slots().where(task) then return end
   local line = line_of(task)
   local key = KEYS[1] .. 'line:' .. task.queue .. ':' .. line
   local entry = task.since ~= '0' and id .. stamp(tonumber(task.since)) or id

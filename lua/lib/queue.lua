@@ -5,7 +5,8 @@ HASH queue:<name>
   settings   "<paused> <strict> <high> <low> <max_bytes>", missing while all are 0
   wanted     when a producer last found no room, in milliseconds
   ready, scheduled, running, bytes (of waiting tasks' spec and arguments): how it stands
-  enqueued, started, succeeded, failed, cancelled, retried, lapsed: how often since it was first used
+  enqueued, started, succeeded, failed, cancelled, retried, lapsed, parked (at a limit), invited
+  (brought back from there): how often since it was first used
 
 Counters are collected over a call and written once. Settings are one field, so that the usual queue,
 which has none, costs one HGET.

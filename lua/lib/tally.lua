@@ -1,15 +1,15 @@
 --[[
 lib/tally: how many tasks of a queue there are, counted where they stand.
 
-Ready tasks stand in lines, scheduled ones in due, running ones in lease. An entry is a hint and the
+Ready tasks stand in lines or are parked, scheduled ones in due, running ones in lease. An entry is a hint and the
 record decides; one task may have several entries in its line, and counts once.
 ]]
 -- What has happened to a queue so far. Every transition of one of its tasks changes some of these, and
 -- none can change and be as before: whoever leaves `ready` and comes back to it has been started.
 local function token_of(queue)
   local values = redis.call('HMGET', KEYS[1] .. 'queue:' .. queue, 'ready', 'scheduled', 'running', 'bytes',
-    'enqueued', 'started', 'succeeded', 'failed', 'cancelled', 'retried', 'lapsed')
-  for i = 1, 11 do values[i] = values[i] or '0' end
+    'enqueued', 'started', 'succeeded', 'failed', 'cancelled', 'retried', 'lapsed', 'parked', 'invited')
+  for i = 1, 13 do values[i] = values[i] or '0' end
   return table.concat(values, ' '), values
 end
 
@@ -37,6 +37,15 @@ local function tally_line(entries, each)
     elseif task and task.state == 'q' then
       each(ids[i], weight(task), task.since ~= '0')
     end
+  end
+end
+
+-- each(id, weight, again): as above, for parked tasks of one queue: others are parked with them.
+local function tally_parked(queue, entries, each)
+  local ids = {}
+  for i, entry in ipairs(entries) do ids[i] = string.sub(entry, 1, 22) end
+  for i, task in ipairs(records_of(ids)) do
+    if task and task ~= 'foreign' and task.state == 'q' and task.queue == queue then each(ids[i], weight(task), true) end
   end
 end
 

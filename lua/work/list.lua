@@ -32,12 +32,29 @@ local function ready_entries(name, entries, passed)
   return passed
 end
 
+-- Those that limits hold up come last.
+local function parked_entries(entries, passed)
+  local slots = redis.call('SMEMBERS', KEYS[1] .. 'parks')
+  table.sort(slots)
+  for _, slot in ipairs(slots) do
+    local length = redis.call('ZCARD', KEYS[1] .. 'park:' .. slot)
+    local from, to = first - passed, last - passed
+    if to >= 0 and from < length then
+      for _, entry in ipairs(redis.call('ZRANGE', KEYS[1] .. 'park:' .. slot, math.max(0, from), to)) do
+        entries[#entries + 1] = string.sub(entry, 1, 22)
+      end
+    end
+    passed = passed + length
+  end
+end
+
 local entries = {}
 if state == 'q' then
   local names = queue ~= '' and { queue } or redis.call('SMEMBERS', KEYS[1] .. 'queues')
   table.sort(names)
   local passed = 0
   for _, name in ipairs(names) do passed = ready_entries(name, entries, passed) end
+  parked_entries(entries, passed)
 elseif state == 'r' then
   entries = redis.call('ZRANGE', KEYS[1] .. 'lease', first, last)
 elseif state == 'd' then

@@ -51,15 +51,17 @@ end
 local function ready_of(queue)
   local lines, standing = lines_of(queue), 0
   for _, line in ipairs(lines) do standing = standing + redis.call('LLEN', KEYS[1] .. 'line:' .. queue .. ':' .. line) end
+  local slots = redis.call('SMEMBERS', KEYS[1] .. 'parks')
+  for _, slot in ipairs(slots) do standing = standing + redis.call('ZCARD', KEYS[1] .. 'park:' .. slot) end
   if not fits(standing) then return nil end
   local sum, seen = { amount = 0, bytes = 0 }, {}
-  for _, line in ipairs(lines) do
-    tally_line(redis.call('LRANGE', KEYS[1] .. 'line:' .. queue .. ':' .. line, 0, -1), function(id, size)
-      if seen[id] then return end
-      seen[id] = true
-      sum.amount, sum.bytes = sum.amount + 1, sum.bytes + size
-    end)
+  local function each(id, size)
+    if seen[id] then return end
+    seen[id] = true
+    sum.amount, sum.bytes = sum.amount + 1, sum.bytes + size
   end
+  for _, line in ipairs(lines) do tally_line(redis.call('LRANGE', KEYS[1] .. 'line:' .. queue .. ':' .. line, 0, -1), each) end
+  for _, slot in ipairs(slots) do tally_parked(queue, redis.call('ZRANGE', KEYS[1] .. 'park:' .. slot, 0, -1), each) end
   return sum
 end
 

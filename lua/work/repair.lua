@@ -16,6 +16,8 @@ ARGV[3...]         suspects, at most 1000, each: kind, subject
          payload   an id: whether its task exists
          unique    a digest: whether its holder lives, unless it is held for a time
          queue     a name: whether it is listed
+         slot      of a limit: whether those that hold it run
+         park      a slot: whether its parked tasks are ready, and will be brought back
 
 Returns  {subject, wrong, ...}  what was found, in words that say in mode repair what was done about
          it; an event "repaired" says the same. What is right is not in the list
@@ -34,6 +36,7 @@ in one step, by the record of its task.
 --- @include lib/promote
 --- @include lib/giveback
 --- @include lib/mend
+--- @include lib/mend_limits
 --- @include lib/mend_task
 --- @include lib/mend_books
 local refused = deposed(ARGV[1])
@@ -43,6 +46,7 @@ redis.call('PERSIST', KEYS[1] .. 'lease')
 local menders = {
   task = mend_task, standing = mend_standing, line = mend_line, lease = mend_lease, due = mend_due,
   dead = mend_dead, cancel = mend_cancel, payload = mend_payload, unique = mend_unique, queue = mend_queue,
+  slot = mend_slot, park = mend_park,
 }
 for at = 3, #ARGV, 2 do menders[ARGV[at]](ARGV[at + 1]) end
 close_books()

@@ -4,8 +4,8 @@ work/tally: count a page of what a large queue holds.
 KEYS[1]  root      prefix of every key of the shard
 
 ARGV[1]  queue     its name
-ARGV[2]  where     line | due | lease
-ARGV[3]  line      which line, "" for due and lease
+ARGV[2]  where     line | park | due | lease
+ARGV[3]  line      which line, or which slot of a limit; "" for due and lease
 ARGV[4]  from      "0", then what the page before gave
 
 Returns  {token, from, amount, bytes, {id, bytes, ...}}
@@ -14,7 +14,7 @@ Returns  {token, from, amount, bytes, {id, bytes, ...}}
          amount  tasks that no other page counts, and what they weigh
          {...}   tasks that another page may name as well: count each once
 
-Lines are read from their end and due moments from the latest: claims and time take from the other
+Lines and the parked are read from their end and due moments from the latest: claims and time take from the other
 side, also what no longer counts, so while the token stays the same no entry is passed over.
 ]]
 --- @include lib/clock
@@ -44,6 +44,10 @@ if ARGV[2] == 'line' then
   local last = -1 - tonumber(from)
   local entries = redis.call('LRANGE', KEYS[1] .. 'line:' .. queue .. ':' .. ARGV[3], last - PAGE + 1, last)
   tally_line(entries, once)
+  if #entries == PAGE then after = string.format('%.0f', from + PAGE) end
+elseif ARGV[2] == 'park' then
+  local entries = redis.call('ZREVRANGE', KEYS[1] .. 'park:' .. ARGV[3], from, from + PAGE - 1)
+  tally_parked(queue, entries, once)
   if #entries == PAGE then after = string.format('%.0f', from + PAGE) end
 elseif ARGV[2] == 'due' then
   local members = redis.call('ZREVRANGE', KEYS[1] .. 'due', from, from + PAGE - 1)
