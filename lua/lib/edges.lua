@@ -5,7 +5,7 @@ An edge is <child id><on><policy>[<n>]
   on      the end of the parent after which it counts: s success, f failure, a always
   policy  of a success edge whose parent failed or was cancelled: f the child fails as well, s it is
           skipped, c it goes on as if, i the parent does not count. Of any other edge: i is an onlooker,
-          who deals with no failure
+          who deals with no failure; w it is suspended until then, see lib/wait
   n       missing when the child has no other edge; else the edge is counted in need:<child>, and n is
           the number of its condition there, field c<n>, or 0 when it has none
 

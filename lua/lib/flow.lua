@@ -169,11 +169,13 @@ local function make_flows()
     for i, edge in ipairs(singles) do keys[i] = KEYS[1] .. 't:' .. edge.child end
     for i, text in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
       local edge, task = singles[i], text and read_record(text)
-      if task and task.state ~= 'p' and string.find(task.flags, 'n', 1, true) then
+      if task then task.id = edge.child end
+      if task and edge.policy == 'w' then
+        the_waits().one_less(task)
+        edge.parent.taken = true
+      elseif task and string.find(task.flags, 'n', 1, true) then
         counted[#counted + 1] = edge -- it was given more edges later
       elseif task then
-        task.id = edge.child
-        if task.state == 'p' then the_waits().one_less(task) end
         local need = { of = 1, want = 0, left = 0, neutral = 0, lost = 0, skip = 0, ignored = 0 }
         if edge.effect ~= 'met' then need[edge.effect] = 1 end
         carry_out(decision_of(need), task, edge.parent.id, need.ignored)

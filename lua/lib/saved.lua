@@ -5,6 +5,7 @@ HASH saved:<id>, which is there while the record has the flag s:
   state     the handler's last checkpoint, JSON
   wait      what a suspended task waits for, see lib/wait
   until     when that wait is over whatever comes, in milliseconds
+  open      how many of the tasks that it waits for have not ended
   w:<key>   what came of a wait: {"value":...} or {"error":"timeout"|"rejected",...}
 ]]
 local function keeps(task)

@@ -6,7 +6,7 @@ A handler's wait is JSON in saved:<id>, field wait: {"kind":"tasks|approval|sign
 its start. A node that only waits has no handler: it is told by its option w (a, or s:<signal>), and
 what comes ends it. What wakes a suspended task:
 
-  tasks     an edge "<id>af" in kids:<task> of each that has not ended; HASH need:<id>, left: how many
+  tasks     an edge "<id>aw" in kids:<task> of each that has not ended; the field open says how many
   approval  work/answer
   signal    work/signal, which finds it in ZSET listening:<signal>; STRING signal:<signal> is one that
             came before, and is kept for a while
@@ -51,10 +51,10 @@ local function make_waits()
     local wait = waits.wait_of(task)
     redis.call('ZREM', KEYS[1] .. 'due', 'z' .. task.id)
     if wait and wait.kind == 'signal' then redis.call('ZREM', KEYS[1] .. 'listening:' .. wait.name, task.id) end
-    if wait and wait.kind == 'tasks' and redis.call('DEL', KEYS[1] .. 'need:' .. task.id) == 1 then
+    if wait and wait.kind == 'tasks' and redis.call('HDEL', KEYS[1] .. 'saved:' .. task.id, 'open') == 1 then
       for _, id in ipairs(wait.ids) do
         -- struck out, not removed: lib/flow may be on its way through the list
-        local at = redis.call('LPOS', KEYS[1] .. 'kids:' .. id, task.id .. 'af', 'RANK', -1)
+        local at = redis.call('LPOS', KEYS[1] .. 'kids:' .. id, task.id .. 'aw', 'RANK', -1)
         if at then redis.call('LSET', KEYS[1] .. 'kids:' .. id, at, NO_EDGE) end
       end
     end
@@ -109,8 +109,8 @@ local function make_waits()
     end
     local path = waiting and (targets[task.id] and { task.id, task.id } or way_to(task.id, targets))
     if path then return 'would-cycle', path end
-    for _, other in ipairs(open) do add_kid(other, task.id .. 'af') end
-    redis.call('HSET', KEYS[1] .. 'need:' .. task.id, 'left', #open)
+    for _, other in ipairs(open) do add_kid(other, task.id .. 'aw') end
+    keep(task, 'open', #open)
     return 'waits'
   end
 
@@ -161,8 +161,10 @@ local function make_waits()
 
   -- One of the tasks that it waits for has ended.
   function waits.one_less(task)
-    if redis.call('HINCRBY', KEYS[1] .. 'need:' .. task.id, 'left', -1) > 0 then return end
-    redis.call('DEL', KEYS[1] .. 'need:' .. task.id)
+    local key = KEYS[1] .. 'saved:' .. task.id
+    if task.state ~= 'p' or redis.call('HEXISTS', key, 'open') == 0 then return end
+    if redis.call('HINCRBY', key, 'open', -1) > 0 then return end
+    redis.call('HDEL', key, 'open')
     waits.come(task, waits.wait_of(task), NOTHING_CAME)
   end
 
