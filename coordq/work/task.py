@@ -54,8 +54,18 @@ BY_LETTER: Final = {letter: state for state, letter in _LETTERS.items()}
 TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 NEXT: Final[dict[State, dict[str, State]]] = {
+    State.WAITING: {
+        "unblock": State.READY,
+        "delay": State.SCHEDULED,
+        "wait": State.SUSPENDED,
+        "skip": State.CANCELLED,
+        "parent-failed": State.CANCELLED,
+        "cancel": State.CANCELLED,
+        "overrun": State.FAILED,
+    },
     State.SCHEDULED: {
         "promote": State.READY,
+        "elapse": State.SUCCEEDED,
         "requeue": State.READY,
         "cancel": State.CANCELLED,
         "expire": State.FAILED,
@@ -75,15 +85,24 @@ NEXT: Final[dict[State, dict[str, State]]] = {
         "release": State.READY,
         "crash": State.READY,
         "lapse": State.READY,
+        "suspend": State.SUSPENDED,
         "fail": State.FAILED,
         "poison": State.FAILED,
         "cancelled": State.CANCELLED,
+    },
+    State.SUSPENDED: {
+        "resume": State.READY,
+        "approve": State.SUCCEEDED,
+        "signal": State.SUCCEEDED,
+        "reject": State.FAILED,
+        "cancel": State.CANCELLED,
+        "overrun": State.FAILED,
     },
     State.SUCCEEDED: {"requeue": State.READY},
     State.FAILED: {"requeue": State.READY},
     State.CANCELLED: {"requeue": State.READY},
 }
-"""State -> event -> next state. waiting and suspended arrive with flows."""
+"""State -> event -> next state."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 --[[
-lib/edges: what the end of a parent means to a child, as text and numbers; nothing is read or written.
+lib/edges: what the end of a task means to one that waits for it; decided here, carried out by lib/flow.
 
 An edge is <child id><on><policy>[<n>]
   on      the end of the parent after which it counts: s success, f failure, a always

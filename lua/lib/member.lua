@@ -35,7 +35,7 @@ end
 -- Returns false, and writes nothing, when one of their ids is a task's already.
 local function write_nodes(nodes)
   if #nodes == 0 then return true end
-  local records, due = {}, {}
+  local records, due, queues = {}, {}, {}
   for _, node in ipairs(nodes) do
     local body = node.args
     if #body > MEMBER_ARGS_MAX then
@@ -56,8 +56,10 @@ local function write_nodes(nodes)
   for _, node in ipairs(nodes) do
     local queue, name = string.match(node.spec, '^([^ ]+) ([^ ]+)')
     learn_requirement(node.spec)
+    queues[queue] = true
     event(node.id, 'waiting', { version = 1, fence = '0', queue = queue, name = name })
   end
+  for queue in pairs(queues) do redis.pcall('SADD', KEYS[1] .. 'queues', queue) end
   return true
 end
 

@@ -11,6 +11,7 @@ Returns  {answer, ...}  per id: "ok", "missing", "foreign" (its record was not w
 
 A requeued task starts over: attempts and strikes are 0, its time limits run anew. Its version grows,
 and its old fences are refused. It goes on at its last checkpoint, and waits anew for what did not come.
+Those who wait for it have heard of its first end, and hear of no other; what has no handler cannot run.
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -53,7 +54,9 @@ local function start_over(task)
   end
   if keeps(task) then forget_refusals(task) end
   task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'
-  task.attempt, task.strikes, task.fence, task.flags, task.mailbox = 0, 0, '0', keeps(task) and 's' or '-', '-'
+  local flags = string.gsub(task.flags, '[^smnvz]', '')
+  task.attempt, task.strikes, task.fence, task.mailbox = 0, 0, '0', '-'
+  task.flags = flags == '' and '-' or flags
   redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
   if task.options ~= '' then start_options_over(task) end
   make_ready(task)
@@ -65,7 +68,8 @@ for i = 2, #ARGV do
   local task = record_of(ARGV[i])
   if not task then
     answers[i - 1] = redis.call('EXISTS', KEYS[1] .. 't:' .. ARGV[i]) == 1 and 'foreign' or 'missing'
-  elseif not (string.find(ARGV[1], task.state, 1, true) and string.find('dsfc', task.state, 1, true)) then
+  elseif not (string.find(ARGV[1], task.state, 1, true) and string.find('dsfc', task.state, 1, true))
+    or option(task, 'w') then
     answers[i - 1] = task.state
   else
     start_over(task)

@@ -19,9 +19,7 @@ from tests.work.desk import Desk, error
 NODES = ("job", "coordq.approval", "coordq.signal", "coordq.timer")
 
 
-def after(
-    parent: Node, on: str = "success", policy: str = "fail", when: str | None = None
-) -> Edge:
+def after(parent: Node, on: str = "success", policy: str = "fail", when: str | None = None) -> Edge:
     """An edge from `parent`."""
     return Edge(parent.id, on, policy, parse(when) if when else None)
 
