@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from coordq.errors import CoordqError, InvalidInput
-from coordq.ids import shard_of
+from coordq.ids import is_id, shard_of
+from coordq.names import check_name
 from coordq.work.flow.refs import Outcome
 from coordq.work.signals import Suspended
 from coordq.work.waits import Waits, dump_state, failure
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, Any]
-_ENDED = ("succeeded", "failed", "cancelled")
+KEY_MAX: Final = 200
+_ENDED: Final = ("succeeded", "failed", "cancelled")
 
 
 class ClaimLike(Protocol):
@@ -219,8 +221,10 @@ class Durable:
     def _wait(
         self, kind: str, key: str, *, timeout: float | timedelta | None, name: str = ""
     ) -> Suspended:
-        if not isinstance(key, str) or not isinstance(name, str) or (kind == "signal" and not name):
-            raise InvalidInput(f"The name of a wait is text: {key or name!r} is not.")
+        if not isinstance(key, str) or len(key) > KEY_MAX:
+            raise InvalidInput(f"key={key!r:.80}: use text of at most {KEY_MAX} characters.")
+        if kind == "signal":
+            check_name("signal", name)
         return Suspended(kind, self._kept().key(kind, key), name=name, timeout=timeout)
 
     def _wait_until(self, wait: Suspended) -> Any:
@@ -260,8 +264,6 @@ def _stop() -> NoReturn:
 
 
 def _id_of(task: Any) -> str:
-    from coordq.ids import is_id
-
     found = task if isinstance(task, str) else getattr(task, "id", None)
     if not isinstance(found, str) or not is_id(found):
         raise InvalidInput(f"{task!r:.80} is no task: give its id, or what enqueued it.")
