@@ -43,7 +43,8 @@ def _count(number: int) -> int | None:
     return None if number < 0 else number
 
 
-def _read_view(reply: list[Any]) -> LimitView:
+def read_view(reply: list[Any]) -> LimitView:
+    """One limit of what limit/look answers."""
     slot, own, text, paused, held, spent, parked, tokens, wake = reply
     name = unquote(slot.decode())
     limit = read_limit(name if own else name.partition(":")[0], text)
@@ -106,4 +107,4 @@ def pause(shard: int, slot: str, ms: int | None) -> Call[int | None]:
 
 def look(shard: int, *slots: str) -> Call[list[LimitView]]:
     """Limits as they stand on one shard: these, or all that are set, paused or waited for."""
-    return Call("limit/look", shard, slots, lambda reply: [_read_view(one) for one in reply[1:]])
+    return Call("limit/look", shard, slots, lambda reply: [read_view(one) for one in reply[1:]])

@@ -120,8 +120,6 @@ def read_records(
             sheet.fences[task_id] = int(head[2])
         if state in b"sc":
             continue
-        if b"h" in (head[3] or b""):  # it says that it holds slots of limits
-            sheet.suspects.append(("task", task_id))
         if state in b"wp":
             sheet.suspects.append(("task", task_id))
         elif state == b"f":
@@ -138,6 +136,8 @@ def _read_alive(
     state, flags = head[1], head[3] or b"-"
     queue, name = head[4].decode(), head[5].decode()
     options = dict(_OPTION.findall(head[6].decode())) if head[6] else {}
+    # it says that it holds slots of limits
+    sheet.suspects += [("task", task_id)] if b"h" in flags else []
     if "d" in options and b"k" not in flags:
         sheet.due.append(f"y{task_id}")
     if state == b"r":

@@ -10,6 +10,7 @@ from typing import Any, Final
 from coordq.engine.call import Call
 from coordq.errors import ForeignData, InvalidOption, TaskNotFound
 from coordq.ids import is_id, shard_of
+from coordq.work.parking import Parked, read_parked
 from coordq.work.queue import Queue, read_queue
 from coordq.work.task import State, Task, foreign_task, read_task
 
@@ -46,6 +47,8 @@ class Glance:
     total_left_ms: int | None
     turn: Turn | None = None
     """Of a ready task with a tenant."""
+    parked: Parked | None = None
+    """Of a ready task that a limit does not let start."""
 
 
 def check_id(task_id: object) -> str:
@@ -83,7 +86,8 @@ def glance(task_id: str) -> Call[Glance]:
             lease_left_ms=lease_left,
             due_in_ms=due_in,
         )
-        return Glance(task, read_queue(task.queue, fields, -1), expires, total, _turn(reply[10]))
+        place = (_turn(reply[10]), read_parked(reply[11]))
+        return Glance(task, read_queue(task.queue, fields, -1), expires, total, *place)
 
     return Call("work/look", shard_of(task_id), (task_id,), read)
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from coordq.work.claim import serves
 from coordq.work.look import Glance, Turn
+from coordq.work.parking import Parked
 from coordq.work.queue import WorkerView
 from coordq.work.task import State, Task
 
@@ -115,7 +116,7 @@ def _ready(task: Task, glance: Glance, workers: Sequence[WorkerView]) -> str:
     able = [worker for worker in knowing if _able(worker, task)]
     if not able:
         return f"No live agent that knows {task.name!r} {_lacking(task)}."
-    return _in_line(task, glance, able)
+    return _parked(glance.parked) if glance.parked else _in_line(task, glance, able)
 
 
 def _in_line(task: Task, glance: Glance, able: Sequence[WorkerView]) -> str:
@@ -135,6 +136,31 @@ def _in_line(task: Task, glance: Glance, able: Sequence[WorkerView]) -> str:
     load = f"{busy} of {slots} slots of the {len(accepting)} workers that can do it are busy"
     share = _share(task, glance.turn) if glance.turn else ""
     return f"It waits its turn: {place}, {ready}, and {load}.{share}"
+
+
+def _parked(parked: Parked) -> str:
+    view, limit = parked.view, parked.view.limit
+    if limit is None and view.paused_ms == 0:
+        return f"It waited for limit {view.slot!r}, which is gone: it goes on at the next claim."
+    allows = f", which allows {limit.words()}" if limit is not None else ""
+    place = f"{parked.position} of the {view.parked} parked there come before it"
+    if parked.position == 0:
+        place = f"it is the next of {view.parked} there"
+    return f"It is parked at limit {view.slot!r}{allows}: {place}; {_until(parked)}."
+
+
+def _until(parked: Parked) -> str:
+    view, limit = parked.view, parked.view.limit
+    if view.paused_ms is None:
+        return f"nothing starts until somebody says `coordq limit resume {view.slot}`"
+    if view.paused_ms:
+        return f"nothing starts for another {span(view.paused_ms)}"
+    if view.wake_ms is None:
+        return f"{view.running} hold all its slots, and one has to end first"
+    if limit is not None and limit.budget is not None and view.spent >= limit.budget[0]:
+        return f"the budget is spent, and the next period begins in {span(view.wake_ms)}"
+    wait_ms = parked.starts_in_ms
+    return f"it may start in about {span(wait_ms)}" if wait_ms else "it may start at the next claim"
 
 
 def _share(task: Task, turn: Turn) -> str:

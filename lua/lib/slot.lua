@@ -32,7 +32,7 @@ local function drop_flags(task, flags)
 end
 
 local function make_slots()
-  local WAKE_MAX, LATE_MS, STRICT = 100, 1000, 35184372088832
+  local WAKE_MAX, LATE_MS, TOKENS_SHOWN, STRICT = 100, 1000, 1000, 35184372088832
   local definitions, pauses, slots = {}, {}, { soonest = nil }
 
   local function key(kind, slot) return KEYS[1] .. kind .. slot end
@@ -232,6 +232,21 @@ local function make_slots()
       return 0, slots.period_end(limit)
     end
     return room, later
+  end
+
+  -- How a slot stands, as limit/look gives it.
+  function slots.view(slot)
+    local texts = ask('HMGET', KEYS[1] .. 'limits', slot, string.match(slot, '^[^:]*')) or {}
+    local limit, until_ms = slots.limit_of(slot), slots.paused_until(slot)
+    local best = (ask('ZRANGE', key('park:', slot), 0, 0) or {})[1]
+    local room, later = slots.room(slot, best and record_of(string.sub(best, 1, 22)))
+    return {
+      slot, texts[1] and 1 or 0, texts[1] or texts[2] or false,
+      not until_ms and 0 or until_ms >= FOR_EVER and -1 or until_ms - now,
+      slots.held(slot), tostring(slots.spent(slot)), ask('ZCARD', key('park:', slot)) or 0,
+      limit and limit.rate > 0 and (slots.tokens(slot, limit, TOKENS_SHOWN)) or -1,
+      room > 0 and 0 or later >= FOR_EVER and -1 or math.max(0, later - now),
+    }
   end
 
   local function bring_back(slot, amount)

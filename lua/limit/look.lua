@@ -43,22 +43,6 @@ local function all_slots()
   return names
 end
 
-local function wake_of(room, later)
-  if room > 0 then return 0 end
-  return later >= FOR_EVER and -1 or math.max(0, later - now)
-end
-
 local reply = { now }
-for _, slot in ipairs(#ARGV > 0 and ARGV or all_slots()) do
-  local texts = redis.call('HMGET', KEYS[1] .. 'limits', slot, string.match(slot, '^[^:]*'))
-  local limit, until_ms = slots.limit_of(slot), slots.paused_until(slot)
-  local best = redis.call('ZRANGE', KEYS[1] .. 'park:' .. slot, 0, 0)[1]
-  reply[#reply + 1] = {
-    slot, texts[1] and 1 or 0, texts[1] or texts[2],
-    not until_ms and 0 or until_ms >= FOR_EVER and -1 or until_ms - now,
-    slots.held(slot), tostring(slots.spent(slot)), redis.call('ZCARD', KEYS[1] .. 'park:' .. slot),
-    limit and limit.rate > 0 and slots.tokens(slot, limit, MOST) or -1,
-    wake_of(slots.room(slot, best and record_of(string.sub(best, 1, 22)))),
-  }
-end
+for _, slot in ipairs(#ARGV > 0 and ARGV or all_slots()) do reply[#reply + 1] = slots.view(slot) end
 return reply

@@ -6,19 +6,23 @@ KEYS[1]  root      prefix of every key of the shard
 ARGV[1]  id        the task
 
 Returns  {record, args, progress, lease_left_ms, due_in_ms, position, queue_fields, expires_in_ms,
-          total_left_ms, now_ms, turn}
+          total_left_ms, now_ms, turn, parked}
          each may be false; position is how many entries stand before it in its line, -1 when it is
          further back than 1,000; lease_left_ms, due_in_ms ... are false when there is none
          turn, of a ready task of a tenant: {weight, weights, before, tenants}: its weight and that of all
          tenants that wait at its line, by the first thousand; how many of them come before it, and how
          many there are; else false
+         parked, of a ready task that a limit holds up: {position, ...}: how many parked ones come before
+         it, then the limit as limit/look gives it; else false
          {} when there is no such task
 ]]
 --- @include lib/clock
 --- @include lib/record
+--- @include lib/event
 --- @include lib/queue
 --- @include lib/line
 --- @include lib/ready
+--- @include lib/slot
 local id = ARGV[1]
 local text = redis.call('GET', KEYS[1] .. 't:' .. id)
 if not text then return {} end
@@ -50,6 +54,14 @@ local function turn_of(fair, tenant)
   return { pass_text(1 / stride_by(known[1])), pass_text(total * amount / #tenants), before, amount }
 end
 
+-- What limit a ready task waits for, and how it stands there.
+local function parked_at()
+  if task.state ~= 'q' or not limits_exist() then return false end
+  local slot, at = the_slots().where(task)
+  return slot and { at, unpack(the_slots().view(slot)) } or false
+end
+
+task.id = id
 local fair, tenant = string.match(line_of(task), '^([^~]*~)(.+)$')
 return {
   text,
@@ -63,4 +75,5 @@ return {
   left('due', 'y' .. id),
   now,
   task.state == 'q' and tenant and turn_of(fair, tenant) or false,
+  parked_at(),
 }
