@@ -6,6 +6,8 @@ from functools import partial
 from typing import Self
 
 from coordq.client.fleet import Fleet
+from coordq.client.flows import Flows
+from coordq.client.limits import Limits
 from coordq.client.schedules import Schedules
 from coordq.client.tenants import Tenants
 from coordq.client.work import TaskHandle, Work
@@ -19,6 +21,8 @@ class Client:
         self.engine = engine
         self.work = Work(engine)
         self.fleet = Fleet(engine)
+        self.flows = Flows(engine)
+        self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
         self.tenants = Tenants(engine)
 

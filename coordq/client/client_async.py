@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, Self
 
 from coordq.client.fleet_async import AsyncFleet
+from coordq.client.flows_async import AsyncFlows
+from coordq.client.limits_async import AsyncLimits
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.tenants_async import AsyncTenants
 from coordq.client.work_async import AsyncTaskHandle, AsyncWork
@@ -20,6 +22,8 @@ class AsyncClient:
         self.engine = engine
         self.work = AsyncWork(engine)
         self.fleet = AsyncFleet(engine)
+        self.flows = AsyncFlows(engine)
+        self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
         self.tenants = AsyncTenants(engine)
 
@@ -31,6 +35,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Send what is on its way and hang up."""
         await self.work.close()
+        await self.flows.close()
         await self.engine.close()
 
     async def __aenter__(self) -> Self:

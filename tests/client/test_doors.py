@@ -12,6 +12,8 @@ import coordq
 from coordq import AsyncClient, AsyncTaskHandle, Client, TaskHandle
 from coordq.client.fleet import Fleet
 from coordq.client.fleet_async import AsyncFleet
+from coordq.client.flows import FlowHandle, Flows
+from coordq.client.flows_async import AsyncFlowHandle, AsyncFlows
 from coordq.client.schedules import Schedules
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.work import Work
@@ -22,6 +24,8 @@ PAIRS = [
     (Work, AsyncWork),
     (Schedules, AsyncSchedules),
     (Fleet, AsyncFleet),
+    (Flows, AsyncFlows),
+    (FlowHandle, AsyncFlowHandle),
     (TaskHandle, AsyncTaskHandle),
 ]
 
@@ -35,8 +39,8 @@ def public(kind: type) -> dict[str, Callable[..., Any]]:
     }
 
 
-# An AsyncWork has connections of its own that it must close; a Work has none.
-ASYNC_ONLY: dict[type, set[str]] = {AsyncWork: {"close"}}
+# What listens on connections of its own must close them; the sync side has none.
+ASYNC_ONLY: dict[type, set[str]] = {AsyncWork: {"close"}, AsyncFlows: {"close"}}
 
 
 @pytest.mark.parametrize(("sync", "asynchronous"), PAIRS)

@@ -169,8 +169,11 @@ class FlowView:
 
     def standing_for(self, node: NodeView) -> NodeView:
         """The task that counts for `node`: itself, or the alternative that took its place."""
-        while node.state == State.FAILED and node.fallback in self.by_id:
-            node = self.by_id[node.fallback]
+        while node.state == State.FAILED and node.fallback is not None:
+            other = self.by_id.get(node.fallback)
+            if other is None:
+                break
+            node = other
         return node
 
     def to_json(self) -> dict[str, Any]:
@@ -209,7 +212,7 @@ def read_flow(flow_id: str, fields: Mapping[bytes, bytes]) -> FlowView:
     try:
         return FlowView(
             id=flow_id,
-            name=told["name"].decode(),
+            name=told.get("name", b"?").decode(),
             state=told["state"].decode(),
             created_ms=int(told.get("created", 0)) or created_ms(flow_id),
             started_ms=int(told.get("started", 0)),
