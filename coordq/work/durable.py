@@ -97,7 +97,7 @@ class Durable:
     @property
     def flow_id(self) -> str | None:
         """The flow that the task belongs to; None when it belongs to none."""
-        return getattr(self._claim.spec, "flow", "") or None
+        return self._claim.spec.flow or None
 
     @property
     def state(self) -> Any:

@@ -147,10 +147,9 @@ def _check(options: Options) -> None:
             f"max_attempts={attempts!r}: use a whole number from 1 to {ATTEMPTS_MAX}.",
             option="max_attempts",
         )
-    if options.backoff is not None and not hasattr(options.backoff, "encode"):
-        raise InvalidOption(
-            f"backoff={options.backoff!r}: give a coordq.Backoff.", option="backoff"
-        )
+    backoff: object = options.backoff
+    if isinstance(backoff, str) or not (backoff is None or hasattr(backoff, "encode")):
+        raise InvalidOption(f"backoff={backoff!r}: give a coordq.Backoff.", option="backoff")
     if options.id is not None and not (isinstance(options.id, str) and is_id(options.id)):
         raise InvalidOption(f"id={options.id!r}: make ids with coordq.new_id().", option="id")
     _check_headers(options.headers)

@@ -107,6 +107,7 @@ def test_what_cannot_be_a_task_is_refused_when_it_is_defined(wrong: Any, problem
         ({"priority": "urgent"}, "critical, high"),
         ({"max_attempts": 1.5}, "whole number"),
         ({"backoff": 3}, "Backoff"),
+        ({"backoff": "e:1:2"}, "Backoff"),
         ({"id": "x"}, "belongs to one task"),
         ({"at": 5}, "belongs to one task"),
         ({"capabilities": "gpu"}, "collection of names"),
