@@ -14,8 +14,9 @@ from typing import Final, Literal
 
 NOTABLE_BEATS: Final = 0.75
 """Shorter than this is no gap: nothing can be overlooked in it."""
-TOLD_BEATS: Final = 2.5
-"""An outage worth telling is at least so long: whoever lives is surely heard in that time."""
+TOLD_BEATS: Final = 1.5
+"""An outage worth telling is at least so long, and a beat longer when somebody seems to be heard in
+it: whoever lives is heard in that time, or then surely."""
 CUT_OFF_BEATS: Final = 2.75
 """So long an outage would have been noticed by the workers; if not, it was us."""
 EDGE_MS: Final = 1000
@@ -71,7 +72,7 @@ def judge_gap(
     surely = sum(at_ms > seen_ms + EDGE_MS + promised_ms for at_ms, promised_ms in beats)
     away = grace or other_server or not surely
     kind: Literal["pause", "outage", "cut-off"] = "pause"
-    long = ms >= EDGE_MS + TOLD_BEATS * beat_ms
+    long = ms >= EDGE_MS + (TOLD_BEATS + bool(heard)) * beat_ms
     if other_server or (away and (ours or grace) and long):
         kind = "outage"
     elif ours and not away and ms >= EDGE_MS + CUT_OFF_BEATS * beat_ms:

@@ -161,7 +161,9 @@ def test_an_outage_of_redis_is_told_and_nobody_is_suspected(
 ) -> None:
     """It lasts longer than the leader's lease, so the leader has to be elected anew as well."""
     server = new_server()
-    fleets = [new_fleet(server.url, name=f"w{n}", zone="a", beat_s=1.5) for n in range(2)]
+    # they give a beat up after a third of a lease: only then does the pause end
+    patient = {"zone": "a", "beat_s": 1.5, "lease_s": 16.5}
+    fleets = [new_fleet(server.url, name=f"w{n}", **patient) for n in range(2)]
     watchman = new_watchman(server.url, zone="office", **SHORT)
     with connect(server.url, namespace=namespace, patience=30) as client:
         wait_told(client, "joined", times=2)
