@@ -13,8 +13,9 @@ from coordq.interfaces.cli.failure import report, wants_json
 from coordq.interfaces.cli.group import Home, LazyGroup
 from coordq.interfaces.cli.session import common
 
-_TASKS, _QUEUES, _FLEET, _START, _SELF = (
+_TASKS, _FLOWS, _QUEUES, _FLEET, _START, _SELF = (
     "Tasks",
+    "Flows",
     "Queues and dead letters",
     "Workers and what they do",
     "Getting started",
@@ -30,8 +31,13 @@ HOMES: Final = {
     "cancel": Home("change", _TASKS, "Cancel tasks, or ask their workers to stop them."),
     "retry": Home("change", _TASKS, "Make failed, cancelled or scheduled tasks ready now."),
     "schedule": Home("schedule", _TASKS, "Enqueue tasks again and again: every so often, or cron."),
+    "flow": Home("flow", _FLOWS, "Run tasks that depend on each other, and see how they stand."),
+    "approve": Home("answer", _FLOWS, "Let a task go on that waits for an approval."),
+    "reject": Home("answer", _FLOWS, "Refuse a task that waits for an approval."),
+    "signal": Home("answer", _FLOWS, "Wake the tasks that wait for a signal."),
     "queue": Home("queues", _QUEUES, "See, pause, limit and purge queues."),
     "tenant": Home("tenant", _QUEUES, "See tenants, and set their shares."),
+    "limit": Home("limit", _QUEUES, "Limit rates, concurrency and what is spent."),
     "dead": Home("dead", _QUEUES, "See, revive and purge dead letters."),
     "worker": Home("run", _FLEET, "Run a worker until it is told to stop."),
     "workers": Home("workers", _FLEET, "See, drain and stop workers."),
