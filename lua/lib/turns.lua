@@ -4,8 +4,10 @@ lib/turns: the tenants of a fair line take turns, by stride scheduling: see lib/
 Who has the lowest pass is next, and each turn adds its stride. A call that takes n tasks reads the n
 tenants that come first, once, and takes what each of them has coming in one command: the order is
 that of n calls for one task. A turn that brings nothing, because the entry was stale or the task may
-not start yet, counts while the call lasts, so that others get theirs; then it is given back.
+not start yet, counts while the call lasts, so that others get theirs; then it is given back, and a
+tenant that finds nothing for long may be up to OWED_MAX turns behind the others, and no more.
 ]]
+local OWED_MAX = 16
 local wasted = {}
 
 local function sooner(one, other)
@@ -97,7 +99,7 @@ local function waste_turn(owner)
   if owner.wasted == 1 then wasted[#wasted + 1] = owner end
 end
 
--- At the end of a call: nobody pays for a turn that brought nothing, and nobody saves it up.
+-- At the end of a call: nobody pays for a turn that brought nothing, and nobody saves many up.
 local function give_turns_back()
   for _, one in ipairs(wasted) do
     local key = KEYS[1] .. 'fair:' .. one.queue .. ':' .. one.fair
@@ -105,7 +107,7 @@ local function give_turns_back()
     if pass then
       local first = redis.call('ZRANGE', key, 0, 1, 'WITHSCORES')
       local others = tonumber(first[1] ~= one.tenant and first[2] or first[4] or first[2])
-      local back = math.max(pass - one.wasted * one.stride, math.min(pass, others))
+      local back = math.max(pass - one.wasted * one.stride, math.min(pass, others - OWED_MAX * one.stride))
       redis.call('ZADD', key, pass_text(back), one.tenant)
       rank_fair(one.queue, one.fair)
     end

@@ -102,6 +102,30 @@ def a_line_of_ghosts(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
 
 
 @damage
+def a_tenant_has_no_turn(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
+    """Its tasks would wait for ever, while the others take turns."""
+    desk.put(tenant="acme")
+    desk.put(tenant="globex")
+    desk.redis("ZREM", desk.key("fair:default:2job~"), "acme")
+    return "default", "nobody knew of its line 2job~acme"
+
+
+@damage
+def tenants_are_unknown(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
+    """Everybody has a turn, in a line that claims do not find."""
+    desk.put(tenant="acme")
+    desk.redis("ZREM", desk.key("heads:default"), "2job~")
+    return "default", "nobody knew of its line 2job~acme"
+
+
+@damage
+def a_tenant_of_ghosts(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
+    """Entries whose tasks were deleted, in a line that nobody knows."""
+    desk.redis("RPUSH", desk.key("line:default:2job~acme"), NOBODY)
+    return "default:2job~acme", "a line of tasks that are gone"
+
+
+@damage
 def a_moment_is_gone(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
     """The task would wait for ever."""
     desk.redis("ZREM", desk.key("due"), ids["scheduled"])

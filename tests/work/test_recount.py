@@ -46,6 +46,21 @@ def test_a_large_queue_that_stands_still_is_counted_in_pages(desk: Desk, delay: 
     )
 
 
+def test_a_large_queue_of_tenants_is_counted_line_by_line(desk: Desk) -> None:
+    """The lines of all tenants are pages of one queue."""
+    fill(desk, LARGE, tenant="large")
+    for number in range(20):
+        fill(desk, 3, tenant=f"small-{number}")
+    desk.claim(10)
+    right = desk.queue().ready
+    desk.redis("HINCRBY", desk.key("queue:default"), "ready", 3)
+
+    found = audited(desk)
+
+    assert [one.wrong.partition(" was")[0] for one in found.findings] == ["ready"]
+    assert (desk.queue().ready, found.unsettled) == (right, [])
+
+
 def in_line(desk: Desk, at: int) -> str:
     """Who stands there. Claimed by id, its entry stays behind."""
     return str(desk.redis("LINDEX", desk.key("line:default:2job"), at)[:22].decode())
