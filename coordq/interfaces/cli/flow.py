@@ -151,7 +151,7 @@ def flow_show(session: Session, *, flow_id: str, tasks: bool) -> None:
 @flow_command.command("graph")
 @click.argument("what", metavar="ID|FILE")
 @_settings
-@click.option("--format", "-f", "form", type=click.Choice(FORMATS), default="text")
+@click.option("--format", "-f", type=click.Choice(FORMATS), default="text")
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 @common
 def flow_graph(
@@ -159,7 +159,7 @@ def flow_graph(
     *,
     what: str,
     set: tuple[tuple[str, str], ...],  # noqa: A002 - the option's name
-    form: str,
+    format: str,  # noqa: A002 - the option's name
     output: Path | None,
 ) -> None:
     """Draw a flow, by its id, or the one that a FILE describes."""
@@ -167,15 +167,15 @@ def flow_graph(
 
     if is_id(what):
         with session.connect() as client:
-            drawn = client.flows.graph(what, format=form)
+            drawn = client.flows.graph(what, format=format)
     else:
         from coordq.client.flow_plans import picture
         from coordq.work.flow.graph import graph_of_plan
 
-        drawn = picture(graph_of_plan(_read(Path(what), set).plan()), form)
+        drawn = picture(graph_of_plan(_read(Path(what), set).plan()), format)
     if output is not None:
         output.write_text(drawn, encoding="utf-8")
     elif session.json:
-        show_json({"format": form, "graph": drawn})
+        show_json({"format": format, "graph": drawn})
     else:
         say(printable(drawn.rstrip("\n"), keep="\n"))

@@ -106,9 +106,9 @@ class Flow(Building):
     def map(
         self,
         task: Task,
+        /,
         over: Iterable[Any] | Step | Input,
         args: Mapping[str, Any] | None = None,
-        /,
         *,
         into: str | None = None,
         key: str | None = None,
