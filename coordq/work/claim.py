@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
@@ -148,7 +149,8 @@ def claim_one(
 ) -> Call[Claim]:
     """One browsed task, if its version is still the one that was seen (-1: any).
 
-    The reply raises Conflict (with state and version as they are now) and TaskNotFound.
+    The reply raises Conflict (with state and version as they are now, or the limit that has no room
+    for it) and TaskNotFound.
     """
 
     def read(reply: Any) -> Claim:
@@ -163,6 +165,16 @@ def claim_one(
                     id=task_id,
                     state=state.value,
                     version=int(reply[2]),
+                )
+            case b"limited":
+                slot = unquote(reply[1].decode())
+                raise Conflict(
+                    f"Task {task_id} may not start now: limit {slot!r} has no room for it. "
+                    f"See `coordq limit show {slot}`.",
+                    id=task_id,
+                    limit=slot,
+                    state="ready",
+                    version=version,
                 )
             case b"foreign":
                 raise ForeignData(f"The record of task {task_id} was not written by coordq.")

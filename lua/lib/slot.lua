@@ -115,7 +115,8 @@ local function make_slots()
   -- When a bucket is full again; what it was before the limit changed does not hold it back for long.
   local function full_at(slot, limit)
     local full_us = tonumber(ask('GET', key('bucket:', slot)) or '0') or 0
-    return math.min(math.max(now_us, full_us), now_us + limit.slack_us + limit.step_us)
+    if full_us > now_us + limit.slack_us + limit.step_us + 1 then return now_us + limit.slack_us end
+    return math.max(now_us, full_us)
   end
 
   -- How many may start now by the rate, at most `most`, and when the next one may, in microseconds.
@@ -249,12 +250,31 @@ local function make_slots()
     }
   end
 
+  local function moment_of(entry)
+    return tonumber(#entry > 22 and string.sub(entry, 23, 31) or string.sub(entry, 1, 9), 32) or 0
+  end
+
+  -- Near the head of its line, behind those that are older: they came back before it.
+  local function stand_by_age(task, entry)
+    local line = line_of(task)
+    local place, moment = KEYS[1] .. 'line:' .. task.queue .. ':' .. line, moment_of(entry)
+    local first = redis.call('LRANGE', place, 0, WAKE_MAX)
+    if not first[1] or moment_of(first[1]) >= moment then
+      return stand_in_line(task.queue, line, { entry }, true)
+    end
+    mark(task.queue, line, 1)
+    for _, other in ipairs(first) do
+      if moment_of(other) > moment then return redis.call('LINSERT', place, 'BEFORE', other, entry) end
+    end
+    redis.call('LINSERT', place, 'AFTER', first[#first], entry)
+  end
+
   local function bring_back(slot, amount)
     local popped, found = ask('ZPOPMIN', key('park:', slot), amount) or {}, 0
-    for i = #popped - 1, 1, -2 do -- each goes to the head of its line: the best one last
+    for i = #popped - 1, 1, -2 do -- the best one last, so that it finds its place at once
       local task = record_of(string.sub(popped[i], 1, 22))
       if task and task.state == 'q' then
-        stand_in_line(task.queue, line_of(task), { popped[i] }, true)
+        stand_by_age(task, popped[i])
         count(task.queue, 'invited', 1)
         found = found + 1
       end

@@ -27,6 +27,7 @@ def audit(redis: Redis, root: str) -> None:
     _due(redis, root, tasks)
     _dead(redis, root, tasks)
     _unique(redis, root, names, tasks)
+    _limits(redis, root, names, tasks)
     _belongings(redis, root, names, tasks)
     _lifetimes(redis, root, tasks)
 
@@ -89,8 +90,9 @@ def _lines(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) ->
         if name.startswith("line:"):
             entries = redis("LRANGE", root + name, 0, -1)
             standing[name] = {entry[:22].decode() for entry in entries}
+    parked = {entry[:22].decode() for _, entry in _parked(redis, root, names)}
     for task in tasks.values():
-        if task.state is State.READY:
+        if task.state is State.READY and task.id not in parked:
             line = f"line:{task.queue}:{task.spec.line}"
             assert task.id in standing.get(line, ()), f"{task.id} stands in {line}"
     for name in standing:
@@ -109,7 +111,11 @@ def _due(redis: Redis, root: str, tasks: dict[str, Task]) -> None:
     scheduled = {task.id for task in tasks.values() if task.state is State.SCHEDULED}
     assert plain == scheduled, "one due moment for each scheduled task"
     for member in members:
-        if not is_id(member) and member[0] == "e":
+        if member[0] == "l":
+            waits = redis("EXISTS", f"{root}park:{member[1:]}")
+            paused = redis("ZSCORE", f"{root}pauses", member[1:])
+            assert waits or paused is not None, f"{member} is for somebody"
+        elif not is_id(member) and member[0] == "e":
             assert redis("HEXISTS", f"{root}rippling", member[1:]), f"{member} has more to tell"
         elif not is_id(member):
             assert member[1:] in tasks, f"the task of {member} exists"
@@ -133,6 +139,35 @@ def _unique(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -
         if digest not in lasting:
             assert holder in tasks, f"the holder of unique:{digest} exists"
             assert tasks[holder].state not in TERMINAL, f"the holder of unique:{digest} lives"
+
+
+def _parked(redis: Redis, root: str, names: list[str]) -> list[tuple[str, bytes]]:
+    slots = [name.removeprefix("park:") for name in names if name.startswith("park:")]
+    return [(slot, one) for slot in slots for one in redis("ZRANGE", f"{root}park:{slot}", 0, -1)]
+
+
+def _limits(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:
+    parked = _parked(redis, root, names)
+    known = {slot.decode() for slot in redis("SMEMBERS", f"{root}parks")}
+    assert known == {slot for slot, _ in parked}, "parks says where tasks are parked"
+    for slot, entry in parked:
+        task = tasks.get(entry[:22].decode())
+        assert task is not None, f"the task {entry!r} parked at {slot} exists"
+        assert task.state is State.READY, f"{task.id} is parked at {slot} because it is ready"
+    held: set[str] = set()
+    for name in names:
+        if name.startswith("slots:"):
+            held |= {member.decode() for member in redis("ZRANGE", root + name, 0, -1)}
+    flagged = {task.id for task in tasks.values() if "h" in _flags(redis, root, task.id)}
+    assert held == flagged, "who holds slots says so in its record"
+    for task_id in held:
+        state = tasks[task_id].state
+        assert state in {State.RUNNING, State.READY}, f"{task_id} is {state} and holds a slot"
+
+
+def _flags(redis: Redis, root: str, task_id: str) -> str:
+    life = redis("GET", f"{root}t:{task_id}").split(b"\n", 1)[0].decode().split(" ")
+    return life[7] if len(life) > 7 else "-"
 
 
 def _belongings(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:

@@ -1,0 +1,130 @@
+"""Scenes for the scripts of limits; see scenes.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordq.engine.call import Call
+from coordq.work import allowance, claim, finish, limit
+from coordq.work.finish import Outcome
+from tests.work.desk import Desk, ask
+from tests.work.gate import allow, pass_time, seen, some
+from tests.work.scenes import Check, scene
+
+
+@scene
+def limit_set(desk: Desk) -> tuple[Call[Any], Check]:
+    """One limit."""
+
+    def check(_: Any) -> None:
+        assert [view.slot for view in desk.run(allowance.look(0))] == ["openai"]
+
+    return allowance.put(0, limit.make("openai", rate="5/s")), check
+
+
+@scene
+def limit_taken_away(desk: Desk) -> tuple[Call[Any], Check]:
+    """Gone, whatever the second answer says."""
+    allow(desk, "openai", concurrency=1)
+
+    def check(_: Any) -> None:
+        assert desk.run(allowance.look(0)) == []
+
+    return allowance.take_off(0, "openai"), check
+
+
+@scene
+def limit_paused(desk: Desk) -> tuple[Call[Any], Check]:
+    """For so long, not for twice as long."""
+
+    def check(left_ms: Any) -> None:
+        assert 0 < left_ms <= 60_000
+
+    return allowance.pause(0, "openai", 60_000), check
+
+
+@scene
+def limit_resumed(desk: Desk) -> tuple[Call[Any], Check]:
+    """The one that waited stands in its line once."""
+    desk.run(allowance.pause(0, "openai", None))
+    some(desk, 1, "openai")
+    desk.claim(5)
+
+    def check(left_ms: Any) -> None:
+        assert left_ms == 0
+        assert desk.redis("LLEN", desk.key("line:default:2job")) == 1
+
+    return allowance.pause(0, "openai", 0), check
+
+
+@scene
+def limit_woken(desk: Desk) -> tuple[Call[Any], Check]:
+    """Two slots more are two tasks more."""
+    allow(desk, "openai", concurrency=1)
+    some(desk, 5, "openai")
+    desk.claim(5)
+    desk.run(allowance.put(0, limit.make("openai", concurrency=3)))
+
+    def check(cursor: Any) -> None:
+        assert cursor == "0"
+        assert len(desk.claim(5).claims) == 2
+        assert seen(desk, "openai").parked == 2
+
+    return allowance.wake(0, "openai"), check
+
+
+@scene
+def limit_look(desk: Desk) -> tuple[Call[Any], Check]:
+    """A look is a look."""
+    allow(desk, "openai", concurrency=2)
+
+    def check(views: Any) -> None:
+        assert [view.slot for view in views] == ["openai"]
+
+    return allowance.look(0), check
+
+
+@scene
+def claim_under_limits(desk: Desk) -> tuple[Call[Any], Check]:
+    """The same task, which has paid once."""
+    allow(desk, "openai", concurrency=1, budget="10/day")
+    some(desk, 3, "openai")
+
+    def check(claimed: Any) -> None:
+        assert len(claimed.claims) == 1
+        view = seen(desk, "openai")
+        assert (view.running, view.spent, view.parked) == (1, 1, 2)
+
+    return claim.claim(0, ask(5)), check
+
+
+@scene
+def finish_under_limits(desk: Desk) -> tuple[Call[Any], Check]:
+    """Its slot goes to one other, and its cost is corrected once."""
+    allow(desk, "openai", concurrency=1, budget="1000/day")
+    some(desk, 3, "openai")
+    held = desk.take()
+    desk.claim(5)
+
+    def check(done: Any) -> None:
+        assert len(done.claimed.claims) == 1
+        view = seen(desk, "openai")
+        assert (view.running, view.spent, view.parked) == (1, 51, 1)
+
+    outcome = Outcome("succeeded", held.id, held.fence, b"1", units=50)
+    return finish.finish(0, [outcome], ask()), check
+
+
+@scene
+def claim_what_time_brought_back(desk: Desk) -> tuple[Call[Any], Check]:
+    """A start is charged once."""
+    allow(desk, "openai", rate="1/hour")
+    some(desk, 3, "openai")
+    desk.claim(5)
+    pass_time(desk, 3_600_000)
+
+    def check(claimed: Any) -> None:
+        assert len(claimed.claims) == 1
+        assert desk.claim(5).claims == ()
+
+    return claim.claim(0, ask(5)), check

@@ -1,0 +1,496 @@
+"""Limits at the grant: who may start, who is parked, and what brings the parked back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from coordq.errors import Conflict
+from coordq.work import allowance, limit
+from coordq.work.finish import Outcome
+from tests.work.desk import Desk, ask, order
+from tests.work.gate import allow, ids_of, pass_time, seen, some
+
+# -- slots -------------------------------------------------------------------------------------
+
+
+def test_no_more_run_than_there_are_slots(desk: Desk) -> None:
+    """The others are parked: ready, in no line, and counted as before."""
+    allow(desk, "openai", concurrency=2)
+    ids = some(desk, 5, "openai")
+
+    claimed = desk.claim(10)
+
+    assert ids_of(claimed.claims) == ids[:2]
+    assert (desk.queue().ready, desk.queue().running) == (3, 2)
+    assert (seen(desk, "openai").running, seen(desk, "openai").parked) == (2, 3)
+    assert desk.kinds(ids[4]) == ["ready", "parked"]
+    assert desk.task(ids[4]).version == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["succeeded", "failed", "retry", "snooze", "cancelled", "rate-limited"]
+)
+def test_every_end_of_a_run_gives_its_slot_to_the_next(desk: Desk, kind: str) -> None:
+    """In the same step, so that the finish that frees it can claim it."""
+    allow(desk, "openai", concurrency=1)
+    first, second, _ = some(desk, 3, "openai")
+    held = desk.take()
+    desk.claim(10)
+    body = b"other" if kind == "rate-limited" else b"{}"
+    outcome = Outcome(kind, held.id, held.fence, body, 60_000)
+
+    done = desk.finish(outcome, then=ask(10))
+
+    assert held.id == first
+    assert ids_of(done.claimed.claims) == [second]
+
+
+def test_a_released_task_has_no_slot_but_has_paid(desk: Desk) -> None:
+    """A shutdown frees the slot for whoever lives; the rate is not charged twice."""
+    allow(desk, "openai", concurrency=1, rate="1/hour")
+    (task_id,) = some(desk, 1, "openai")
+    held = desk.take()
+
+    desk.release(held)
+
+    assert seen(desk, "openai").running == 0
+    assert desk.take().id == task_id
+
+
+@pytest.mark.parametrize("end", ["lapse", "crash"])
+def test_recovering_waits_for_no_limit(desk: Desk, end: str) -> None:
+    """A task that was running keeps its slot and what it paid: its next run starts at once."""
+    allow(desk, "openai", concurrency=1, rate="1/hour", budget="1/day")
+    first, _ = some(desk, 2, "openai")
+    held = desk.take()
+    desk.claim(10)
+
+    if end == "lapse":
+        desk.lapse(held)
+        desk.reap()
+    else:
+        desk.release(held, reason="crash")
+
+    assert seen(desk, "openai").running == 1
+    again = desk.claim(10).claims
+    assert ids_of(again) == [first]
+    desk.end(again[0])
+    assert seen(desk, "openai").running == 0
+
+
+def test_poison_frees_the_slot(desk: Desk) -> None:
+    """What is kept for the next run is not kept when there is none."""
+    allow(desk, "openai", concurrency=1)
+    first, second = some(desk, 2, "openai")
+    for _ in range(3):
+        held = desk.take()
+        assert held.id == first
+        desk.release(held, reason="crash")
+
+    assert desk.state(first) == "failed"
+    assert desk.take().id == second
+
+
+def test_the_parked_come_back_by_priority_then_age(desk: Desk) -> None:
+    """As they would have been taken from lines."""
+    allow(desk, "openai", concurrency=1)
+    running = desk.put(limits=("openai",))
+    held = desk.take()
+    low, old, young, high = (
+        desk.put(limits=("openai",), priority=priority)
+        for priority in ("low", "normal", "normal", "critical")
+    )
+    desk.claim(10)
+
+    order_of_start = []
+    while True:
+        done = desk.finish(Outcome("succeeded", held.id, held.fence, b"1"), then=ask())
+        if not done.claimed.claims:
+            break
+        (held,) = done.claimed.claims
+        order_of_start.append(held.id)
+
+    assert running not in order_of_start
+    assert order_of_start == [high, old, young, low]
+
+
+def test_each_key_has_its_own_slots(desk: Desk) -> None:
+    """A limit without a key holds for each key; one for a key comes before it."""
+    allow(desk, "repo", concurrency=1)
+    allow(desk, "repo:big", concurrency=2)
+    for name in ("a", "a", "b", "big", "big", "big"):
+        desk.put(limits=(f"repo:{name}",))
+
+    desk.claim(10)
+
+    running = {slot: seen(desk, slot).running for slot in ("repo:a", "repo:b", "repo:big")}
+    assert running == {"repo:a": 1, "repo:b": 1, "repo:big": 2}
+
+
+@pytest.mark.parametrize(
+    "name", ["queue:default", "queue", "task:job", "task", "tenant:t", "tenant"]
+)
+def test_queues_names_and_tenants_count_by_themselves(desk: Desk, name: str) -> None:
+    """No task has to name them."""
+    allow(desk, name, concurrency=1)
+    for _ in range(3):
+        desk.put(tenant="t")
+
+    assert len(desk.claim(10).claims) == 1
+
+
+def test_a_task_takes_all_its_slots_or_none(desk: Desk) -> None:
+    """What is refused by one limit has taken nothing of the other."""
+    allow(desk, "wide", concurrency=5, rate="100/hour", budget="100/day")
+    allow(desk, "narrow", concurrency=1)
+    some(desk, 4, "wide", "narrow")
+
+    desk.claim(10)
+
+    view = seen(desk, "wide")
+    assert (view.running, view.spent, seen(desk, "narrow").parked) == (1, 1, 3)
+
+
+def test_a_browsed_task_is_refused_by_its_limit_too(desk: Desk) -> None:
+    """claim_one is no way around; once there is room it takes a parked task as well."""
+    allow(desk, "openai", concurrency=1)
+    _, other = some(desk, 2, "openai")
+    held = desk.take()
+
+    with pytest.raises(Conflict, match="openai"):
+        desk.take_one(other)
+    desk.claim(10)
+    with pytest.raises(Conflict, match="openai"):
+        desk.take_one(other)
+    desk.end(held)
+
+    assert desk.take_one(other).id == other
+    assert desk.claim(10).claims == ()
+
+
+def test_those_whom_nobody_serves_do_not_block_the_others(desk: Desk) -> None:
+    """A slot that is free goes to somebody who can be served, after a second look."""
+    allow(desk, "openai", concurrency=1)
+    blocker = desk.put(limits=("openai",))
+    held = desk.take()
+    for name in ("unknown", "job"):
+        desk.put(name, limits=("openai",))
+    desk.claim(10, served=("job", "unknown"))
+    desk.end(held)
+    assert desk.claim(10).claims == ()  # who was brought back is not served
+
+    desk.make_due("lopenai")
+
+    (taken,) = desk.claim(10).claims
+    assert taken.id != blocker
+    assert taken.name == "job"
+
+
+# -- rates -------------------------------------------------------------------------------------
+
+
+def test_a_bucket_keeps_its_rate_over_a_minute_of_eight_claimers(desk: Desk) -> None:
+    """Neither more nor less than two per cent off, however the claims fall."""
+    allow(desk, "openai", rate="100/min")
+    some(desk, 150, "openai")
+    began, started = desk.now_ms(), len(desk.claim(8).claims)
+    for _ in range(240):
+        pass_time(desk, 250)
+        started += len(desk.claim(8).claims)
+
+    expected = 100 * (60_000 + desk.now_ms() - began) / 60_000
+    assert expected * 0.98 <= started <= expected * 1.02 + 1
+
+
+def test_a_burst_is_allowed_after_a_rest(desk: Desk) -> None:
+    """And no second one before the bucket has filled again."""
+    allow(desk, "openai", rate="60/hour", burst=10)
+    some(desk, 30, "openai")
+
+    first = len(desk.claim(30).claims)
+    pass_time(desk, 5 * 60_000)
+
+    assert (first, len(desk.claim(30).claims)) == (10, 5)
+
+
+def test_a_sliding_window_never_holds_more_than_its_rate(desk: Desk) -> None:
+    """Each start is remembered for exactly one period."""
+    allow(desk, "openai", rate="3/hour", window="sliding")
+    some(desk, 9, "openai")
+
+    starts = [len(desk.claim(2).claims), len(desk.claim(2).claims)]
+    pass_time(desk, 3_599_000)
+    starts.append(len(desk.claim(9).claims))
+    pass_time(desk, 1_001)
+    starts.append(len(desk.claim(9).claims))
+
+    assert starts == [2, 1, 0, 3]
+
+
+def test_whoever_claims_learns_when_the_next_may_start(desk: Desk) -> None:
+    """So that it sleeps until then, and not for ever."""
+    allow(desk, "openai", rate="1/min")
+    some(desk, 2, "openai")
+
+    claimed = desk.claim(10)
+
+    assert len(claimed.claims) == 1
+    assert claimed.next_due_ms is not None
+    assert 0 < claimed.next_due_ms <= 60_000
+
+
+def test_time_brings_back_as_many_as_may_start(desk: Desk) -> None:
+    """Not all of them: a crowd would be parked again."""
+    allow(desk, "openai", rate="60/min")
+    some(desk, 50, "openai")
+    desk.claim(50)
+    pass_time(desk, 2_000)
+
+    desk.promote()
+
+    assert desk.redis("LLEN", desk.key("line:default:2job")) == 2
+
+
+def test_a_limit_that_is_raised_or_taken_away_lets_its_tasks_go(desk: Desk) -> None:
+    """At once, not when its old period ends."""
+    allow(desk, "openai", rate="1/day")
+    ids = some(desk, 4, "openai")
+    desk.claim(10)
+
+    allow(desk, "openai", rate="1000000/s")
+    pass_time(desk, 1)
+    raised = desk.claim(1)
+    desk.run(allowance.take_off(0, "openai"))
+    desk.run(allowance.wake(0, "openai"))
+
+    assert ids_of(raised.claims) == ids[1:2]
+    assert ids_of(desk.claim(10).claims) == ids[2:]
+
+
+# -- pauses ------------------------------------------------------------------------------------
+
+
+def test_a_remote_that_says_429_stops_everybody_who_calls_it(desk: Desk) -> None:
+    """One round trip ends the run and pauses the limit, which nobody has to have set."""
+    first, second = some(desk, 2, "openai:gpt-4")
+    other = desk.put(limits=("openai:gpt-3",))
+    held = desk.take()
+
+    desk.finish(Outcome("rate-limited", held.id, held.fence, b"openai:gpt-4", 60_000))
+
+    assert held.id == first
+    assert desk.task(first).attempt == 0
+    assert ids_of(desk.claim(10).claims) == [other]
+    pass_time(desk, 60_001)
+    assert set(ids_of(desk.claim(10).claims)) == {first, second}
+
+
+def test_a_pause_of_a_limit_holds_for_all_its_keys(desk: Desk) -> None:
+    """Until somebody ends it; what runs goes on."""
+    ids = [desk.put(limits=(f"openai:{key}",)) for key in "ab"]
+    desk.run(allowance.pause(0, "openai", None))
+
+    paused = desk.claim(10)
+    desk.run(allowance.pause(0, "openai", 0))
+    desk.run(allowance.wake(0, "openai"))
+
+    assert paused.claims == ()
+    assert set(ids_of(desk.claim(10).claims)) == set(ids)
+
+
+def test_the_longer_of_two_pauses_counts(desk: Desk) -> None:
+    """A second 429 with a shorter wait does not end the first."""
+    desk.run(allowance.pause(0, "openai", 60_000))
+
+    assert desk.run(allowance.pause(0, "openai", 1_000)) > 50_000
+
+
+# -- budgets -----------------------------------------------------------------------------------
+
+
+def test_a_budget_is_spent_by_declared_costs(desk: Desk) -> None:
+    """What does not fit waits for the next period."""
+    allow(desk, "tenant:acme", budget="100/day")
+    for cost in (60, 30, 20, 5):
+        desk.put(tenant="acme", cost=cost)
+
+    started = desk.claim(10).claims
+
+    assert [each.spec.cost for each in started] == [60, 30, 5]
+    assert seen(desk, "tenant:acme").spent == 95
+    pass_time(desk, 86_400_000)
+    assert len(desk.claim(10).claims) == 1
+
+
+def test_what_a_run_reports_takes_the_place_of_what_it_declared(desk: Desk) -> None:
+    """Less gives room at once; more counts as well."""
+    allow(desk, "llm", budget="100/day")
+    some(desk, 2, "llm", cost=80)
+    held = desk.take()
+    desk.claim(10)
+
+    done = desk.finish(Outcome("succeeded", held.id, held.fence, b"1", units=12.5), then=ask())
+
+    (second,) = done.claimed.claims
+    assert seen(desk, "llm").spent == 92.5
+    desk.finish(Outcome("retry", second.id, second.fence, b"{}", 60_000, units=100))
+    assert seen(desk, "llm").spent == 112.5
+
+
+def test_what_costs_more_than_the_budget_starts_with_a_fresh_one(desk: Desk) -> None:
+    """It would wait for ever otherwise."""
+    allow(desk, "llm", budget="10/day")
+    some(desk, 2, "llm", cost=50)
+
+    assert len(desk.claim(10).claims) == 1
+
+
+# -- conflicts ---------------------------------------------------------------------------------
+
+
+def test_cancel_oldest_makes_way_for_what_comes(desk: Desk) -> None:
+    """The running one is told to stop; the slot is free when it has."""
+    allow(desk, "task:job", concurrency=1, on_conflict="cancel-oldest")
+    first = desk.put()
+    held = desk.take()
+    second, third = desk.put(), desk.put()
+
+    assert desk.claim(10).claims == ()
+    assert desk.task(first).cancel_requested
+    assert desk.state(second) == "cancelled"
+    desk.end(held, "cancelled")
+    assert desk.take().id == third
+
+
+def test_cancel_newest_keeps_what_was_there(desk: Desk) -> None:
+    """Who comes last is cancelled, with a reason that names the limit."""
+    allow(desk, "task:job", concurrency=1, on_conflict="cancel-newest")
+    first, second = desk.put(), desk.put()
+
+    assert ids_of(desk.claim(10).claims) == [first]
+    assert desk.state(second) == "cancelled"
+    assert desk.task(second).reason == "gave-way"
+    assert not desk.task(first).cancel_requested
+
+
+def test_skip_cancels_whoever_finds_no_slot(desk: Desk) -> None:
+    """Also one that is older than what runs."""
+    allow(desk, "task:job", concurrency=1, on_conflict="skip")
+    old = desk.put(delay=60)
+    young = desk.put()
+    desk.take()
+    desk.make_due(old)
+
+    assert desk.claim(10).claims == ()
+    assert desk.task(old).reason == "skipped"
+    assert desk.state(young) == "running"
+
+
+def test_a_batch_of_rivals_leaves_as_many_as_there_are_slots(desk: Desk) -> None:
+    """Those admitted in the same call give way as well."""
+    allow(desk, "task:job", concurrency=2, on_conflict="cancel-oldest")
+    ids = [desk.put() for _ in range(6)]
+
+    claimed = desk.claim(10)
+
+    assert ids_of(claimed.claims) == ids[4:]
+    assert {desk.state(each) for each in ids[:4]} == {"cancelled"}
+
+
+def test_a_crashed_holder_may_have_to_give_way(desk: Desk) -> None:
+    """It stands in its line with its slot; whoever takes its place starts at once."""
+    allow(desk, "task:job", concurrency=1, on_conflict="cancel-oldest")
+    first = desk.put(priority="low")
+    desk.release(desk.take(), reason="crash")
+    second = desk.put(priority="critical")
+
+    assert ids_of(desk.claim(10).claims) == [second]
+    assert desk.state(first) == "cancelled"
+
+
+# -- what else happens to parked tasks ---------------------------------------------------------
+
+
+def parked(desk: Desk, **options: Any) -> str:
+    """A task that is parked behind one that runs."""
+    allow(desk, "openai", concurrency=1)
+    desk.put(limits=("openai",))
+    desk.take()
+    task_id = desk.put(limits=("openai",), **options)
+    desk.claim(10)
+    assert desk.glance(task_id).parked is not None
+    return task_id
+
+
+def test_a_parked_task_can_be_cancelled(desk: Desk) -> None:
+    """It leaves where it is parked."""
+    task_id = parked(desk)
+
+    desk.cancel(task_id)
+
+    assert (desk.state(task_id), seen(desk, "openai").parked) == ("cancelled", 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "member", "reason"),
+    [({"expires": 60}, "x", "expired"), ({"total_timeout": 60}, "y", "deadline")],
+)
+def test_a_parked_task_has_its_time_limits(
+    desk: Desk, options: dict[str, int], member: str, reason: str
+) -> None:
+    """Waiting for a limit is waiting."""
+    task_id = parked(desk, **options)
+    desk.make_due(member + task_id)
+
+    desk.promote()
+
+    assert (desk.task(task_id).reason, seen(desk, "openai").parked) == (reason, 0)
+
+
+def test_a_purge_takes_the_parked_of_its_queue(desk: Desk) -> None:
+    """And leaves those of other queues."""
+    task_id = parked(desk)
+    other = desk.put(limits=("openai",), queue="other")
+    desk.claim(10, queues="other")
+
+    assert desk.purge() == (1, False)
+    assert desk.state(task_id) == "cancelled"
+    assert seen(desk, "openai").parked == 1
+    assert desk.state(other) == "ready"
+
+
+def test_a_list_of_ready_tasks_has_the_parked_too(desk: Desk) -> None:
+    """They are ready, wherever they wait."""
+    from coordq.work.look import page
+    from coordq.work.task import State
+
+    task_id = parked(desk)
+
+    assert task_id in [task.id for task in desk.run(page(0, State.READY)).tasks]
+
+
+def test_a_paused_queue_gives_nothing_though_its_limit_has_room(desk: Desk) -> None:
+    """Both have to agree."""
+    task_id = parked(desk)
+    desk.configure(paused=True)
+    running = desk.run(allowance.look(0))[0]
+    desk.run(allowance.put(0, limit.make("openai", concurrency=5)))
+    desk.run(allowance.wake(0, "openai"))
+
+    assert running.running == 1
+    assert desk.claim(10).claims == ()
+    desk.configure(paused=False)
+    assert desk.take().id == task_id
+
+
+def test_tasks_without_limits_know_nothing_of_them(desk: Desk) -> None:
+    """A limit that is not theirs leaves their records as they were."""
+    allow(desk, "other", concurrency=1)
+    task_id = desk.put()
+    held = desk.take()
+
+    assert held.id == task_id
+    assert b" h" not in desk.redis("GET", desk.key(f"t:{task_id}"))
+    assert order().template.text == "default job"
