@@ -111,15 +111,15 @@ local function make_flows()
     end
   end
 
-  -- Whether a failure is dealt with by this child ("taken"), or passed on to it.
+  -- Whether a failure is dealt with by this child ("taken"), or passed on to it: it fails as well, or
+  -- takes the failure on until it is decided. A child that somebody cancelled does neither.
   local function note_failure(parent, child, effect, policy, on)
     if effect == 'neutral' or effect == 'skip' then return end
-    if child.state == 'c' then
-      if string.find(child.flags, 'u', 1, true) then parent.passed = true end
-    elseif effect == 'met' then
-      if on == 's' or policy ~= 'i' then parent.taken = true end
-    else
+    if child.state == 'c' and not string.find(child.flags, '[ou]') then return end
+    if effect ~= 'met' then
       parent.passed = true
+    elseif on == 's' or policy ~= 'i' then
+      parent.taken = true
     end
   end
 

@@ -243,10 +243,10 @@ def test_every_state_reaches_an_end() -> None:
     for state in NEXT:
         reached, frontier = {state}, [state]
         while frontier:
-            for after in NEXT[frontier.pop()].values():
-                if after not in reached:
-                    reached.add(after)
-                    frontier.append(after)
+            for state_after in NEXT[frontier.pop()].values():
+                if state_after not in reached:
+                    reached.add(state_after)
+                    frontier.append(state_after)
         assert reached & TERMINAL
 
 
