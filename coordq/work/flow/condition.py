@@ -168,7 +168,8 @@ class _Reader:
                 warnings.simplefilter("ignore")  # an odd escape in a text is text all the same
                 return ast.parse(self.text, mode="eval").body
         except SyntaxError as error:
-            _refuse(self.text, max((error.offset or 1) - 1, 0), self._hint(error.msg))
+            at = len(self.text) if error.offset == 0 else (error.offset or 1) - 1  # 0: at the end
+            _refuse(self.text, at, self._hint(error.msg))
         except (ValueError, MemoryError):
             _refuse(self.text, 0, "it cannot be read: make it shorter and flatter")
 

@@ -54,7 +54,7 @@ class Orders:
         self._templates = Templates()
         self._defaults = dict(defaults)
         if self._defaults:
-            self.template("", "default", {})
+            self.template("", "default", self._defaults)
 
     def name_of(self, task: Any) -> str:
         """The name of a task that is given as a name or as a function. Raises InvalidFlow."""

@@ -72,6 +72,11 @@ class Weaver:
 
     def _check_ties(self, member: Member, ties: Ties) -> None:
         key = member.step.key
+        for one in ties:
+            if self.members[one].hears:
+                refuse(self.flow, key, f"nothing can come after the callback {one.key!r}")
+        if member.stands_for is not None:
+            self._check_alternative(member)
         if len(ties) > EDGES_INTO_MAX:
             refuse(
                 self.flow,
@@ -82,6 +87,16 @@ class Weaver:
         many = any(self.members[one].each for one in ties)
         if member.want > len(ties) and not many:
             refuse(self.flow, key, f"it needs {member.want} of {len(ties)} parents")
+
+    def _check_alternative(self, member: Member) -> None:
+        """A fallback comes after the failure of one task; its inputs are looked at later."""
+        sources = {one.step for value in member.inputs.values() for one in inputs_of(value)}
+        if not member.ties.keys() <= sources and member.stands_for is not None:
+            refuse(
+                self.flow,
+                member.step.key,
+                f"it stands in for {member.stands_for.key!r} and comes after nothing else",
+            )
 
     def _before(self) -> dict[Step, list[Step]]:
         """Whom each step has to come after in the plan."""
