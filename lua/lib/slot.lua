@@ -254,17 +254,22 @@ local function make_slots()
     return tonumber(#entry > 22 and string.sub(entry, 23, 31) or string.sub(entry, 1, 9), 32) or 0
   end
 
+  local function older(entry, other)
+    local moment, others = moment_of(entry), moment_of(other)
+    return moment < others or moment == others and entry < other
+  end
+
   -- Near the head of its line, behind those that are older: they came back before it.
   local function stand_by_age(task, entry)
     local line = line_of(task)
-    local place, moment = KEYS[1] .. 'line:' .. task.queue .. ':' .. line, moment_of(entry)
+    local place = KEYS[1] .. 'line:' .. task.queue .. ':' .. line
     local first = redis.call('LRANGE', place, 0, WAKE_MAX)
-    if not first[1] or moment_of(first[1]) >= moment then
+    if not first[1] or older(entry, first[1]) then
       return stand_in_line(task.queue, line, { entry }, true)
     end
     mark(task.queue, line, 1)
     for _, other in ipairs(first) do
-      if moment_of(other) > moment then return redis.call('LINSERT', place, 'BEFORE', other, entry) end
+      if older(entry, other) then return redis.call('LINSERT', place, 'BEFORE', other, entry) end
     end
     redis.call('LINSERT', place, 'AFTER', first[#first], entry)
   end

@@ -19,8 +19,8 @@ def allow(desk: Desk, name: str, **given: Any) -> None:
 
 def seen(desk: Desk, slot: str) -> LimitView:
     """A limit as it stands."""
-    (view,) = desk.run(allowance.look(desk.shard, limit.slot_text(slot)))
-    return view
+    views: list[LimitView] = desk.run(allowance.look(desk.shard, limit.slot_text(slot)))
+    return views[0]
 
 
 def some(desk: Desk, amount: int, *limits: str, **options: Any) -> list[str]:

@@ -39,6 +39,7 @@ def limit_paused(desk: Desk) -> tuple[Call[Any], Check]:
 
     def check(left_ms: Any) -> None:
         assert 0 < left_ms <= 60_000
+        assert desk.redis("ZCARD", desk.key("pauses")) == 1
 
     return allowance.pause(0, "openai", 60_000), check
 
