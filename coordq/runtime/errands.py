@@ -24,6 +24,9 @@ from coordq.work.flow.inputs import outcomes
 from coordq.work.flow.refs import Outcome
 
 T = TypeVar("T")
+SPAWNED_TTL_S: Final = 86_400
+"""How long the result of a task without a flow is kept, unless its maker says otherwise: a handler
+that is run again after a wait asks for it again, and makes the task anew when it is gone."""
 STOPPED_S: Final = 5.0
 """How long a run that is being stopped is kept from going on."""
 
@@ -53,7 +56,8 @@ class Errands:
 
     async def spawn(self, claim: Any, child: Child, /) -> str:
         """Make a task of the same shard, whose id follows from the parent's; its id."""
-        options = {**child.options, "id": child_id(claim.id, child.key)}
+        ends = {"result_ttl": SPAWNED_TTL_S}
+        options = {**ends, **child.options, "id": child_id(claim.id, child.key)}
         if child.after:
             options["depends_on"] = child.after
         order = self._draft.order(child.name, child.args, options)

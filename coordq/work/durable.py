@@ -138,8 +138,9 @@ class Durable:
         """Make a task, by its name or function, and return its id.
 
         In a flow it becomes part of the flow, which does not end before it; else it is a task like
-        any other. Its id follows from this task's and the key, so a handler that is run again makes
-        no second one. Make all that belongs together before you wait for it.
+        any other, whose result is kept for a day (option result_ttl): as long as a handler may take
+        that still asks for it. Its id follows from this task's and the key, so a handler that is
+        run again makes no second one. Make all that belongs together before you wait for it.
 
         key: which of this task's own tasks it is; without one the order of calls says it.
         after: ids of tasks of the flow that have to succeed first.
