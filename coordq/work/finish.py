@@ -37,7 +37,8 @@ class Outcome:
     """JSON: the result, or the error as {"type", "message", "traceback", "reason"}; for suspend
     what it waits for: {"kind": "tasks" | "approval" | "signal" | "time", "key", "ids", "name"}."""
     delay_ms: int = 0
-    """For retry, snooze and rate-limited; for suspend the timeout, 0 for none, and for a time how long it is."""
+    """For retry, snooze and rate-limited; for suspend the timeout, 0 for none, and for a time how
+    long it is."""
     units: float | None = None
     """What the run cost, in units of budgets; None: as declared."""
 
