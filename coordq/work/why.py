@@ -169,12 +169,12 @@ def _share(task: Task, turn: Turn) -> str:
         return f" Of the tenants only {task.spec.tenant!r} waits there."
     words = (
         f" Tenant {task.spec.tenant!r} has {turn.share:.0%} of the turns, with the weight "
-        f"{turn.weight:g} among {turn.tenants} tenants; {turn.before} of the others come before it"
+        f"{turn.weight:g} among {turn.tenants} tenants, {turn.before} of them before it"
     )
     if task.position is None:
         return f"{words}."
     return (
-        f"{words}, and about {round(turn.before + task.position / turn.share)} tasks start first."
+        f"{words}; about {round(turn.before + task.position / turn.share)} tasks start first."
     )
 
 

@@ -136,3 +136,23 @@ def test_yes_may_come_by_a_variable(shell: Shell, dead_letter: DeadLetter) -> No
     dead_letter()
 
     assert shell("dead", "purge", "--all", COORDQ_DEAD_PURGE_YES="1").exit_code == 0
+
+
+def test_tenants_are_listed_weighed_and_forgotten(shell: Shell, client: Client) -> None:
+    """Their shares, for people and for programs."""
+    shell("enqueue", "echo", "--tenant", "acme")
+
+    assert shell("tenant", "weight", "acme", "2.5").stdout == "tenant acme has the weight 2.5\n"
+    listed = shell.json("tenant", "ls")
+    assert listed == [{"tenant": "acme", "weight": 2.5, "served": 0, "backlog": 1}]
+    assert "acme" in shell("tenant", "ls").stdout
+    assert shell.json("tenant", "rm", "acme") == {"tenant": "acme", "forgotten": True}
+    assert client.tenants.get("acme").weight == 1
+
+
+def test_a_tenant_that_cannot_be_is_refused(shell: Shell) -> None:
+    """With the exit codes of what was wrong."""
+    assert shell("tenant", "weight", "acme", "nan").exit_code == 2
+    assert shell("tenant", "weight", "a~b", "1").exit_code == 2
+    assert shell("tenant", "rm", "nobody").exit_code == 3
+    assert shell("enqueue", "echo", "--tenant", "").exit_code == 2

@@ -229,3 +229,32 @@ def test_every_answer_is_one_line(desk: Desk) -> None:
 def test_spans_read_as_people_say_them(ms: int, text: str) -> None:
     """Not as a number of milliseconds."""
     assert span(ms) == text
+
+
+# -- tenants -----------------------------------------------------------------------------------
+
+
+def test_its_tenant_waits_for_its_turn(desk: Desk) -> None:
+    """Which share it has, who comes before it, and how many tasks start first."""
+    alive(desk)
+    for _ in range(9):
+        desk.put(tenant="megacorp")
+    for _ in range(3):
+        last = desk.put(tenant="bakery")
+
+    sentence = because(desk, last)
+
+    assert "2 tasks stand before it in its line" in sentence
+    assert (
+        "Tenant 'bakery' has 50% of the turns, with the weight 1 among 2 tenants, 1 of them "
+        "before it; about 5 tasks start first."
+    ) in sentence
+
+
+def test_its_tenant_is_alone(desk: Desk) -> None:
+    """Nothing of a share need be said."""
+    alive(desk)
+
+    assert because(desk, desk.put(tenant="bakery")).endswith(
+        "Of the tenants only 'bakery' waits there."
+    )
