@@ -14,7 +14,7 @@ from dataclasses import replace
 from coordq.client.plans import by_shard
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine
-from coordq.errors import InvalidArguments
+from coordq.errors import ForeignData
 from coordq.ids import shard_of
 from coordq.work.claim import Claim
 from coordq.work.flow.inputs import MARK, Plan, resolve
@@ -81,12 +81,7 @@ class Briefer:
         for group in by_shard([claim.id for claim, _ in batch if claim.saved]):
             found = await self._engine.run(saved(shard_of(group[0]), group))
             kept |= zip(group, found, strict=True)
-        return [
-            (replace(claim, memory=read_memory(kept[claim.id])), answer)
-            if claim.saved
-            else (claim, answer)
-            for claim, answer in batch
-        ]
+        return [one if one[0].id not in kept else _reminded(one, kept) for one in batch]
 
     async def _fill(self, batch: list[Waiting]) -> None:
         """Advance the plans of all together, until each has its arguments."""
@@ -99,6 +94,18 @@ class Briefer:
             step, open_ = open_, []
             for one, plan, _ in step:
                 _advance(one, plan, found, open_)
+
+
+def _reminded(one: Waiting, kept: dict[str, dict[str, bytes]]) -> Waiting:
+    claim, answer = one
+    try:
+        return replace(claim, memory=read_memory(kept[claim.id])), answer
+    except ValueError as error:
+        if not answer.done():
+            answer.set_exception(
+                ForeignData(f"What task {claim.id} has kept is not coordq's: {error}.")
+            )
+        return one
 
 
 def _advance(
@@ -116,5 +123,5 @@ def _advance(
         open_.append((one, plan, ids))
     except StopIteration as end:
         answer.set_result(replace(claim, args=end.value))
-    except InvalidArguments as error:
+    except Exception as error:  # noqa: BLE001 - the others of the batch have nothing to do with it
         answer.set_exception(error)
