@@ -20,7 +20,8 @@
 
 A task's key is its name unless `task` says another. `inputs` are results of other tasks: `key`,
 `key.field.0`, `key!` for the error, `key?` for the result or null, `a | b` for the first of both,
-and lists of such. Tasks may stand in any order.
+and lists of such; YAML wants those with a ? or ! in quotes when they stand in braces. Tasks may
+stand in any order.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ _CALLBACK: Final = ("task", "args", "inputs", "key", *NAMES)
 _LINK: Final = ("task", "on", "if_failed", "when")
 _MAP: Final = ("over", "into")
 _MILESTONE: Final = ("name", "needs", "by")
+_MARKS: Final = ("?", "!")
 _ERROR_WORD: Final = "$error"
 
 
@@ -240,13 +242,14 @@ class _Reader(Told):
         """Key, mark and path of an input. The longest key counts, since keys may hold dots."""
         if not isinstance(text, str):
             self.refuse(place, "write the key of a task")
-        head = text.strip()
-        words = head.split(".")
+        bare = text.strip()
+        mark = bare[-1] if bare.endswith(_MARKS) else ""
+        words = bare.removesuffix(mark).split(".")
         for length in range(len(words), 0, -1):
             key = ".".join(words[:length])
-            mark = key[-1] if key[-1:] in ("!", "?") and key not in self.tasks else ""
-            if key.removesuffix(mark) in self.tasks:
-                return key.removesuffix(mark), mark, tuple(words[length:])
+            own = key[-1] if key.endswith(_MARKS) else ""
+            if key.removesuffix(own) in self.tasks:
+                return key.removesuffix(own), mark or own, tuple(words[length:])
         return self.refuse(place, f"there is no task {words[0]!r}{nearest(words[0], self.tasks)}")
 
     def _input_keys(self, place: str, inputs: Any) -> list[str]:
