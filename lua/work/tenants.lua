@@ -11,6 +11,8 @@ Returns  {cursor, tenant, weight, served, backlog, ...}
          served   tasks started since it was first seen
          backlog  entries in its lines: ready tasks, and those that have moved on but stand there yet
 ]]
+--- @include lib/clock
+--- @include lib/queue
 --- @include lib/line
 local PAGE = 200
 

@@ -11,6 +11,7 @@ Returns  1 when the tenant was known, else 0
 What a tenant has waited counts: the rest of its way to its next turn grows or shrinks with its stride.
 Who is forgotten and has tasks in line stays known, with the weight 1.
 ]]
+--- @include lib/clock
 --- @include lib/queue
 --- @include lib/line
 local tenant = ARGV[1]
