@@ -22,6 +22,7 @@ EVENTS = (
     "crashed",
     "lapsed",
     "requeued",
+    "replaced",
     "refused",
     "stalled",
     # of tasks that wait for others, for a person or for a moment
@@ -66,8 +67,9 @@ EVENTS = (
 )
 """Every kind there is.
 
-`refused`: a finish by an old fence, its detail, changed nothing. `skipped`: a task that a condition
-or the end of its parents left out, or a slot of a schedule.
+`replaced`: a task that waited got the arguments of another with its unique key. `refused`: a finish
+by an old fence, its detail, changed nothing. `skipped`: a task that a condition or the end of its
+parents left out, or a slot of a schedule.
 """
 
 

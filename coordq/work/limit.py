@@ -23,6 +23,8 @@ ON_CONFLICT: Final = {"queue": "q", "cancel-oldest": "o", "cancel-newest": "n", 
 WINDOWS: Final = {"bucket": "b", "sliding": "s"}
 BY_ITSELF: Final = ("queue", "task", "tenant")
 """Limits that tasks count against without naming them, each with a key."""
+ONCE: Final = "once"
+"""What tasks that keep the last count against, with their unique key; see lua/lib/place.lua."""
 SLIDING_MAX: Final = 10_000
 """A sliding window remembers each start."""
 RIVALS_MAX: Final = 100
@@ -251,7 +253,10 @@ def make(name: object, **given: Any) -> Limit:
     for field in ("rate", "budget"):
         if given.get(field) is not None:
             given[field] = read_rate(field, given[field])
-    return Limit(slot_text(name), **given)
+    slot = slot_text(name)
+    if slot.partition(":")[0] == ONCE:
+        raise InvalidLimit(f"Limit {name!r} is coordq's own: choose another name.")
+    return Limit(slot, **given)
 
 
 def slot_text(text: object) -> str:
@@ -280,9 +285,10 @@ def check_limits(limits: object, cost: object) -> None:
         raise InvalidLimit(f'limits={limits!r}: give a list of names, such as ("openai:gpt-4",).')
     for limit in limits:
         name = slot_text(limit).partition(":")[0]
-        if name in BY_ITSELF:
+        if name in (*BY_ITSELF, ONCE):
             raise InvalidLimit(
-                f"limits={limit!r}: every task counts against its {name} without naming it."
+                f"limits={limit!r}: tasks count against {', '.join((*BY_ITSELF, ONCE))} without "
+                "naming them."
             )
     if len(limits) > LIMITS_MAX or len(set(limits)) < len(limits):
         raise InvalidLimit(f"limits={limits!r}: name up to {LIMITS_MAX} limits, each once.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from coordq.errors import InvalidOption, InvalidTime
 from coordq.ids import is_id
 from coordq.names import check_name
-from coordq.work.limit import check_limits, slot_text
+from coordq.work.limit import ONCE, check_limits, slot_text
 from coordq.work.spec import PRIORITIES, RESULT_TTL_S, Spec, write_spec
 
 if TYPE_CHECKING:
@@ -25,7 +25,17 @@ ATTEMPTS_MAX: Final = 10_000
 HEADERS_MAX: Final = 4096
 CAPABILITIES_MAX: Final = 32
 ON_FULL: Final = ("wait", "refuse", "shed", "force")
-ON_DUPLICATE: Final = ("return", "reject")
+ON_DUPLICATE: Final = {
+    "return": "",
+    "reject": "",
+    "throttle": "",
+    "replace": "r",
+    "debounce": "d",
+    "keep-last": "k",
+}
+"""As work/enqueue takes them."""
+DEBOUNCES: Final = 10
+"""So many delays a debounced task waits at most, unless `unique_for` says how long."""
 DURABILITY: Final = ("primary", "replica")
 
 Seconds = float | int | timedelta
@@ -47,7 +57,10 @@ class Options:
     """No second task with this key: while the first lives, or for `unique_for`."""
     unique_for: Seconds = 0
     on_duplicate: str = "return"
-    """return (the first task's handle) or reject (DuplicateTask)."""
+    """When the key is held. return: its holder's handle. reject: DuplicateTask. throttle: as
+    return, for `unique_for` since the first. replace: a holder that waits gets the new arguments.
+    debounce: so, and waits its `delay` anew, at most `unique_for` in all. keep-last: so, and while
+    one runs another one waits for its end; the last arguments win."""
     max_attempts: int | None = None
     """How often it is tried; None: as its definition says, else three times."""
     backoff: Backoff | None = None
@@ -157,7 +170,7 @@ def _check(options: Options) -> None:
         check_limits(options.limits, options.cost)
 
 
-def _check_choice(option: str, value: object, allowed: tuple[str, ...]) -> None:
+def _check_choice(option: str, value: object, allowed: Collection[str]) -> None:
     if value not in allowed:
         raise InvalidOption(f"{option}={value!r}: use one of {', '.join(allowed)}.", option=option)
 
@@ -179,9 +192,25 @@ def _check_times(options: Options) -> None:
             raise InvalidOption("delay and at say the same thing twice: give one.", option="at")
     if options.unique_for and options.unique is None:
         raise InvalidOption("unique_for needs unique.", option="unique_for")
+    _check_duplicates(options)
     key = options.unique
     if key is not None and (not isinstance(key, str) or not key):
         raise InvalidOption(f"unique={key!r}: give text that is not empty.", option="unique")
+
+
+def _check_duplicates(options: Options) -> None:
+    mode = options.on_duplicate
+    if options.unique is None:
+        return
+    if mode == "throttle" and not options.unique_for:
+        raise InvalidOption("on_duplicate='throttle' needs unique_for.", option="unique_for")
+    if mode == "debounce" and not options.delay:
+        raise InvalidOption("on_duplicate='debounce' needs delay.", option="delay")
+    if mode == "keep-last" and options.unique_for:
+        raise InvalidOption(
+            "on_duplicate='keep-last' goes by what runs and waits, not by unique_for.",
+            option="unique_for",
+        )
 
 
 def _check_routing(options: Options) -> None:
@@ -261,6 +290,8 @@ class Template:
     """Whether a replica shall have the task before its producer hears of it."""
     force: bool = False
     """Whether it is enqueued also while the fleet is read-only."""
+    on_duplicate: str = ""
+    """What becomes of a task that waits when another comes with its unique key."""
     kin: Kin = (False, False)
     """What orders must share, besides their mode, to travel in one call: these two."""
 
@@ -275,7 +306,7 @@ class Template:
             self.delay,
             spec.expires_ms,
             spec.total_ms,
-            spec.unique,
+            spec.unique + self.on_duplicate,
             spec.unique_ms,
         )
 
@@ -283,6 +314,7 @@ class Template:
 def template(name: str, options: Options) -> Template:
     """The template for tasks called `name`. Raises InvalidName."""
     check_name("task", name)
+    unique = unique_digest(name, options.unique) if options.unique is not None else ""
     spec = Spec(
         queue=options.queue,
         name=name,
@@ -295,11 +327,11 @@ def template(name: str, options: Options) -> Template:
         total_ms=_ms(options.total_timeout),
         timeout_ms=_ms(options.timeout),
         backoff=options.backoff,
-        unique=unique_digest(name, options.unique) if options.unique is not None else "",
-        unique_ms=_ms(options.unique_for),
+        unique=unique,
+        unique_ms=_ms(_held_for(options)),
         headers=dict(options.headers or {}),
         tenant=options.tenant or "",
-        limits=tuple(slot_text(limit) for limit in options.limits),
+        limits=_slots(options, unique),
         cost=float(options.cost),
     )
     delay = f"@{moment_ms(options.at)}" if options.at is not None else str(_ms(options.delay))
@@ -310,10 +342,22 @@ def template(name: str, options: Options) -> Template:
         on_full=options.on_full,
         wait_s=seconds("wait", options.wait),
         reject=options.on_duplicate == "reject",
+        on_duplicate=ON_DUPLICATE[options.on_duplicate] if unique else "",
         durable=options.durability == "replica",
         force=options.force,
         kin=(options.durability == "replica", options.force),
     )
+
+
+def _held_for(options: Options) -> Seconds:
+    if options.on_duplicate != "debounce" or options.unique is None or options.unique_for:
+        return options.unique_for
+    return min(LONGEST_S, DEBOUNCES * seconds("delay", options.delay))
+
+
+def _slots(options: Options, unique: str) -> tuple[str, ...]:
+    slots = tuple(slot_text(limit) for limit in options.limits)
+    return (*slots, f"{ONCE}:{unique}") if unique and options.on_duplicate == "keep-last" else slots
 
 
 def _ms(value: Seconds) -> int:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from coordq.work.claim import serves
+from coordq.work.limit import ONCE
 from coordq.work.look import Glance, Turn
 from coordq.work.parking import Parked
 from coordq.work.queue import WorkerView
@@ -142,6 +143,10 @@ def _parked(parked: Parked) -> str:
     view, limit = parked.view, parked.view.limit
     if limit is None and view.paused_ms == 0:
         return f"It waited for limit {view.slot!r}, which is gone: it goes on at the next claim."
+    if view.slot.startswith(f"{ONCE}:"):
+        return (
+            "The run before it, with the same unique key, goes on: it starts when that has ended."
+        )
     allows = f", which allows {limit.words()}" if limit is not None else ""
     place = f"{parked.position} of the {view.parked} parked there come before it"
     if parked.position == 0:
@@ -173,9 +178,7 @@ def _share(task: Task, turn: Turn) -> str:
     )
     if task.position is None:
         return f"{words}."
-    return (
-        f"{words}; about {round(turn.before + task.position / turn.share)} tasks start first."
-    )
+    return f"{words}; about {round(turn.before + task.position / turn.share)} tasks start first."
 
 
 def _lacking(task: Task) -> str:

@@ -4,10 +4,13 @@ headers say what comes in and what goes out. `orders_at` is where on_full stands
 `make_room` is nil in all but the shedding one.
 ]]
 local ARGS_INLINE_MAX = 2048
+local ONE_AT_ONCE = '0 0 0 b 1 q 0 0 {"concurrency":1}' -- see lib/slot
 local on_full, insists = string.match(ARGV[orders_at], '^([^!]*)(!?)$')
 local records, apart, room, reply
 local written = false
 local placed, taken = {}, {} -- ids that this call has dealt with, unique keys that it took: key -> id
+local amends = {} -- newer arguments for tasks that wait
+local DIGEST = 22
 
 local function delay_of(text)
   local moment = string.match(text, '^@(%d+)$')
@@ -19,7 +22,8 @@ local function read_groups()
   while at <= #ARGV do
     local group = {
       spec = ARGV[at], queue = ARGV[at + 1], line = ARGV[at + 2], delay_ms = delay_of(ARGV[at + 3]),
-      expires_ms = tonumber(ARGV[at + 4]), total_ms = tonumber(ARGV[at + 5]), unique = ARGV[at + 6],
+      expires_ms = tonumber(ARGV[at + 4]), total_ms = tonumber(ARGV[at + 5]),
+      unique = string.sub(ARGV[at + 6], 1, DIGEST), mode = string.sub(ARGV[at + 6], DIGEST + 1),
       unique_ms = ARGV[at + 7], mailbox = ARGV[at + 8], amount = tonumber(ARGV[at + 9]), first = at + 10,
     }
     groups[#groups + 1] = group
@@ -57,8 +61,27 @@ local function room_in(name)
   return left
 end
 
+local function take_key(group, key, id)
+  redis.call('SET', key, id)
+  if group.unique_ms ~= '0' then redis.call('PEXPIRE', key, group.unique_ms) end
+  taken[key] = id
+end
+
+-- As held_by, for modes in which the arguments of the newer order count, as long as the holder waits.
+local function renewed_by(group, id, args, key, holder)
+  local text = taken[key] and 'q' or redis.call('MGET', KEYS[1] .. 't:' .. holder)[1]
+  local state = text and string.sub(text, 1, 1)
+  if state and string.find('qdw', state, 1, true) then
+    amends[#amends + 1] = { holder = holder, args = args, group = group, key = key }
+    return holder
+  end
+  if group.mode == 'r' and (state or group.unique_ms ~= '0') then return holder end
+  take_key(group, key, id)
+  return nil
+end
+
 -- Returns the id that holds the unique key, or nil when this task now does.
-local function held_by(group, id)
+local function held_by(group, id, args)
   local key = KEYS[1] .. 'unique:' .. group.unique
   local lasting = group.unique_ms ~= '0'
   if redis.call('SET', key, id, 'NX') then
@@ -68,6 +91,7 @@ local function held_by(group, id)
   end
   local holder = redis.call('GET', key)
   if holder == id then return nil end
+  if group.mode ~= '' then return renewed_by(group, id, args, key, holder) end
   -- the holder of a key that this call took has no record yet
   if lasting or taken[key] or redis.call('EXISTS', KEYS[1] .. 't:' .. holder) == 1 then return holder end
   redis.call('SET', key, id)
@@ -119,7 +143,7 @@ local function place(group, id, args, existing)
     end
     left.tasks, left.bytes = left.tasks - 1, left.bytes - size
   end
-  local holder = group.unique ~= '' and held_by(group, id)
+  local holder = group.unique ~= '' and held_by(group, id, args)
   if holder then
     -- this very task may have held the key once, in a call whose reply was lost, and have ended since
     return redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 1 and '+' or '=' .. holder
@@ -129,7 +153,7 @@ local function place(group, id, args, existing)
 end
 
 local function place_all(groups, existing)
-  records, apart, room, reply, placed = {}, {}, {}, { 'ok' }, {}
+  records, apart, room, reply, placed, amends = {}, {}, {}, { 'ok' }, {}, {}
   local full = nil
   for _, group in ipairs(groups) do
     group.ids, group.bytes = {}, 0
@@ -169,6 +193,7 @@ end
 local function settle_in(group)
   local amount = #group.ids
   if amount == 0 then return end
+  if group.mode == 'k' then redis.call('HSETNX', KEYS[1] .. 'limits', 'once', ONE_AT_ONCE) end
   local delayed = group.delay_ms > 0
   if delayed or group.expires_ms > 0 or group.total_ms > 0 then schedule(group) end
   if not delayed then stand_in_line(group.queue, group.line, group.ids) end
@@ -180,6 +205,32 @@ local function settle_in(group)
   local what = delayed and 'scheduled' or 'ready'
   for _, id in ipairs(group.ids) do event(id, what, task) end
   if string.find(group.line, '@', 1, true) then learn_route(group.queue, route_in(group.line)) end
+end
+
+-- A debounced task waits anew, but not for longer than its key is held.
+local function delay_again(change)
+  local group = change.group
+  local left_ms = redis.call('PTTL', change.key)
+  local at = now + (left_ms > 0 and math.min(group.delay_ms, left_ms) or group.delay_ms)
+  redis.call('ZADD', KEYS[1] .. 'due', 'XX', at, change.holder)
+  if group.expires_ms > 0 then redis.call('ZADD', KEYS[1] .. 'due', 'XX', at + group.expires_ms, 'x' .. change.holder) end
+end
+
+-- The holder of a unique key gets the arguments of a newer order.
+local function amend(change)
+  local key, large = KEYS[1] .. 't:' .. change.holder, KEYS[1] .. 'p:' .. change.holder
+  local life, spec, body, outcome = string.match(redis.call('GET', key) or '', '^([^\n]+)\n([^\n]+)\n([^\n]*)(.*)$')
+  if not life then return end
+  local state, version, rest = string.match(life, '^(%l)(%d+)(.*)$')
+  local apart_now = #change.args > ARGS_INLINE_MAX
+  local weighed = body == '@' and redis.call('STRLEN', large) or #body
+  if apart_now then redis.call('SET', large, change.args) elseif body == '@' then redis.call('UNLINK', large) end
+  life = string.format('%s%d%s', state, version + 1, rest)
+  redis.call('SET', key, life .. '\n' .. spec .. '\n' .. (apart_now and '@' or change.args) .. outcome)
+  local queue, name = string.match(spec, '^([^ ]+) ([^ ]+)')
+  if state ~= 'w' then count(queue, 'bytes', #change.args - weighed) end
+  if state == 'd' and change.group.mode == 'd' then delay_again(change) end
+  event(change.holder, 'replaced', { version = version + 1, fence = '0', queue = queue, name = name })
 end
 
 local function refusal(name)
@@ -203,6 +254,7 @@ local function place_checked(groups)
   if #apart > 0 then redis.call('MSET', unpack(apart)) end
   if full then redis.call('HSET', KEYS[1] .. 'queue:' .. full, 'wanted', now) end
   for _, group in ipairs(groups) do settle_in(group) end
+  for _, change in ipairs(amends) do amend(change) end
   write_counts()
   write_events()
   return reply

@@ -12,7 +12,10 @@ ARGV[2...]         groups of tasks that differ only in id and arguments, each:
          delay       milliseconds from now, 0 = ready now; or @<milliseconds since 1970>
          expires_ms  queue timeout, 0 = none
          total_ms    total timeout, 0 = none
-         unique      "" or the digest of the unique key
+         unique      "" or the digest of the unique key; behind it what becomes of a task that waits
+                     for its start when another comes: "" nothing, the other is held back; r it gets the
+                     other's arguments; d so, and waits anew, at most until its key is free; k so, and
+                     one that runs does not hold the other back: it waits for the end of that run
          unique_ms   0 = unique while the task lives, else for so long
          mailbox     "" or who shall hear of the end, see work/watch
          amount      how many tasks follow, each: id, args (a JSON object)

@@ -29,6 +29,10 @@ _RUN: Final[tuple[Callable[[Any], Any], ...]] = (
         help="When the queue is at its high mark.",
     ),
     click.option("--tenant", metavar="NAME", help="Whose share of the queue it takes."),
+    click.option(
+        "--limit", multiple=True, metavar="NAME[:KEY]", help="What it counts against; repeatable."
+    ),
+    click.option("--cost", type=float, metavar="UNITS", help="What it takes from budgets; 1."),
     click.option("--header", multiple=True, type=PAIR, help="Travels with the task; repeatable."),
 )
 _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
@@ -38,8 +42,8 @@ _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option("--unique-for", type=SPAN, help="... or for so long."),
     click.option(
         "--on-duplicate",
-        type=click.Choice(["return", "reject"]),
-        help="When the key is held: return the holder's id, or fail.",
+        type=click.Choice(["return", "reject", "throttle", "replace", "debounce", "keep-last"]),
+        help="When the key is held: return the holder's id, fail, or renew its arguments.",
     ),
     click.option("--wait-for-room", type=SPAN, help="How long --on-full wait waits; 30s."),
     click.option("--id", metavar="ID", help="The task's id, to enqueue it once only."),
