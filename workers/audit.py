@@ -4,133 +4,45 @@ Run it with `coordq worker workers/audit.py --processes 4`, then
 
     coordq enqueue audit_file path=/usr/lib/python3.11/ast.py --wait
 
-`audit_file` measures one file. `audit_tally` adds up the results of up to 500 such tasks, and
-`audit_report` joins any number of tallies, so no payload grows with the size of the tree: a
-tally is a few kilobytes whether it stands for one file or for a hundred thousand.
-`coordq demo` is this, on the standard library, with a worker killed on the way.
+`audit_file` measures one file, `audit_deep` looks closely at the functions of a complex one,
+`audit_tally` adds up the results of up to 500 files, and `audit_report` joins any number of
+tallies, so no payload grows with the size of the tree: a tally is a few kilobytes whether it stands
+for one file or for a hundred thousand. `coordq demo` makes a flow of these, over the standard
+library, with a worker killed on the way.
 
 A file that does not decode or parse will not do so next time either: it is rejected, becomes a
-dead letter with its reason, and nothing else stops.
+dead letter with its reason, and nothing else stops; `audit_text` may stand in and count its lines.
 """
 
 from __future__ import annotations
 
 import ast
-import asyncio
 import re
 import stat
 import threading
 import tokenize
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from coordq import Agent, Context, Reject
-from coordq.errors import TaskNotFound
+from coordq import Agent, Reject
+
+from ._figures import HOT, FileFigures, FunctionFigures, HotSpot, Tally, join, tally
 
 agent = Agent("audit", role="auditor", capabilities={"python"})
 
 FILE_MAX: Final = 8 * 1024 * 1024
 """The largest file that is read, in bytes. The parser needs about a hundred times as much."""
 
-TOP: Final = 20
-"""How many modules, functions and imports a tally keeps of each ranking."""
-
 _SOURCE: Final = "<audited>"
 
 # The audited file's doubtful escapes are not this worker's warnings.
 warnings.filterwarnings("ignore", module=re.escape(_SOURCE))
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionFigures:
-    """One function or method: its dotted name inside the file, where it starts, how it branches."""
-
-    name: str
-    line: int
-    complexity: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileFigures:
-    """What `audit_file` measures.
-
-    `code_lines` are neither blank nor comment nor docstring. `complexity_sum` is over all
-    functions; `worst` is the most complex one. `imports` are distinct top-level names, relative
-    ones as ".". `documented` of `documentable` (the module, public classes, public functions)
-    have a docstring.
-    """
-
-    path: str
-    lines: int
-    code_lines: int
-    functions: int
-    classes: int
-    complexity_sum: int
-    worst: FunctionFigures | None
-    imports: list[str]
-    documented: int
-    documentable: int
-
-    @property
-    def complexity_mean(self) -> float:
-        """Average cyclomatic complexity of the file's functions; 0 when it has none."""
-        return self.complexity_sum / self.functions if self.functions else 0.0
-
-    @property
-    def complexity_max(self) -> int:
-        """Complexity of the most complex function; 0 when there is none."""
-        return self.worst.complexity if self.worst else 0
-
-    @property
-    def docstring_coverage(self) -> float:
-        """Share of the documentable things that are documented, from 0 to 1."""
-        return self.documented / self.documentable if self.documentable else 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A file's place in the ranking by complexity."""
-
-    path: str
-    code_lines: int
-    functions: int
-    complexity_mean: float
-    complexity_max: int
-    worst: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The sum of many files' figures, with the most complex of them and the commonest imports."""
-
-    files: int = 0
-    lines: int = 0
-    code_lines: int = 0
-    functions: int = 0
-    classes: int = 0
-    complexity_sum: int = 0
-    documented: int = 0
-    documentable: int = 0
-    missing: int = 0
-    top: list[Ranked] = field(default_factory=list)
-    imports: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def complexity_mean(self) -> float:
-        """Average cyclomatic complexity of all functions; 0 when there are none."""
-        return self.complexity_sum / self.functions if self.functions else 0.0
-
-    @property
-    def docstring_coverage(self) -> float:
-        """Share of the documentable things that are documented, from 0 to 1."""
-        return self.documented / self.documentable if self.documentable else 1.0
 
 
 # Tasks
@@ -146,17 +58,35 @@ def audit_file(path: str) -> FileFigures:
     return measure(path, _read(Path(path)))
 
 
-@agent.task(timeout=120, max_attempts=3, result_ttl=3600)
-async def audit_tally(ctx: Context, ids: Annotated[list[str], Field(max_length=500)]) -> Tally:
-    """Add up the results of the `audit_file` tasks with these ids.
+@agent.task(timeout=60, max_attempts=3, result_ttl=3600)
+def audit_deep(path: str) -> list[HotSpot]:
+    """Look closely at the functions of a file that branch most: how long, how deep, how wide."""
+    return hot_spots(path, _read(Path(path)))
 
-    A task that has no result (a dead letter, or its retention ran out) counts as `missing`.
+
+@agent.task(timeout=60, max_attempts=3, result_ttl=3600)
+def audit_text(path: str) -> FileFigures:
+    """Count the lines of a file that `audit_file` cannot make sense of. Whatever its bytes are."""
+    try:
+        lines = Path(path).read_bytes().splitlines()
+    except OSError as error:
+        raise Reject(f"{path} cannot be read: {error.strerror}") from error
+    written = sum(bool(line.strip()) for line in lines)
+    return FileFigures(path, len(lines), written, 0, 0, 0, None, [], 0, 0, parsed=False)
+
+
+@agent.task(timeout=120, max_attempts=3, result_ttl=3600)
+def audit_tally(
+    figures: Annotated[list[FileFigures | None], Field(max_length=500)],
+    spots: list[list[HotSpot] | None] | None = None,
+) -> Tally:
+    """Add up the figures of files, and what was found in those that were looked at closely.
+
+    A file without figures (a dead letter, say) counts as `missing`.
     """
-    present: list[FileFigures] = []
-    for first in range(0, len(ids), 50):
-        found = await asyncio.gather(*(_figures(ctx, one) for one in ids[first : first + 50]))
-        present.extend(one for one in found if one is not None)
-    return replace(tally(present), missing=len(ids) - len(present))
+    present = [one for one in figures if one is not None]
+    found = chain.from_iterable(one for one in spots or () if one is not None)
+    return replace(tally(present, found), missing=len(figures) - len(present))
 
 
 @agent.task(timeout=60, max_attempts=3, result_ttl=3600)
@@ -188,7 +118,9 @@ def measure(path: str, source: str) -> FileFigures:
     """Figures of `source`, which was read from `path`. Rejected when it does not parse."""
     tree = _parse(path, source)
     nodes = list(ast.walk(tree))
-    functions = list(_functions(tree))
+    functions = [
+        FunctionFigures(name, one.lineno, complexity(one)) for name, one in _functions(tree)
+    ]
     documented, documentable = _documentation(tree, nodes)
     return FileFigures(
         path=path,
@@ -224,8 +156,11 @@ def _parse(path: str, source: str) -> ast.Module:
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _functions(tree: ast.Module) -> Iterator[FunctionFigures]:
-    """Every function, at any depth. Without recursion: generated files nest deeper than stacks."""
+def _functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:
+    """Every function with its dotted name, at any depth.
+
+    Without recursion: generated files nest deeper than stacks.
+    """
     stack: list[tuple[ast.AST, str]] = [(tree, "")]
     while stack:
         node, prefix = stack.pop()
@@ -234,7 +169,7 @@ def _functions(tree: ast.Module) -> Iterator[FunctionFigures]:
             if isinstance(child, ast.ClassDef | Function):
                 inner = f"{prefix}{child.name}."
             if isinstance(child, Function):
-                yield FunctionFigures(prefix + child.name, child.lineno, complexity(child))
+                yield prefix + child.name, child
             stack.append((child, inner))
 
 
@@ -272,6 +207,42 @@ def _forks(node: ast.AST) -> int:
             return 1
         case _:
             return int(isinstance(node, _FORKS))
+
+
+_BLOCKS: Final = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try)
+
+
+def hot_spots(path: str, source: str) -> list[HotSpot]:
+    """The functions of `source` that branch at least HOT times, looked at closely."""
+    found = ((name, one, complexity(one)) for name, one in _functions(_parse(path, source)))
+    return [
+        HotSpot(path, name, one.lineno, forks, _length(one), _depth(one), _parameters(one))
+        for name, one, forks in found
+        if forks >= HOT
+    ]
+
+
+def _length(function: Function) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def _depth(function: Function) -> int:
+    """How many blocks stand inside one another, at the deepest place."""
+    deepest = 0
+    stack: list[tuple[ast.AST, int]] = [(one, 0) for one in function.body]
+    while stack:
+        node, depth = stack.pop()
+        depth += isinstance(node, _BLOCKS)
+        deepest = max(deepest, depth)
+        stack.extend((child, depth) for child in ast.iter_child_nodes(node))
+    return deepest
+
+
+def _parameters(function: Function) -> int:
+    given = function.args
+    several = (given.vararg, given.kwarg)
+    named = (*given.posonlyargs, *given.args, *given.kwonlyargs)
+    return len(named) + sum(one is not None for one in several)
 
 
 # Lines and names
@@ -318,76 +289,3 @@ def _documentation(tree: ast.Module, nodes: Iterable[ast.AST]) -> tuple[int, int
     return sum(ast.get_docstring(node, clean=False) is not None for node in documentable), len(
         documentable
     )
-
-
-# Adding up
-
-
-def tally(figures: Iterable[FileFigures]) -> Tally:
-    """The sum of these files' figures."""
-    return join(_single(one) for one in figures)
-
-
-def join(tallies: Iterable[Tally]) -> Tally:
-    """The sum of these tallies. Rankings stay TOP long, so joining does not grow them."""
-    parts = list(tallies)
-    ranked = sorted(chain.from_iterable(one.top for one in parts), key=_rank, reverse=True)
-    imports: Counter[str] = Counter()
-    for one in parts:
-        imports.update(one.imports)
-    sums = {name: sum(getattr(one, name) for one in parts) for name in _SUMMED}
-    return Tally(**sums, top=ranked[:TOP], imports=dict(imports.most_common(_IMPORTS_KEPT)))
-
-
-_SUMMED: Final = (
-    "files",
-    "lines",
-    "code_lines",
-    "functions",
-    "classes",
-    "complexity_sum",
-    "documented",
-    "documentable",
-    "missing",
-)
-
-_IMPORTS_KEPT: Final = 200
-
-
-def _rank(one: Ranked) -> tuple[int, float, str]:
-    return one.complexity_max, one.complexity_mean, one.path
-
-
-def _single(one: FileFigures) -> Tally:
-    place = Ranked(
-        path=one.path,
-        code_lines=one.code_lines,
-        functions=one.functions,
-        complexity_mean=round(one.complexity_mean, 2),
-        complexity_max=one.complexity_max,
-        worst=one.worst.name if one.worst else "",
-    )
-    return Tally(
-        files=1,
-        lines=one.lines,
-        code_lines=one.code_lines,
-        functions=one.functions,
-        classes=one.classes,
-        complexity_sum=one.complexity_sum,
-        documented=one.documented,
-        documentable=one.documentable,
-        top=[place] if one.functions else [],
-        imports=dict.fromkeys(one.imports, 1),
-    )
-
-
-_RESULT: Final = TypeAdapter(FileFigures)
-
-
-async def _figures(ctx: Context, task_id: str) -> FileFigures | None:
-    """The stored result of an `audit_file` task; None when it has none."""
-    try:
-        task = await ctx.client.work.get(task_id)
-    except TaskNotFound:
-        return None
-    return _RESULT.validate_python(task.result) if task.state == "succeeded" else None

@@ -94,6 +94,18 @@ def test_only_what_is_alike_is_folded() -> None:
     assert graph.folded().folded() == graph.folded()
 
 
+def test_ways_that_are_alike_are_folded_step_by_step() -> None:
+    """A map whose tasks each have a task after them is two rows, not two thousand."""
+    flow = Flow("f")
+    first = flow.map("a", range(8), into="n")
+    second = [flow.task("b", {"n": one}, when="n > 1") for one in first]
+    flow.join("end", second)
+    folded = graph_of_plan(flow.plan()).folded()
+
+    assert [box.count for box in folded.boxes] == [8, 8, 1]
+    assert [line.label for line in folded.lines] == ["n > 1", ""]
+
+
 def test_mermaid_is_a_flowchart() -> None:
     """Fallbacks are dashed, conditions are written on lines, states are classes."""
     written = mermaid(in_states(audit(), deep="failed", page="waiting"))

@@ -113,6 +113,7 @@ def test_a_file_becomes_its_figures() -> None:
         "imports": [".", "json", "os", "sys"],
         "documented": 3,
         "documentable": 6,
+        "parsed": True,
     }
     assert figures.complexity_mean == 8 / 5
     assert figures.complexity_max == 3
@@ -250,3 +251,54 @@ def test_a_tally_does_not_grow_with_the_tree() -> None:
 
     assert len(json.dumps(asdict(large))) < 2 * len(json.dumps(asdict(small))) < 20_000
     assert large.files == 200 * small.files
+
+
+HOT = (
+    """
+class Knot:
+    def tie(self, a, *rest, loose=False):
+"""
+    + "".join(f"        if a == {n}:\n            return {n}\n" for n in range(24))
+    + """
+        while a:
+            with self:
+                for one in rest:
+                    a = one and a
+
+def plain(a):
+    return a
+"""
+)
+
+
+def test_what_is_hard_to_follow_is_looked_at_closely() -> None:
+    """Only functions over the threshold; how deep and how wide they are stands beside it."""
+    (spot,) = audit.hot_spots("knot.py", HOT)
+
+    assert (spot.name, spot.complexity) == ("Knot.tie", 28)
+    assert (spot.depth, spot.parameters, spot.line) == (3, 4, 3)
+    assert audit.hot_spots("plain.py", "def plain(a):\n    return a\n") == []
+
+
+def test_the_lines_of_what_is_no_python_are_counted(tmp_path: Path) -> None:
+    """The fallback: a file without figures would be missing in the totals."""
+    file = tmp_path / "bad.py"
+    file.write_bytes(b"def f(:\n\n  \xff\n")
+
+    figures = audit.audit_text(str(file))
+
+    assert (figures.lines, figures.code_lines, figures.parsed) == (3, 2, False)
+    assert audit.audit_tally([figures, None]).unparsed == 1
+    with pytest.raises(Reject):
+        audit.audit_text(str(tmp_path / "missing.py"))
+
+
+def test_a_tally_keeps_the_worst_of_what_was_looked_at_closely() -> None:
+    """All are counted; some twenty are shown, however they were grouped."""
+    spots = [audit.HotSpot("a.py", f"f{n}", n, n, 10, 2, 1) for n in range(30)]
+
+    together = audit.tally([], spots)
+    apart = audit.join([audit.tally([], spots[:10]), audit.tally([], spots[10:])])
+
+    assert together == apart
+    assert (together.hot, len(together.spots), together.spots[0].name) == (30, 20, "f29")

@@ -125,7 +125,7 @@ def test_files_become_a_report(client: coordq.Client, tmp_path: Path) -> None:
     figures = [handle.result(30) for handle in handles[:5]]
     with pytest.raises(TaskFailed, match=r"m5\.py:1 does not parse"):
         handles[5].result(30)
-    tally = client.work.run("audit_tally", {"ids": [one.id for one in handles]}, wait_for=30)
+    tally = client.work.run("audit_tally", {"figures": [*figures, None]}, wait_for=30)
     report = client.work.run("audit_report", {"tallies": [tally, tally]}, wait_for=30)
 
     assert {one["complexity_sum"] for one in figures} == {2}

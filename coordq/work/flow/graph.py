@@ -125,7 +125,7 @@ class Graph:
     def folded(self, least: int = FOLD_FROM) -> Graph:
         """The graph with tasks that are alike in one box: as a map makes them.
 
-        Alike are tasks of one name, with the same parents and children by the same kinds of edges.
+        Alike are tasks of one name whose parents and children are alike, by edges that are alike.
         """
         alike = self._alike()
         stand_in: dict[str, str] = {}
@@ -150,15 +150,40 @@ class Graph:
         return Graph(self.name, tuple(boxes), tuple(dict.fromkeys(moved)))
 
     def _alike(self) -> Iterable[list[Box]]:
-        around: dict[str, list[tuple[str, ...]]] = {box.id: [] for box in self.boxes}
-        for line in self.lines:
-            kind = (line.on, line.policy, line.condition or "")
-            around[line.child].append(("<", line.parent, *kind))
-            around[line.parent].append((">", line.child, *kind))
-        groups: dict[object, list[Box]] = {}
+        """Boxes that look the same upwards, to all that leads to them, and downwards."""
+        order = self.order()
+        above = self._shapes(order, upwards=True)
+        below = self._shapes(order[::-1], upwards=False)
+        groups: dict[tuple[int, int], list[Box]] = {}
         for box in self.boxes:
-            groups.setdefault((box.name, box.kind, frozenset(around[box.id])), []).append(box)
+            groups.setdefault((above[box.id], below[box.id]), []).append(box)
         return groups.values()
+
+    def _shapes(self, order: tuple[str, ...], *, upwards: bool) -> dict[str, int]:
+        """A number for each box; the same for boxes from which the same can be seen that way.
+
+        Whoever sees the same upwards stands equally far down: so no two that share a box can come
+        after each other, and the folded graph has no cycle.
+        """
+        boxes = {box.id: box for box in self.boxes}
+        around: dict[str, list[Line]] = {one: [] for one in order}
+        for line in self.lines:
+            around[line.child if upwards else line.parent].append(line)
+        numbers: dict[object, int] = {}
+        found: dict[str, int] = {}
+        for one in order:
+            seen = frozenset(
+                (
+                    found[line.parent if upwards else line.child],
+                    line.on,
+                    line.policy,
+                    line.condition,
+                )
+                for line in around[one]
+            )
+            shape = boxes[one].name, boxes[one].kind, seen
+            found[one] = numbers.setdefault(shape, len(numbers))
+        return found
 
 
 def _one_of(group: list[Box]) -> Box:
