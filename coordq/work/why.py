@@ -108,6 +108,8 @@ def _ready(task: Task, glance: Glance, workers: Sequence[WorkerView]) -> str:
     hosting = [worker for worker in workers if task.queue in _queues(worker)]
     if not hosting:
         return f"No live worker serves queue {task.queue!r}: {_listed(workers, 'serve', _queues)}."
+    if task.name == EXPAND:  # which every worker can do
+        return _in_line(task, queue, hosting)
     knowing = [worker for worker in hosting if task.name in _names(worker)]
     if not knowing:
         return (

@@ -63,6 +63,15 @@ def test_no_worker_knows_its_name(desk: Desk) -> None:
     assert sentence.endswith("they know job.")
 
 
+def test_every_worker_can_expand_a_map(desk: Desk) -> None:
+    """No agent has that task, so it is in no list of what workers know."""
+    alive(desk)
+
+    sentence = because(desk, desk.put("coordq.expand"))
+
+    assert sentence.startswith("It waits its turn: it is the next in its line")
+
+
 def test_no_agent_meets_its_requirements(desk: Desk) -> None:
     """Role, capabilities, or both."""
     alive(desk)
