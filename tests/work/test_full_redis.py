@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import tests.work.damages_limits  # noqa: F401 - adds its damages
 from coordq.engine.connection import open_engine
 from coordq.errors import CoordqError, RedisFull
 from coordq.work.beat import Pulse, brief

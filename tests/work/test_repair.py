@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import tests.work.damages_limits  # noqa: F401 - adds its damages
 from coordq.errors import Deposed
 from coordq.fleet.election import inaugurate
 from coordq.work.audit import repair
