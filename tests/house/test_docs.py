@@ -29,7 +29,14 @@ from coordq.work.task import NEXT, TERMINAL
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "coordq/*/README.md", "lua/*.md", "workers/*.md", "tests/manual/*.md")
+    for pattern in (
+        "*.md",
+        "coordq/*/README.md",
+        "coordq/*/*/README.md",
+        "lua/*.md",
+        "workers/*.md",
+        "tests/manual/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 ALL_WORDS = "\n".join(path.read_text() for path in DOCUMENTS)
