@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from coordq.client.orphans import Orphans
 from coordq.client.plans import Command, Plan, chunks
 from coordq.engine import keys
 from coordq.engine.call import Call
@@ -62,8 +63,13 @@ class Audit:
         """Everything, once. Raises Deposed when a leader that has been followed drives it."""
         listed: list[bytes] = yield self._command("SMEMBERS", keys.queues(self.root))
         queues = {name.decode(errors="replace") for name in listed}
-        yield from self._keys(queues)
+        orphans = Orphans(self.root, self.shard)
+        yield from self._judge((yield from orphans.begin()))
+        yield from self._keys(queues, orphans)
         yield from self._books()
+        known = {finding.subject for finding in self.report.findings}
+        lonely = yield from orphans.suspects()
+        yield from self._judge([one for one in lonely if one[1].split(" ")[0] not in known])
         yield from self._counters(sorted(queues))
         return self.report
 
@@ -84,7 +90,7 @@ class Audit:
 
     # -- by key --------------------------------------------------------------------------------
 
-    def _keys(self, queues: set[str]) -> Plan[None]:
+    def _keys(self, queues: set[str], orphans: Orphans) -> Plan[None]:
         """Go through the keyspace; adds the queues that come up to `queues`."""
         members = yield self._command("SMEMBERS", keys.routes(self.root))
         routes = frozenset(member.decode(errors="replace") for member in members)
@@ -98,8 +104,10 @@ class Audit:
             queues.update(unlisted)
             yield from self._judge([("queue", name) for name in unlisted])
             yield from self._others(page.books)
+            yield from self._judge((yield from orphans.lists(page.books.get("kids", ()))))
             for ids in chunks(page.tasks):
                 records = yield from self._records(ids)
+                orphans.read(ids, records)
                 sheet = audit.read_records(self.root, ids, records, routes=routes)
                 self.report.tasks += len(ids)
                 ready |= sheet.ready
@@ -138,15 +146,30 @@ class Audit:
         """Keys of a page that are no tasks."""
         for kind in ("line", "slot", "park"):
             yield from self._judge([(kind, rest) for rest in books.get(kind, ())])
-        for ids in chunks(books.get("payload", ())):
-            there = yield self._command("EXISTS", *(keys.task(self.root, one) for one in ids))
-            if there < len(ids):
-                yield from self._judge([("payload", one) for one in ids])
+        for kind in ("payload", "saved", "need"):
+            for ids in chunks(books.get(kind, ())):
+                there = yield self._command("EXISTS", *(keys.task(self.root, one) for one in ids))
+                if there < len(ids):
+                    yield from self._judge([(kind, one) for one in ids])
+        for name in books.get("listening", ()):
+            yield from self._listening(name)
         for digests in chunks(books.get("unique", ())):
             names = (keys.unique(self.root, digest) for digest in digests)
             holders = yield self._command("MGET", *names)
             records = yield from self._records([(one or b"-").decode() for one in holders])
             yield from self._judge(audit.ended(digests, records))
+
+    def _listening(self, name: str) -> Plan[None]:
+        """Whether those who listen for a signal wait for it."""
+        cursor = "0"
+        while True:
+            words = ("ZSCAN", keys.listening(self.root, name), cursor, "COUNT", PAGE)
+            after, flat = yield self._command(*words)
+            who = [one.decode(errors="replace") for one in flat[::2]]
+            yield from self._judge([("listening", f"{one} {name}") for one in who])
+            cursor = after.decode()
+            if cursor == "0":
+                return
 
     def _lines(self, ready: dict[str, str]) -> Plan[None]:
         """Who of `ready` is in no line. Read from the end: claims take from the other side."""

@@ -34,6 +34,10 @@ _BOOKS: Final = {
     "queue:": "queue",
     "slots:": "slot",
     "park:": "park",
+    "saved:": "saved",
+    "need:": "need",
+    "kids:": "kids",
+    "listening:": "listening",
 }
 
 
@@ -188,6 +192,8 @@ def _fits(kind: str, member: str, record: bytes | None) -> bool:
     if record is None:
         return False
     state = record[:1]
+    if kind == "due" and member[0] == "z":
+        return state == b"p"
     if kind == "due":
         return state == b"d" if len(member) == 22 else state not in {b"s", b"f", b"c"}  # noqa: PLR2004 - an id
     if kind == "lease" and record.split(b" ", 2)[1:2] != [member[23:].encode()]:

@@ -1,10 +1,6 @@
 --[[
 lib/mend_task: a task's record is the truth, and whatever else is kept about the task must agree.
 ]]
-local function end_it(task, reason, message)
-  settle(task, 'f', reason_json(reason, message), reason)
-end
-
 local function mend_foreign(id)
   if redis.call('EXISTS', KEYS[1] .. 't:' .. id) == 0 or zset_has('dead', id) then return end
   wrong(id, nil, 'its record was not written by coordq', 'set aside as a dead letter', function()
@@ -36,13 +32,6 @@ local function mend_failed(task)
   if zset_has('dead', task.id) then return end
   wrong(task.id, task, 'a dead letter that was not listed', 'listed', function()
     redis.call('ZADD', KEYS[1] .. 'dead', task.since, task.id)
-  end)
-end
-
-local function mend_waiting(task)
-  wrong(task.id, task, 'it waited for a task that there is not', 'it is a dead letter, "orphan"', function()
-    redis.call('ZREM', KEYS[1] .. 'due', task.id)
-    end_it(task, 'orphan', 'it waited for a task that there is not')
   end)
 end
 
@@ -90,9 +79,10 @@ local function mend_task(id)
   mend_fence(task)
   local state = task.state
   if state == 'f' then return mend_failed(task) end
-  if state == 'w' or state == 'p' then return mend_waiting(task) end
-  if state ~= 'q' and state ~= 'd' and state ~= 'r' then return end
+  if not string.find('wdqrp', state, 1, true) then return end
   mend_total_timeout(task)
+  if state == 'w' then return mend_waiting(task) end
+  if state == 'p' then return mend_suspended(task) end
   mend_holder(task)
   if state == 'r' then return mend_running(task) end
   if mend_arguments(task) then return end

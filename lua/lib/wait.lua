@@ -3,8 +3,8 @@ lib/wait: a task waits for tasks, a person, a signal or a moment, and holds no s
 
 A handler's wait is JSON in saved:<id>, field wait: {"kind":"tasks|approval|signal|time","key":<text>,
 "ids":[...],"name":<signal>}; what comes of it goes to the field w:<key>, and the handler is run again from
-its start. A node that only waits has no handler: it is told by its option w (a, or s:<signal>), and
-what comes ends it. What wakes a suspended task:
+its start. A node that only waits has no handler: it is told by its option w (a, or s:<signal>,
+percent-encoded), and what comes ends it. What wakes a suspended task:
 
   tasks     an edge "<id>aw" in kids:<task> of each that has not ended; the field open says how many
   approval  work/answer
@@ -41,7 +41,10 @@ local function make_waits()
     local node = option(task, 'w')
     if node == 'a' then return { kind = 'approval', key = '', node = true } end
     if node and string.sub(node, 1, 2) == 's:' then
-      return { kind = 'signal', key = '', name = string.sub(node, 3), node = true }
+      local name = string.gsub(string.sub(node, 3), '%%(%x%x)', function(code)
+        return string.char(tonumber(code, 16))
+      end)
+      return { kind = 'signal', key = '', name = name, node = true }
     end
     return read_wait(redis.call('HGET', KEYS[1] .. 'saved:' .. task.id, 'wait') or '')
   end
@@ -92,7 +95,7 @@ local function make_waits()
   end
 
   -- Whoever ends looks for children if it has the flag m: see lib/flow.
-  local function add_kid(parent, edge)
+  function waits.add_kid(parent, edge)
     redis.call('RPUSH', KEYS[1] .. 'kids:' .. parent.id, edge)
     if string.find(parent.flags, 'm', 1, true) then return end
     add_flag(parent, 'm')
@@ -109,7 +112,7 @@ local function make_waits()
     end
     local path = waiting and (targets[task.id] and { task.id, task.id } or way_to(task.id, targets))
     if path then return 'would-cycle', path end
-    for _, other in ipairs(open) do add_kid(other, task.id .. 'aw') end
+    for _, other in ipairs(open) do waits.add_kid(other, task.id .. 'aw') end
     keep(task, 'open', #open)
     return 'waits'
   end

@@ -13,7 +13,10 @@ ARGV[3...]         suspects, at most 1000, each: kind, subject
          due       a member: whether it has a task that still waits for it
          dead      an id: whether it is a dead letter
          cancel    an id: whether it runs
-         payload   an id: whether its task exists
+         payload, saved, need, kids  an id: whether its task exists
+         ripple    an id: whether the rest of its edges is fired soon
+         orphan    <id> <edges into it> <id>,...: whether any of those before it goes on
+         listening <id> <signal>: whether it waits for that
          unique    a digest: whether its holder lives, unless it is held for a time
          queue     a name: whether it is listed
          slot      of a limit: whether those that hold it run
@@ -37,6 +40,7 @@ in one step, by the record of its task.
 --- @include lib/giveback
 --- @include lib/mend
 --- @include lib/mend_limits
+--- @include lib/mend_wait
 --- @include lib/mend_task
 --- @include lib/mend_books
 local refused = deposed(ARGV[1])
@@ -46,7 +50,11 @@ redis.call('PERSIST', KEYS[1] .. 'lease')
 local menders = {
   task = mend_task, standing = mend_standing, line = mend_line, lease = mend_lease, due = mend_due,
   dead = mend_dead, cancel = mend_cancel, payload = mend_payload, unique = mend_unique, queue = mend_queue,
-  slot = mend_slot, park = mend_park,
+  slot = mend_slot, park = mend_park, orphan = mend_orphan, listening = mend_listening,
+  ripple = mend_ripple,
+  saved = mend_leftover('saved:', 'what was kept by a task that there is not'),
+  need = mend_leftover('need:', 'what a task needed that there is not'),
+  kids = mend_leftover('kids:', 'edges from a task that there is not'),
 }
 for at = 3, #ARGV, 2 do menders[ARGV[at]](ARGV[at + 1]) end
 close_books()

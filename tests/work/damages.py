@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from coordq.client.audit import Report, run
 from coordq.ids import new_id
 from tests.work.desk import Desk
+from tests.work.flows import Flows, after, node
+from tests.work.waiting_room import wait, waiter
 
 NOBODY = "0000000000000000000000"
 
@@ -44,6 +47,14 @@ def busy(desk: Desk) -> dict[str, str]:
     ids["picky"] = desk.put(role="reviewer", capabilities=["python"])
     ids["lasting"] = desk.put(unique="w", unique_for=60)
     desk.end(desk.take_one(ids["lasting"]), "succeeded")
+    ids["for tasks"] = waiter(desk, wait("tasks", ids=(ids["running"],)), timeout_ms=90_000).id
+    ids["for a yes"] = waiter(desk, wait("approval")).id
+    ids["for a signal"] = waiter(desk, wait("signal", name="go")).id
+    ids["for a moment"] = waiter(desk, wait("time"), timeout_ms=90_000).id
+    first, other, last = node("first"), node("other"), node("last")
+    first, other = (replace(one, delay_ms=60_000) for one in (first, other))
+    made = Flows(desk).start(first, other, replace(last, parents=(after(first), after(other))))
+    ids |= {"flow": made.id, "first": first.id, "other": other.id, "last": last.id}
     return ids
 
 
@@ -223,7 +234,128 @@ def a_task_sleeps_for_ever(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
     """No flow will ever wake it."""
     task_id = new_id()
     desk.redis("SET", desk.key(f"t:{task_id}"), "p3 5 1 0 7 w1/0 - -\ndefault job\n{}")
-    return task_id, "it waited for a task that there is not"
+    return task_id, "nobody knew what it waited for"
+
+
+@damage
+def a_wait_is_forgotten(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """An answer would find no question; the handler asks again."""
+    desk.redis("HDEL", desk.key(f"saved:{ids['for a yes']}"), "wait")
+    return ids["for a yes"], "nobody knew what it waited for"
+
+
+@damage
+def a_wait_has_no_end(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """It was to go on without what it waits for."""
+    desk.redis("ZREM", desk.key("due"), f"z{ids['for tasks']}")
+    return ids["for tasks"], "the end of its wait was not set"
+
+
+@damage
+def an_end_of_a_wait_too_many(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """Of a task that does not wait."""
+    desk.redis("ZADD", desk.key("due"), desk.now_ms() + 60_000, f"z{ids['ready']}")
+    return ids["ready"], "a time limit of a task that has ended"
+
+
+@damage
+def a_sleep_without_end(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """Nothing says until when."""
+    desk.redis("ZREM", desk.key("due"), f"z{ids['for a moment']}")
+    desk.redis("HDEL", desk.key(f"saved:{ids['for a moment']}"), "until")
+    return ids["for a moment"], "it waited for no moment"
+
+
+@damage
+def nobody_listens(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """The signal would not reach it."""
+    desk.redis("DEL", desk.key("listening:go"))
+    return ids["for a signal"], "the signal that it waited for would not have woken it"
+
+
+@damage
+def somebody_listens_too_much(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """To a signal that would not wake it."""
+    desk.redis("ZADD", desk.key("listening:stop"), 1, ids["for a yes"])
+    return ids["for a yes"], "it listened for a signal that it did not wait for"
+
+
+@damage
+def an_edge_to_a_waiter_is_gone(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """The end of the task would not wake it."""
+    desk.redis("DEL", desk.key(f"kids:{ids['running']}"))
+    what = f"the end of task {ids['running']} would not have woken it"
+    return ids["for tasks"], what
+
+
+@damage
+def a_waiter_counts_too_many(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """It would wait for ever."""
+    desk.redis("HINCRBY", desk.key(f"saved:{ids['for tasks']}"), "open", 2)
+    return ids["for tasks"], "it waited for 3 tasks of which 1 go on"
+
+
+@damage
+def what_it_waited_for_is_gone(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """A record that nobody will write again."""
+    task_id = waiter(desk, wait("tasks", ids=(ids["scheduled"],))).id
+    desk.redis("HSET", desk.key(f"saved:{task_id}"), "wait", _wait_for(NOBODY))
+    desk.redis("DEL", desk.key(f"kids:{ids['scheduled']}"))
+    return task_id, "the tasks that it waited for had ended"
+
+
+def _wait_for(task_id: str) -> str:
+    return f'{{"kind":"tasks","key":"k","ids":["{task_id}"]}}'
+
+
+@damage
+def a_flow_is_gone(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """Its members that still wait belong to nothing."""
+    desk.redis("DEL", desk.key(f"flow:{ids['flow']}"), desk.key(f"kids:{ids['flow']}"))
+    return ids["last"], "the flow that it belonged to was gone"
+
+
+@damage
+def a_join_has_forgotten_its_parents(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """How many of them have ended."""
+    desk.redis("DEL", desk.key(f"need:{ids['last']}"))
+    return ids["last"], "what it waited for was forgotten"
+
+
+@damage
+def the_end_of_its_parents_was_not_told(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """As if the script that ended them had been another's."""
+    for parent in ("first", "other"):
+        rewrite(desk, ids[parent], f"e={ids['last']}".encode(), f"e={NOBODY}".encode())
+    return ids["last"], "nobody was before it whose end it could wait for"
+
+
+@damage
+def an_end_is_told_to_some_only(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """The rest of its edges has no moment."""
+    desk.redis("HSET", desk.key("rippling"), ids["failed"], "0 -")
+    return ids["failed"], "its end was told to some of those that waited for it, and not to all"
+
+
+@damage
+def something_kept_by_nobody(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
+    """It would take memory for ever."""
+    desk.redis("HSET", desk.key(f"saved:{NOBODY}"), "state", "1")
+    return NOBODY, "what was kept by a task that there is not"
+
+
+@damage
+def a_need_of_nobody(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
+    """Likewise."""
+    desk.redis("HSET", desk.key(f"need:{NOBODY}"), "of", "1")
+    return NOBODY, "what a task needed that there is not"
+
+
+@damage
+def edges_of_nobody(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
+    """Likewise."""
+    desk.redis("RPUSH", desk.key(f"kids:{NOBODY}"), f"{NOBODY}sf")
+    return NOBODY, "edges from a task that there is not"
 
 
 @damage
@@ -269,7 +401,7 @@ def running_has_drifted(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
 def scheduled_has_drifted(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
     """Likewise."""
     desk.redis("HDEL", desk.key("queue:default"), "scheduled")
-    return "default", "scheduled was booked as 0, and is 1"
+    return "default", "scheduled was booked as 0, and is 3"
 
 
 @damage

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from coordq.errors import Conflict
+from coordq.work.answer import answer
 from coordq.work.enqueue import Receipt
 from coordq.work.finish import LETTERS, Outcome
 from coordq.work.task import TERMINAL, State
@@ -30,6 +31,10 @@ from tests.work.desk import ask, error, order
 from tests.work.model import QUEUES, Model, Modelled
 
 STRIKES_MAX = 3
+AFTER = {"release": State.READY, "suspend": State.SUSPENDED}
+REFUNDED = {"snooze", "rate-limited", "release", "suspend"}
+BODIES = {"suspend": b'{"kind":"approval","key":"k"}', "rate-limited": b"remote"}
+"""Of runs that end by waiting, for an answer and for a limit; others end with an error."""
 any_of = st.integers(0, 10_000)
 """Which one, of however many there are."""
 
@@ -135,7 +140,7 @@ class Queues(Modelled):
         """An outcome by any claim there ever was: held, committed before, or lost."""
         claim = self.held[number % len(self.held)]
         model = self.tasks.get(claim.id)
-        outcome = Outcome(kind, claim.id, claim.fence, error(), 600_000)
+        outcome = Outcome(kind, claim.id, claim.fence, BODIES.get(kind, error()), 600_000)
         then = ask(want, queues="a b") if want else None
         done = self.desk.finish(outcome, then=then)
         (verdict,) = done.verdicts
@@ -155,7 +160,7 @@ class Queues(Modelled):
 
     def ended(self, model: Model, kind: str) -> None:
         """What an outcome does."""
-        if kind in {"snooze", "release"}:
+        if kind in REFUNDED:
             model.attempt -= 1
         if kind == "succeeded":
             self.end(model, State.SUCCEEDED)
@@ -164,7 +169,20 @@ class Queues(Modelled):
         elif kind == "cancelled":
             self.end(model, State.FAILED if "k" in model.asked else State.CANCELLED)
         else:
-            self.back(model, State.READY if kind == "release" else State.SCHEDULED)
+            self.back(model, AFTER.get(kind, State.SCHEDULED))
+
+    @rule(number=any_of, answered=st.booleans())
+    def wake(self, number: int, *, answered: bool) -> None:
+        """What a suspended task waits for comes, or its time is up."""
+        model = self.some(number, State.SUSPENDED)
+        if model is None:
+            return
+        if answered:
+            self.desk.run(answer(model.order.id, approved=True, by="ann"))
+        else:
+            self.desk.make_due(f"z{model.order.id}")
+            self.desk.promote()
+        model.go(State.READY)
 
     @precondition(lambda self: self.held)
     @rule()
@@ -214,7 +232,7 @@ class Queues(Modelled):
         if model is None:
             return
         done = self.desk.cancel(model.order.id)
-        if model.state in {State.READY, State.SCHEDULED}:
+        if model.state in {State.READY, State.SCHEDULED, State.SUSPENDED}:
             self.end(model, State.CANCELLED)
         elif model.state is State.RUNNING and "x" not in model.asked:
             model.asked += "x"
@@ -260,7 +278,8 @@ class Queues(Modelled):
     @rule(number=any_of, what=st.sampled_from(("x", "y", "xy", "yx")))
     def time_out(self, number: int, what: str) -> None:
         """Time passes for the limits of a task that has some, as far as they still count."""
-        model = self.some(number, State.READY, State.SCHEDULED, State.RUNNING)
+        going = (State.READY, State.SCHEDULED, State.SUSPENDED, State.RUNNING)
+        model = self.some(number, *going)
         if model is None or not model.order.template.spec.total_ms:
             return
         members = [f"{letter}{model.order.id}" for letter in what]
@@ -270,8 +289,7 @@ class Queues(Modelled):
         self.desk.promote()
         if not still:
             return
-        waits = model.state in {State.READY, State.SCHEDULED}
-        if waits:
+        if model.state is not State.RUNNING:
             self.end(model, State.FAILED)
         elif any(each.startswith("y") for each in still):
             model.asked += "k"

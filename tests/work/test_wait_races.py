@@ -24,7 +24,7 @@ from coordq.work.finish import Finished, Outcome
 from tests.work.desk import Desk
 from tests.work.waiting_room import came, say, send, suspend, suspension, wait, waiter
 
-ROUNDS = 40
+ROUNDS = 20
 Deed = Callable[[Desk], Any]
 AtOnce = Callable[..., list[Any]]
 
