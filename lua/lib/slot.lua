@@ -198,10 +198,10 @@ local function make_slots()
     return nil
   end
 
-  local function forget_if_empty(slot)
+  local function left_empty(slot)
     if ask('ZCARD', key('park:', slot)) ~= 0 then return false end
     redis.call('SREM', KEYS[1] .. 'parks', slot)
-    redis.call('ZREM', KEYS[1] .. 'due', 'l' .. slot)
+    if not ask('ZSCORE', KEYS[1] .. 'pauses', slot) then redis.call('ZREM', KEYS[1] .. 'due', 'l' .. slot) end
     return true
   end
 
@@ -209,7 +209,7 @@ local function make_slots()
   function slots.unpark(task)
     local plain, stamped = slots.entries_of(task)
     for _, slot in ipairs(slots.names_of(task)) do
-      if (ask('ZREM', key('park:', slot), plain, stamped) or 0) > 0 then forget_if_empty(slot) end
+      if (ask('ZREM', key('park:', slot), plain, stamped) or 0) > 0 then left_empty(slot) end
     end
   end
 
@@ -297,7 +297,7 @@ local function make_slots()
       if popped == 0 then break end
       room = room - found
     end
-    if not forget_if_empty(slot) then slots.arm(slot, later) end
+    if not left_empty(slot) then slots.arm(slot, later) end
   end
 
   -- Nothing that counts against a slot, or a limit, starts until then; a longer pause stays.
@@ -305,6 +305,12 @@ local function make_slots()
     redis.pcall('ZADD', KEYS[1] .. 'pauses', 'GT', string.format('%.0f', until_ms), slot)
     pauses = {}
     slots.arm(slot, until_ms)
+  end
+
+  function slots.resume(slot)
+    redis.pcall('ZREM', KEYS[1] .. 'pauses', slot)
+    pauses = {}
+    if not left_empty(slot) then slots.wake(slot) end
   end
 
   -- l<slot> has come due.

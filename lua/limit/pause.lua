@@ -22,8 +22,7 @@ local slot, ms = ARGV[1], tonumber(ARGV[2])
 -- not deny-oom, so first: an operator must be able to act when Redis is full
 redis.call('PERSIST', KEYS[1] .. 'pauses')
 if ms == 0 then
-  redis.call('ZREM', KEYS[1] .. 'pauses', slot)
-  the_slots().wake(slot)
+  the_slots().resume(slot)
 else
   the_slots().pause(slot, ms < 0 and FOR_EVER or now + ms)
 end
