@@ -27,7 +27,7 @@ Returns  "ok"      also when an earlier call did it
 local flow, total = ARGV[1], tonumber(ARGV[3])
 local key = KEYS[1] .. 'flow:' .. flow
 local state = redis.call('HGET', key, 'state')
-if not state then return 'missing' end
+if not state or state == 'swept' then return 'missing' end
 if state ~= 'building' then return 'ok' end
 local refused = ARGV[7] == '' and stopped()
 if refused then return refused end

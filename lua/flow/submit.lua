@@ -28,6 +28,7 @@ Marks of queues do not count here: a flow is taken whole, or not at all.
 local flow, passed = ARGV[1], tonumber(ARGV[2])
 local key = KEYS[1] .. 'flow:' .. flow
 local state = redis.call('HGET', key, 'state')
+if state == 'swept' then return 'gap' end
 if state and state ~= 'building' then return 'ok' end
 local refused = ARGV[3] == '' and stopped()
 if refused then return refused end
@@ -39,7 +40,9 @@ if not write_nodes(nodes) then return 'taken' end
 local ids = {}
 for i, node in ipairs(nodes) do ids[i] = node.id end
 if #ids > 0 then redis.call('RPUSH', key .. ':ids', unpack(ids)) end
-at = write_needs(at)
+local needs
+needs, at = read_needs(at)
+for _, need in ipairs(needs) do write_need(need) end
 for _, list in ipairs(read_lists(at)) do write_list(list) end
 redis.call('RPUSH', key .. ':graph', ARGV[4])
 if not state then

@@ -29,20 +29,21 @@ end
 -- From one of `targets` (a set), each waiting for the next, to `from`: the ids, both ends named; nil when
 -- none of them waits for it.
 -- Gives up, with nil, after CYCLE_LOOKS_MAX tasks: what that lets pass the stuck detector will name.
-local function way_to(from, targets)
+-- extra: id -> ids of children by edges that are not written yet, if any.
+local function way_to(from, targets, extra)
   local came_from, level, looked, found = { [from] = '' }, { from }, 0, nil
   while #level > 0 and looked < CYCLE_LOOKS_MAX do
     local following = {}
     looked = looked + #level
     for at, text in ipairs(records_at(level)) do
-      if level[at] == from or text and string.find(text, '^[wp]') then
-        each_child(level[at], text, function(child)
-          if targets[child] and not found then found = { child, level[at] } end
-          if came_from[child] then return end
-          came_from[child] = level[at]
-          following[#following + 1] = child
-        end)
+      local function go_to(child)
+        if targets[child] and not found then found = { child, level[at] } end
+        if came_from[child] then return end
+        came_from[child] = level[at]
+        following[#following + 1] = child
       end
+      if level[at] == from or text and string.find(text, '^[wp]') then each_child(level[at], text, go_to) end
+      for _, child in ipairs(extra and extra[level[at]] or {}) do go_to(child) end
     end
     if found then break end
     level = following

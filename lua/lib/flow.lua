@@ -231,16 +231,18 @@ local function make_flows()
     return texts, passed + #texts < at
   end
 
+  local function read_edge(text, parent)
+    local on, policy = string.sub(text, 23, 23), string.sub(text, 24, 24)
+    return { child = string.sub(text, 1, 22), on = on, policy = policy, n = string.sub(text, 25), parent = parent,
+      effect = effect_of(parent.ended, on, policy) }
+  end
+
   -- Takes some edges of a parent into `edges`. Returns whether it has none left.
   local function take_edges(parent, edges)
     local sources = parent.task and sources_of(parent.task, {}) or { KEYS[1] .. 'kids:' .. parent.id }
     if #sources == 0 then return true end
     local texts, more = page_of(sources, parent.passed_over, budget)
-    for _, text in ipairs(texts) do
-      local on, policy = string.sub(text, 23, 23), string.sub(text, 24, 24)
-      edges[#edges + 1] = { child = string.sub(text, 1, 22), on = on, policy = policy, n = string.sub(text, 25),
-        parent = parent, effect = effect_of(parent.ended, on, policy) }
-    end
+    for _, text in ipairs(texts) do edges[#edges + 1] = read_edge(text, parent) end
     parent.passed_over = parent.passed_over + #texts
     budget = budget - #texts
     return not more
@@ -303,9 +305,10 @@ local function make_flows()
 
   local function parent_from(task)
     local ended = ending_of(task)
+    local said = task.outcome or ended == 's' and outcome_of(task) or nil
     return {
       id = task.id, task = task, ended = ended, flow = option(task, 'f') or '', passed_over = 0,
-      failed = ended == 'f' or ended == 'u', outcome = ended ~= 'c' and ended ~= 'o' and task.outcome or nil,
+      failed = ended == 'f' or ended == 'u', outcome = ended == 's' and said or nil,
       ran_ms = task.ran_ms,
     }
   end
@@ -406,12 +409,19 @@ local function make_flows()
     if tonumber(redis.call('HGET', KEYS[1] .. 'flow:' .. flow, 'left') or '') == 0 then end_flow(flow) end
   end
 
-  -- One edge of a parent that had ended before the edge was made.
-  function flows.fire_one(task, text)
-    local parent = parent_from(task)
-    local on, policy = string.sub(text, 23, 23), string.sub(text, 24, 24)
-    fire_edges({ { child = string.sub(text, 1, 22), on = on, policy = policy, n = string.sub(text, 25),
-      parent = parent, effect = effect_of(parent.ended, on, policy) } })
+  -- A page of tasks that have succeeded fires its edges anew, after the flow's own.
+  function flows.fire_again(flow, tasks, first)
+    local parents = first and { { id = flow, ended = 's', flow = flow, passed_over = 0 } } or {}
+    for _, task in ipairs(tasks) do parents[#parents + 1] = parent_from(task) end
+    flows.ripple(parents)
+  end
+
+  -- New tasks: those in `free` wait for nothing; `ended` are edges from tasks that have ended: {task, text}.
+  function flows.join_in(flow, free, ended)
+    local edges, start = {}, { id = flow, ended = 's', flow = flow }
+    for _, id in ipairs(free) do edges[#edges + 1] = read_edge(id .. 'af', start) end
+    for _, edge in ipairs(ended) do edges[#edges + 1] = read_edge(edge.text, parent_from(edge.task)) end
+    fire_edges(edges)
     write_released()
   end
 

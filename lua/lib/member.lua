@@ -42,7 +42,8 @@ local function write_nodes(nodes)
       records[#records + 1], records[#records + 2] = KEYS[1] .. 'p:' .. node.id, body
       body = '@'
     end
-    local life = node.flags == '-' and 'w1' or 'w1 0 0 0 0 - - ' .. node.flags
+    local bare = node.flags == '-' and not node.mailbox
+    local life = bare and 'w1' or 'w1 0 0 0 0 - ' .. (node.mailbox or '-') .. ' ' .. node.flags
     records[#records + 1] = KEYS[1] .. 't:' .. node.id
     records[#records + 1] = life .. '\n' .. node.spec .. '\n' .. body
     local total_ms = string.match(node.spec, ' d=(%d+)')
@@ -63,21 +64,27 @@ local function write_nodes(nodes)
   return true
 end
 
--- Writes needs from ARGV[at]; returns where what follows stands.
-local function write_needs(at)
-  local amount = tonumber(ARGV[at])
+-- Reads needs from ARGV[at]; returns them and where what follows stands.
+local function read_needs(at)
+  local needs, amount = {}, tonumber(ARGV[at])
   at = at + 1
-  for _ = 1, amount do
-    local key = KEYS[1] .. 'need:' .. ARGV[at]
-    local fields = { 'of', ARGV[at + 1], 'left', ARGV[at + 1] }
-    if ARGV[at + 2] ~= '0' then fields[#fields + 1], fields[#fields + 2] = 'want', ARGV[at + 2] end
-    if ARGV[at + 3] == '1' then fields[#fields + 1], fields[#fields + 2] = 'early', '1' end
+  for i = 1, amount do
     local conditions = tonumber(ARGV[at + 4])
-    redis.call('HSET', key, unpack(fields))
-    for i = 1, conditions do redis.call('HSET', key, 'c' .. i, ARGV[at + 4 + i]) end
+    needs[i] = { child = ARGV[at], of = ARGV[at + 1], want = ARGV[at + 2], early = ARGV[at + 3], first = at + 5,
+      conditions = conditions }
     at = at + 5 + conditions
   end
-  return at
+  return needs, at
+end
+
+local function write_need(need)
+  local fields = { 'of', need.of, 'left', need.of }
+  if need.want ~= '0' then fields[#fields + 1], fields[#fields + 2] = 'want', need.want end
+  if need.early == '1' then fields[#fields + 1], fields[#fields + 2] = 'early', '1' end
+  redis.call('HSET', KEYS[1] .. 'need:' .. need.child, unpack(fields))
+  for i = 1, need.conditions do
+    redis.call('HSET', KEYS[1] .. 'need:' .. need.child, 'c' .. i, ARGV[need.first + i - 1])
+  end
 end
 
 -- Reads lists of edges from ARGV[at].

@@ -57,6 +57,12 @@ local function write_record(task, outcome)
   return life .. string.sub(task.text, task.cut)
 end
 
+-- Its last line, JSON, or nil.
+local function outcome_of(task)
+  local stop = args_end(task)
+  return stop < #task.text and string.sub(task.text, stop + 2) or nil
+end
+
 local function add_flag(task, letter)
   if task.flags == '-' then
     task.flags = letter

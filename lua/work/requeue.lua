@@ -32,17 +32,6 @@ local function start_options_over(task)
   end
 end
 
--- A wait that ended in vain would end the handler again as soon as it asks.
-local function forget_refusals(task)
-  redis.call('PERSIST', KEYS[1] .. 'saved:' .. task.id)
-  local flat = redis.call('HGETALL', KEYS[1] .. 'saved:' .. task.id)
-  for i = 1, #flat, 2 do
-    if string.find(flat[i], '^w:') and string.find(flat[i + 1], '^{"error"') then
-      redis.call('HDEL', KEYS[1] .. 'saved:' .. task.id, flat[i])
-    end
-  end
-end
-
 local function start_over(task)
   if task.state == 'd' then
     redis.call('ZREM', KEYS[1] .. 'due', task.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,3 +102,30 @@ class Flows:
     def outcome(self, made: FlowPlan) -> str:
         """The state of the flow."""
         return self.account(made)["state"]
+
+    def grow(
+        self, made: FlowPlan, *nodes: Node, links: Sequence[tuple[Node, Edge]] = (), **how: Any
+    ) -> None:
+        """Add to a flow that runs."""
+        for call in calls.grow(made.id, nodes, [(child.id, edge) for child, edge in links], **how):
+            self.desk.run(call)
+
+    def cancel(self, made: FlowPlan, limit: int = 500) -> calls.Paged:
+        """Cancel a whole flow."""
+        page: calls.Paged = self.desk.run(calls.cancel(made.id, limit=limit))
+        while page.more:
+            page = self.desk.run(calls.cancel(made.id, offset=page.offset, limit=limit))
+        return page
+
+    def retry(self, made: FlowPlan, limit: int = 500) -> calls.Paged:
+        """Retry what did not succeed."""
+        call = calls.retry(made.id, nonce=calls.new_nonce(), limit=limit)
+        page: calls.Paged = self.desk.run(call)
+        while page.more:
+            page = self.desk.run(call)
+        return page
+
+    def forget(self, made: FlowPlan, limit: int = 500) -> None:
+        """Delete a flow."""
+        while self.desk.run(calls.forget(made.id, limit=limit)).more:
+            pass

@@ -6,7 +6,7 @@ What the scripts read is described in lua/lib/member.lua and lua/lib/edges.lua.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -36,28 +36,34 @@ def is_single(node: Node) -> bool:
     return len(node.parents) == 1 and node.want <= 1 and node.parents[0].condition is None
 
 
-def edges_into(node: Node) -> Iterator[tuple[str, str]]:
-    """(parent, edge) for every parent of a node."""
-    if is_single(node):
+def edges_into(node: Node, *, counted: bool = False) -> Iterator[tuple[str, str]]:
+    """(parent, edge) for every parent of a node. counted: also when there is only one."""
+    if is_single(node) and not counted:
         yield node.parents[0].parent, edge_text(node.id, node.parents[0])
         return
     conditions = 0
     for edge in node.parents:
         conditions += edge.condition is not None
-        counted = str(conditions) if edge.condition is not None else "0"
-        yield edge.parent, edge_text(node.id, edge, counted)
+        number = str(conditions) if edge.condition is not None else "0"
+        yield edge.parent, edge_text(node.id, edge, number)
 
 
-def need_of(node: Node, edges: int | None = None) -> list[Argument]:
+def need_of(node: Node) -> list[Argument]:
     """What a node counts, as lua/lib/member.lua reads it."""
     conditions = [edge.condition.encode() for edge in node.parents if edge.condition is not None]
-    amount = len(node.parents) if edges is None else edges
-    return [node.id, amount, node.want, int(node.early), len(conditions), *conditions]
+    return [
+        node.id,
+        len(node.parents),
+        node.want,
+        int(node.early),
+        len(conditions),
+        *conditions,
+    ]
 
 
-def graph_of(nodes: Iterable[Node]) -> str:
-    """What people look at."""
-    nodes = tuple(nodes)
+def graph_of(nodes: Sequence[Node], links: Sequence[tuple[str, Edge]] = ()) -> str:
+    """What people look at. links: edges into tasks that exist already."""
+    edges = [(node.id, edge) for node in nodes for edge in node.parents]
     return json.dumps(
         {
             "nodes": [
@@ -65,9 +71,8 @@ def graph_of(nodes: Iterable[Node]) -> str:
                 for node in nodes
             ],
             "edges": [
-                [edge.parent, node.id, edge.on, edge.policy, edge.condition and edge.condition.text]
-                for node in nodes
-                for edge in node.parents
+                [edge.parent, child, edge.on, edge.policy, edge.condition and edge.condition.text]
+                for child, edge in (*edges, *links)
             ],
         },
         separators=(",", ":"),
@@ -155,3 +160,42 @@ def lists_of(lists: Mapping[str, Sequence[str]]) -> Iterator[Any]:
         yield parent
         yield len(edges)
         yield from edges
+
+
+def growth(
+    flow: str, nodes: Sequence[Node], edges: Sequence[tuple[str, Edge]]
+) -> Iterator[tuple[Argument, ...]]:
+    """The arguments of each flow/grow, but for the first four. edges: (who waits, for what)."""
+    stands_for = {node.fallback: node.id for node in nodes if node.fallback}
+    pages = [nodes[at : at + NODES_MAX] for at in range(0, len(nodes), NODES_MAX)] or [()]
+    page_of = {node.id: number for number, page in enumerate(pages) for node in page}
+    links: dict[int, list[tuple[str, Edge]]] = {}
+    for child, edge in edges:
+        links.setdefault(page_of.get(edge.parent, len(pages) - 1), []).append((child, edge))
+    for number, page in enumerate(pages):
+        yield _growth(flow, page, links.get(number, []), stands_for)
+
+
+def _growth(
+    flow: str,
+    nodes: Sequence[Node],
+    links: Sequence[tuple[str, Edge]],
+    stands_for: Mapping[str, str],
+) -> tuple[Argument, ...]:
+    args: list[Argument] = [graph_of(nodes, links), len(nodes)]
+    needs: list[Argument] = []
+    edges: list[Argument] = []
+    counted = 0
+    for node in nodes:
+        single = not node.parents or (bool(flow) and is_single(node))
+        spec = spec_of(flow, node, (), stands_for.get(node.id, ""))
+        args += (node.id, "-" if single else "n", spec, node.args)
+        for parent, text in edges_into(node, counted=not single):
+            edges += (parent, node.id, text[22:24], text[24:], "")
+        if not single:
+            counted += 1
+            needs += need_of(node)
+    for child, edge in links:
+        condition = "" if edge.condition is None else edge.condition.encode()
+        edges += (edge.parent, child, edge_text("", edge), "?", condition)
+    return (*args, counted, *needs, len(edges) // 5, *edges)

@@ -23,7 +23,7 @@ GONE: Final = "gone"
 """State of a task whose record has expired."""
 _FLAGS: Final = 7
 ENDED: Final = frozenset({*(state.value for state in State if state.ended), SKIPPED})
-OPEN: Final = frozenset({"building", "running"})
+OPEN: Final = frozenset({"building", "running", "retrying"})
 """States of a flow that has not ended."""
 
 
