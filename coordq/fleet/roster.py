@@ -21,7 +21,7 @@ LEASE_BEATS: Final = 5
 MEMORY: Final = "*memory"
 """The field in which the leader remembers what concerns no single worker."""
 _INFO_LEASES: Final = 3
-"""How many leases a worker's info lives for after each beat."""
+"""How many leases a worker's info lives for after each full beat."""
 
 
 class Health(StrEnum):

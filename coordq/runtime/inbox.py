@@ -1,7 +1,7 @@
 """Orders that reach a worker through Redis, at once: cancel this, drain, stop, show your stacks.
 
-What arrives here is a short cut. A cancel is also told by the next beat, so an order that is lost
-comes late, not never.
+What arrives here is a short cut. A cancel is also told by the next full beat, so an order that is
+lost comes late, not never.
 """
 
 from __future__ import annotations
