@@ -25,6 +25,7 @@ from coordq.errors import CoordqError
 from coordq.ids import shard_of
 from coordq.runtime import control, logs
 from coordq.runtime.briefing import Briefer
+from coordq.runtime.builtin import builtin
 from coordq.runtime.clients import Clients
 from coordq.runtime.control import Control, Message
 from coordq.runtime.executor import Executor
@@ -106,8 +107,9 @@ class Child:
         self._slots = Slots(self._ledger, settings.concurrency, watch=watch)
         self._reporter = Reporter(engine, asyncio.get_running_loop())
         self._clients = Clients(engine)
+        agents = [*self._agents, builtin()]
         self._executor = Executor(
-            self._agents,
+            agents,
             reporter=self._reporter,
             provider=self._clients.get,
             threads=settings.threads or settings.concurrency,
@@ -139,7 +141,7 @@ class Child:
             siblings=settings.processes,
             on_start=self._on_start,
         )
-        skills = [_skill(agent) for agent in self._agents]
+        skills = [_skill(agent) for agent in agents]
         for shard in range(engine.shards):
             menu = Menu(skills, self._queues, chance=random.Random())
             self._lanes.append(Lane(shard, bench=bench, menu=menu))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
 from typing import Any, Final, NoReturn, TypeVar
@@ -16,14 +17,22 @@ from coordq.client import plans
 from coordq.client.draft import Draft
 from coordq.client.drive import drive_async
 from coordq.engine.aio import AsyncEngine
+from coordq.errors import StaleClaim
 from coordq.ids import child_id
 from coordq.runtime.briefing import records
 from coordq.work import saved
 from coordq.work.durable import Child
+from coordq.work.flow.calls import depend, grow
 from coordq.work.flow.inputs import outcomes
+from coordq.work.flow.orders import Orders
+from coordq.work.flow.plan import Edge, Node
 from coordq.work.flow.refs import Outcome
+from coordq.work.options import seconds
+from coordq.work.typed import TaskFunction
 
 T = TypeVar("T")
+GrownEdge = tuple[str, Edge]
+"""(who waits, for what)."""
 SPAWNED_TTL_S: Final = 86_400
 """How long the result of a task without a flow is kept, unless its maker says otherwise: a handler
 that is run again after a wait asks for it again, and makes the task anew when it is gone."""
@@ -56,13 +65,28 @@ class Errands:
 
     async def spawn(self, claim: Any, child: Child, /) -> str:
         """Make a task of the same shard, whose id follows from the parent's; its id."""
-        ends = {"result_ttl": SPAWNED_TTL_S}
-        options = {**ends, **child.options, "id": child_id(claim.id, child.key)}
+        task_id = child_id(claim.id, child.key)
+        if claim.spec.flow:
+            await self.grow(claim, [_node(claim, child, task_id)], [])
+            return task_id
+        name, args, options = _plain(child)
+        options = {"result_ttl": SPAWNED_TTL_S, **options, "id": task_id}
         if child.after:
-            options["depends_on"] = child.after
-        order = self._draft.order(child.name, child.args, options)
+            delay_ms = math.ceil(seconds("delay", options.pop("delay", 0)) * 1000)
+            order = self._draft.order(name, args, options)
+            await self._engine.run(depend(order, _edges(child), delay_ms=delay_ms))
+            return task_id
+        order = self._draft.order(name, args, options)
         receipt = await drive_async(self._engine, plans.enqueue(self._engine.namespace, order))
         return receipt.id
+
+    async def grow(self, claim: Any, nodes: Sequence[Node], edges: Sequence[GrownEdge], /) -> None:
+        """Add planned tasks and edges to the claim's flow; a run whose claim is lost is stopped."""
+        try:
+            for call in grow(claim.spec.flow, nodes, edges, member=claim.member):
+                await self._engine.run(call)
+        except StaleClaim:
+            await self._lost(claim)
 
     async def look(self, ids: Sequence[str], /) -> dict[str, tuple[str, Outcome]]:
         """For each task who stands in for it, and how that one ended. Raises TaskNotFound."""
@@ -88,3 +112,23 @@ class Errands:
         self._loop.call_soon(self._stop, claim.member, "lost")
         await asyncio.sleep(STOPPED_S)
         raise asyncio.CancelledError
+
+
+def _node(claim: Any, child: Child, task_id: str) -> Node:
+    """A task that is added to a flow. Raises the InvalidInput errors."""
+    asked = Orders(claim.spec.flow, {}).ask(child.key, child.task, child.args, child.options)
+    key = child.key if child.named else f"{asked.name}.{task_id[-6:]}"
+    parents = _edges(child)
+    return Node(task_id, key, asked.template, asked.args, delay_ms=asked.delay_ms, parents=parents)
+
+
+def _edges(child: Child) -> tuple[Edge, ...]:
+    return tuple(Edge(one) for one in child.after)
+
+
+def _plain(child: Child) -> tuple[str, Any, dict[str, Any]]:
+    """Name, arguments and options of a task that belongs to no flow. Raises InvalidInput errors."""
+    task = child.task
+    if not isinstance(task, TaskFunction):
+        return task, child.args, dict(child.options)
+    return (task.options(**child.options) if child.options else task).item(**(child.args or {}))

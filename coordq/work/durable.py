@@ -8,6 +8,7 @@ no slot, and is run again from its start when it has, by whichever worker then.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
@@ -54,6 +55,11 @@ class Errands(Protocol):
     def spawn(self, claim: Any, child: Child, /) -> Coroutine[Any, Any, str]:
         """Make a task; its id."""
 
+    def grow(
+        self, claim: Any, nodes: Sequence[Any], edges: Sequence[Any], /
+    ) -> Coroutine[Any, Any, None]:
+        """Add planned tasks and edges to the claim's flow."""
+
     def look(self, ids: Sequence[str], /) -> Coroutine[Any, Any, dict[str, tuple[str, Outcome]]]:
         """For each task who stands in for it (mostly itself), and how that one ended."""
 
@@ -61,25 +67,20 @@ class Errands(Protocol):
         """Do something on the loop, and wait for it in a thread."""
 
 
+@dataclass(frozen=True, slots=True)
 class Child:
     """A task that another one asks for."""
 
-    __slots__ = ("after", "args", "key", "name", "options")
-
-    def __init__(
-        self,
-        name: str,
-        args: Mapping[str, Any] | None,
-        *,
-        key: str,
-        after: Sequence[str],
-        options: dict[str, Any],
-    ) -> None:
-        self.name = name
-        self.args = args
-        self.key = key
-        self.after = after
-        self.options = options
+    task: Any
+    """Its name, or a function made with @agent.task."""
+    args: Mapping[str, Any] | None
+    key: str
+    """Its name among the tasks that its maker asks for: what its id is made of."""
+    named: bool
+    """Whether that was said, or follows from the order of calls."""
+    after: tuple[str, ...]
+    """Ids of tasks that come first."""
+    options: Mapping[str, Any]
 
 
 class Durable:
@@ -142,17 +143,22 @@ class Durable:
         that still asks for it. Its id follows from this task's and the key, so a handler that is
         run again makes no second one. Make all that belongs together before you wait for it.
 
-        key: which of this task's own tasks it is; without one the order of calls says it.
-        after: ids of tasks of the flow that have to succeed first.
+        key: which of this task's own tasks it is, and in a flow its name there; without one the
+            order of calls says it.
+        after: ids of tasks that have to succeed first.
         options: as in coordq.Options.
 
         Raises InvalidInput, FlowEnded, WouldCycle, StaleClaim, RedisFull.
         """
-        named = self._kept().key("spawn", key)
-        if hasattr(task, "item"):
-            task, args, options = _item(task, args or {}, options)
-        child = Child(task, args, key=named, after=[_id_of(one) for one in after], options=options)
+        self._check_key(key)
+        turn = self._kept().key("spawn", key)
+        first = tuple(_id_of(one) for one in after)
+        child = Child(task, args, turn, bool(key), first, options)
         return self._do("spawn", lambda errands: errands.spawn(self._claim, child))
+
+    def grow(self, nodes: Sequence[Any], edges: Sequence[Any]) -> Any:
+        """Add planned nodes and edges to the flow. For the task that expands maps."""
+        return self._do("grow", lambda errands: errands.grow(self._claim, nodes, edges))
 
     def wait_for(
         self,
@@ -222,11 +228,15 @@ class Durable:
     def _wait(
         self, kind: str, key: str, *, timeout: float | timedelta | None, name: str = ""
     ) -> Suspended:
-        if not isinstance(key, str) or len(key) > KEY_MAX:
-            raise InvalidInput(f"key={key!r:.80}: use text of at most {KEY_MAX} characters.")
+        self._check_key(key)
         if kind == "signal":
             check_name("signal", name)
         return Suspended(kind, self._kept().key(kind, key), name=name, timeout=timeout)
+
+    @staticmethod
+    def _check_key(key: object) -> None:
+        if not isinstance(key, str) or len(key) > KEY_MAX:
+            raise InvalidInput(f"key={key!r:.80}: use text of at most {KEY_MAX} characters.")
 
     def _wait_until(self, wait: Suspended) -> Any:
         async def value(_: Errands) -> Any:
@@ -269,14 +279,6 @@ def _id_of(task: Any) -> str:
     if not isinstance(found, str) or not is_id(found):
         raise InvalidInput(f"{task!r:.80} is no task: give its id, or what enqueued it.")
     return found
-
-
-def _item(
-    task: Any, args: Mapping[str, Any], options: dict[str, Any]
-) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Name, arguments and options of a typed task. Raises InvalidArguments, InvalidOption."""
-    name, arguments, asked = (task.options(**options) if options else task).item(**args)
-    return name, arguments, asked
 
 
 def _result(task_id: str, outcome: Outcome, return_errors: bool) -> Any:  # noqa: FBT001

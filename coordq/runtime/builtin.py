@@ -1,0 +1,26 @@
+"""What every worker can do without a handler of yours: make the tasks of a map over a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordq.errors import InvalidArguments
+from coordq.work.agent import Agent
+from coordq.work.context import Context
+from coordq.work.flow.plan import EXPAND
+
+
+def builtin() -> Agent:
+    """The agent that each child has beside those it has loaded."""
+    agent = Agent("coordq")
+
+    @agent.task(name=EXPAND, give_up_on=InvalidArguments)
+    async def expand(ctx: Context, **args: Any) -> list[str]:
+        """Add the tasks of a map to its flow; their ids, in order. See work/flow/expand.py."""
+        from coordq.work.flow.expand import expansion
+
+        made = expansion(ctx.task_id, args)
+        await ctx.grow(made.nodes, made.edges)
+        return made.result
+
+    return agent
