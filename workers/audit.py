@@ -227,14 +227,17 @@ def _length(function: Function) -> int:
 
 
 def _depth(function: Function) -> int:
-    """How many blocks stand inside one another, at the deepest place."""
+    """How many blocks stand inside one another, at the deepest place. An `elif` is no deeper."""
     deepest = 0
     stack: list[tuple[ast.AST, int]] = [(one, 0) for one in function.body]
     while stack:
         node, depth = stack.pop()
         depth += isinstance(node, _BLOCKS)
         deepest = max(deepest, depth)
-        stack.extend((child, depth) for child in ast.iter_child_nodes(node))
+        beside = node.orelse[:1] if isinstance(node, ast.If) else []
+        for child in ast.iter_child_nodes(node):
+            is_elif = beside == [child] and isinstance(child, ast.If)
+            stack.append((child, depth - is_elif))
     return deepest
 
 

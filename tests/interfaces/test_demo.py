@@ -13,12 +13,14 @@ import pytest
 
 from coordq.errors import CoordqError, InvalidOption
 from coordq.ids import created_ms, new_id
-from coordq.interfaces import demo
-from coordq.interfaces.demo import Ledger, run_demo, sources
+from coordq.interfaces.demo import fleet, run
+from coordq.interfaces.demo.ledger import Ledger
+from coordq.interfaces.demo.run import run_demo
+from coordq.interfaces.demo.sources import sources
 from coordq.work.events import Event
 from tests.waiting import wait_until
 
-ROOT = Path(demo.__file__).resolve().parents[2]
+ROOT = Path(run.__file__).resolve().parents[3]
 
 
 def ledger_of(*stories: list[tuple[str, int]], lost: int = 0) -> tuple[Ledger, int]:
@@ -88,6 +90,16 @@ def test_a_demo_in_which_nothing_ended_still_has_an_account() -> None:
     told = ledger.delivery()
 
     assert (told["lost"], told["latency_p50_s"], told["recovered_s"]) == (3, None, None)
+
+
+def test_what_was_left_out_has_ended_too() -> None:
+    """A file that is not complex is not looked at closely: that is no loss, and no work either."""
+    ledger, _ = ledger_of([("waiting", 0), ("skipped", 50)], [("running", 5), ("succeeded", 9)])
+
+    told = ledger.delivery()
+
+    assert (told["skipped"], told["succeeded"], told["lost"]) == (1, 1, 0)
+    assert told["latency_p99_s"] == pytest.approx(0.009, abs=0.005)
 
 
 def test_latency_is_from_enqueue_to_end() -> None:
@@ -186,11 +198,13 @@ def test_the_demo_loses_nothing(tmp_path: Path, tree: Path) -> None:
     told = report["delivery"]
     assert (process.returncode, err) == (0, "")
     assert (report["ok"], told["killed"]) == (True, True)
-    assert (told["tasks"], told["succeeded"], told["dead_letters"]) == (42, 40, 2)
+    assert report["flow"]["state"] == "succeeded"
+    assert (told["tasks"], told["dead_letters"]) == (3 * 42 + 2, 2)
+    assert (told["succeeded"], told["skipped"]) == (40 + 2 + 2, 40 + 42)
     assert (told["lost"], told["executed_twice"]) == (0, 0)
     assert told["recovered"] == told["taken_back"]
     assert report["totals"]["functions"] == sum(range(40))
-    assert report["totals"]["missing"] == 2
+    assert (report["totals"]["files"], report["totals"]["unparsed"]) == (42, 2)
     assert report["totals"]["top"][0]["complexity_max"] == 2
     assert ["does not decode" in one for one in report["dead_letters"]] == [True, False]
     assert left_behind(tmp_path) == []
@@ -205,9 +219,10 @@ def test_without_a_terminal_the_demo_speaks_in_lines(tmp_path: Path, tree: Path)
 
     assert process.returncode == 0
     assert "\x1b" not in out
-    assert "42 of 42 files" in out
+    assert "128 of 128 tasks" in out
     assert "bad_syntax.py:1 does not parse" in out
-    assert "delivery: 42 tasks, 40 succeeded, 2 dead letters" in out
+    assert "✓ audit_tally" in out
+    assert "delivery: 128 tasks, 44 succeeded, 82 skipped, 2 dead letters" in out
     assert "0 lost" in out
 
 
@@ -241,13 +256,13 @@ def test_tasks_that_nobody_does_are_lost_and_fail_the_demo(
     async def something_else() -> None: ...
     """
     (tmp_path / "audit.py").write_text(textwrap.dedent(text))
-    monkeypatch.setattr(demo, "builtin_workers", lambda: tmp_path)
-    monkeypatch.setattr(demo, "STALL_S", 1.0)
+    monkeypatch.setattr(fleet, "builtin_workers", lambda: tmp_path)
+    monkeypatch.setattr(run, "STALL_S", 1.0)
 
     code = run_demo(tree, processes=1, kill=False)
 
     assert code == 1
-    assert "42 lost" in capfd.readouterr().out
+    assert "128 lost" in capfd.readouterr().out
 
 
 def test_a_worker_that_does_not_start_is_explained(
@@ -255,7 +270,7 @@ def test_a_worker_that_does_not_start_is_explained(
 ) -> None:
     """What the worker said is what helps; that it did not start can be seen anyway."""
     (tmp_path / "audit.py").write_text("import nothing_of_this_name\n")
-    monkeypatch.setattr(demo, "builtin_workers", lambda: tmp_path)
+    monkeypatch.setattr(fleet, "builtin_workers", lambda: tmp_path)
 
     with pytest.raises(CoordqError, match="nothing_of_this_name"):
         run_demo(tree, processes=1)

@@ -258,7 +258,7 @@ HOT = (
 class Knot:
     def tie(self, a, *rest, loose=False):
 """
-    + "".join(f"        if a == {n}:\n            return {n}\n" for n in range(24))
+    + "".join(f"        {'el' * (n > 0)}if a == {n}:\n            return {n}\n" for n in range(24))
     + """
         while a:
             with self:

@@ -111,7 +111,7 @@ def demo_command(
 
     Uses a private Redis in a temporary folder unless --url names one.
     """
-    from coordq.interfaces.demo import run_demo
+    from coordq.interfaces.demo.run import run_demo
 
     code = run_demo(
         path, processes=processes, kill=kill, limit=limit, json=session.json, url=session.url
