@@ -402,6 +402,15 @@ def test_callbacks_come_after_every_end() -> None:
     }
 
 
+def test_callbacks_are_no_results_of_the_flow() -> None:
+    """They are named in the plan, so that whoever looks knows what came after everything."""
+    flow = Flow("f")
+    flow.on_success("cheer", key="hooray")
+    flow.task("a")
+
+    assert flow.plan().about == {"callbacks": ["hooray"]}
+
+
 def test_a_milestone_is_about_keys() -> None:
     """They are what people know; the date is kept in milliseconds."""
     flow = Flow("f", description="d", labels={"team": "x"}, ttl=timedelta(hours=2))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordq.ids import child_id
 from coordq.work.flow.build import Flow
 from coordq.work.flow.draw import rows, text
 from coordq.work.flow.graph import SIGNS, Box, Graph, Line, graph_of_plan, graph_of_view
@@ -184,6 +185,25 @@ def test_a_flow_that_runs_is_drawn_like_its_plan() -> None:
         "✗ a",
         "├─ ▶ b  [fallback]",
         "└─ · c  [x > 1]",
+    ]
+
+
+def test_a_map_stands_above_the_tasks_that_it_has_made() -> None:
+    """And whoever waits for all of them below these, though it waits for the map as well."""
+    maker, last = "a" * 22, "b" * 22
+    made = [child_id(maker, str(at)) for at in range(7)]
+    nodes = (
+        NodeView(maker, "check", "coordq.expand", "q", state="succeeded"),
+        NodeView(last, "sum", "sum", "q"),
+        *(NodeView(one, f"check.{at}", "check", "q", state="ready") for at, one in enumerate(made)),
+    )
+    edges = (EdgeView(maker, last), *(EdgeView(one, last) for one in made))
+    view = replace(VIEW, nodes=nodes, edges=edges)
+
+    assert text(graph_of_view(view)).splitlines() == [
+        "✓ check (map)",
+        "└─ ○ check ×7",  # noqa: RUF001 - times
+        "   └─ · sum",
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from coordq.ids import child_id
 from coordq.work.flow.order import layers, ordered
 from coordq.work.flow.plan import EXPAND, RESERVED, FlowPlan
 
@@ -218,4 +219,17 @@ def graph_of_view(view: FlowView) -> Graph:
         if edge.parent in known and edge.child in known
     ]
     lines += [Line(one.id, one.fallback, "fallback") for one in view.nodes if one.fallback in known]
-    return Graph(view.name, boxes, tuple(lines))
+    return Graph(view.name, boxes, tuple(_through_maps(boxes, lines)))
+
+
+def _through_maps(boxes: Iterable[Box], lines: list[Line]) -> Iterable[Line]:
+    """Lines from a map over a result to the tasks it made, in place of those round them."""
+    maps = {box.key: box.id for box in boxes if box.name == EXPAND}
+    made: dict[str, str] = {}
+    for box in boxes if maps else ():
+        stem, _, number = box.key.rpartition(".")
+        if stem in maps and number.isdecimal() and box.id == child_id(maps[stem], number):
+            made[box.id] = maps[stem]
+    inside = {(made[line.parent], line.child) for line in lines if line.parent in made}
+    yield from (Line(maker, one) for one, maker in made.items())
+    yield from (line for line in lines if (line.parent, line.child) not in inside)

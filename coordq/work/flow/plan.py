@@ -86,7 +86,8 @@ class FlowPlan:
     nodes: tuple[Node, ...]
     """Each after its parents, and each alternative after the node that it stands in for."""
     about: dict[str, Any] = field(default_factory=dict)
-    """description (text), labels (text to text), milestones ({name, needs: keys, by: ms}, ...)."""
+    """description (text), labels (text to text), milestones ({name, needs: keys, by: ms}, ...),
+    callbacks (keys of what only comes after everything)."""
     ttl_s: int = 3600
     """How long the flow and its tasks can be looked at after the end."""
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from coordq.errors import ForeignData
 from coordq.ids import created_ms
+from coordq.work.flow.plan import EXPAND
 from coordq.work.task import BY_LETTER, State
 
 SKIPPED: Final = "skipped"
@@ -160,11 +161,16 @@ class FlowView:
     def sinks(self) -> dict[str, NodeView]:
         """The tasks that nothing comes after when they succeed, by key.
 
-        One whose place an alternative took is that one, under the first one's key.
+        One whose place an alternative took is that one, under the first one's key. Callbacks, which
+        come after everything, and nodes that only make others are left out.
         """
-        before = {edge.parent for edge in self.edges if edge.on != "failure"}
-        instead = {node.fallback for node in self.nodes}
-        ends = (node for node in self.nodes if node.id not in instead)
+        aside = {node.id for node in self.nodes if node.key in self.about.get("callbacks", ())}
+        before = {
+            edge.parent for edge in self.edges if edge.on != "failure" and edge.child not in aside
+        }
+        aside |= {node.id for node in self.nodes if node.name == EXPAND}
+        aside |= {node.fallback for node in self.nodes if node.fallback is not None}
+        ends = (node for node in self.nodes if node.id not in aside)
         return {node.key: self.standing_for(node) for node in ends if node.id not in before}
 
     def standing_for(self, node: NodeView) -> NodeView:

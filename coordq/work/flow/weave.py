@@ -42,7 +42,9 @@ class Weaver:
         flow_id = new_id(shard)
         self.ids = {step: new_id(shard) for step in order}
         nodes = tuple(self._node(self.members[step]) for step in order)
-        return FlowPlan(flow_id, self.flow, nodes, about, ttl_s)
+        callbacks = [member.step.key for member in self.members.values() if member.hears]
+        told = {**about, "callbacks": callbacks} if callbacks else about
+        return FlowPlan(flow_id, self.flow, nodes, told, ttl_s)
 
     # -- edges ---------------------------------------------------------------------------------
 
