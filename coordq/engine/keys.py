@@ -334,7 +334,7 @@ def flows_open(root: str) -> str:
 
 
 def flows_ended(root: str) -> str:
-    """Ended flows whose tasks still have to be given their time to live: ZSET, score = the end."""
+    """Flows that will be deleted, ended or not launched yet: ZSET, score = when, in milliseconds."""
     return f"{root}flows:ended"
 
 

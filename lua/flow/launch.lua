@@ -35,6 +35,7 @@ if redis.call('LLEN', key .. ':ids') ~= total then return 'gap' end
 redis.call('HSET', key, 'state', 'running', 'started', now, 'name', ARGV[2], 'ttl_s', ARGV[4],
   'mailbox', ARGV[5], 'about', ARGV[6])
 redis.call('ZADD', KEYS[1] .. 'flows:open', now, flow)
+redis.call('ZREM', KEYS[1] .. 'flows:ended', flow)
 event(flow, 'flow-started', { version = 1, fence = '0', queue = '-', name = ARGV[2] }, ARGV[3])
 the_flows().launch(flow)
 close_books()

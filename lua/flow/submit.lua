@@ -25,6 +25,7 @@ Marks of queues do not count here: a flow is taken whole, or not at all.
 --- @include lib/line
 --- @include lib/readonly
 --- @include lib/member
+local UNLAUNCHED_MS = 3600000
 local flow, passed = ARGV[1], tonumber(ARGV[2])
 local key = KEYS[1] .. 'flow:' .. flow
 local state = redis.call('HGET', key, 'state')
@@ -49,6 +50,7 @@ if not state then
   redis.call('HSET', key, 'state', 'building', 'created', now)
   redis.call('ZADD', KEYS[1] .. 'flows', now, flow)
   redis.call('ZADD', KEYS[1] .. 'flows:open', now, flow)
+  redis.call('ZADD', KEYS[1] .. 'flows:ended', now + UNLAUNCHED_MS, flow)
 end
 redis.call('HINCRBY', key, 'total', #ids)
 redis.call('HINCRBY', key, 'left', #ids)

@@ -338,15 +338,15 @@ local function make_flows()
     return flow .. '\n' .. cjson.encode({ id = flow, name = facts[4] or '', state = state })
   end
 
-  -- facts: state, cancel, unhandled, name, mailbox
+  -- facts: state, cancel, unhandled, name, mailbox, ttl_s
   local function end_flow(flow)
     local key = KEYS[1] .. 'flow:' .. flow
-    local facts = redis.call('HMGET', key, 'state', 'cancel', 'unhandled', 'name', 'mailbox')
+    local facts = redis.call('HMGET', key, 'state', 'cancel', 'unhandled', 'name', 'mailbox', 'ttl_s')
     if facts[1] ~= 'running' then return end
     local state = facts[2] and 'cancelled' or (tonumber(facts[3] or 0) or 0) > 0 and 'failed' or 'succeeded'
     redis.call('HSET', key, 'state', state, 'ended', now)
     redis.call('ZREM', KEYS[1] .. 'flows:open', flow)
-    redis.call('ZADD', KEYS[1] .. 'flows:ended', now, flow)
+    redis.call('ZADD', KEYS[1] .. 'flows:ended', now + 1000 * (tonumber(facts[6] or 0) or 0), flow)
     for mailbox in string.gmatch(facts[5] or '', '[^,]+') do
       redis.pcall('RPUSH', KEYS[1] .. 'mailbox:' .. mailbox, letter_of(flow, facts, state))
       redis.call('PEXPIRE', KEYS[1] .. 'mailbox:' .. mailbox, MAILBOX_TTL_MS)

@@ -9,9 +9,11 @@ from coordq.work.answer import Heard
 from coordq.work.answer import answer as answering
 from coordq.work.answer import signal as signalling
 from coordq.work.finish import finish
+from coordq.work.flow.tidy import sweep
 from coordq.work.saved import checkpoint as checkpointing
 from coordq.work.saved import saved as reading
 from tests.work.desk import Desk
+from tests.work.flows import Flows, node
 from tests.work.scenes import Check, scene
 from tests.work.waiting_room import came, suspend, suspension, wait, waiter
 
@@ -85,3 +87,19 @@ def signal(desk: Desk) -> tuple[Call[Any], Check]:
         assert desk.state(held.id) == "suspended"
 
     return signalling(0, "go", 1, nonce="one"), check
+
+
+@scene
+def flow_tidy(desk: Desk) -> tuple[Call[Any], Check]:
+    """A flow that is gone is gone; the next one is not swept for it."""
+    flows = Flows(desk)
+    first, second = flows.start(node("a")), flows.start(node("b"))
+    flows.end("a", "b")
+    desk.redis("ZADD", desk.key("flows:ended"), 1, first.id)
+
+    def check(swept: Any) -> None:
+        assert (swept.tasks, swept.flows) == (0, 0)
+        assert flows.account(first) == {}
+        assert flows.outcome(second) == "succeeded"
+
+    return sweep(0), check

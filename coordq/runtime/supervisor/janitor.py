@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, Final
 
-from coordq.runtime.supervisor.part import ShardPart
+from coordq.runtime.supervisor.part import ShardPart, Work
 from coordq.runtime.supervisor.settings import SupervisorSettings
 from coordq.runtime.supervisor.term import Term
+from coordq.work.flow.tidy import sweep
 from coordq.work.tidy import Place, tidy
 
 LIMIT: Final = 200
@@ -16,7 +18,7 @@ WALK_EVERY_S: Final = 60.0
 
 
 class Janitor(ShardPart):
-    """Tidies by the retention that the leader was given."""
+    """Tidies by the retention that the leader was given, and flows by their own."""
 
     name: ClassVar[str] = "janitor"
 
@@ -29,6 +31,20 @@ class Janitor(ShardPart):
     def begin(self, term: Term) -> None:
         """Walk from the start."""
         self._places.clear()
+
+    def works(self, term: Term) -> list[Work]:
+        """For each shard what is kept of tasks, and what of flows."""
+        flows = [partial(self._sweep_on, term, shard) for shard in range(term.shards)]
+        return [*super().works(term), *flows]
+
+    async def _sweep_on(self, term: Term, shard: int) -> float:
+        """Delete a page of a flow whose time is over."""
+        done = await term.run(sweep(shard, limit=LIMIT, epoch=term.epoch))
+        self.counts["flows"] += done.flows
+        self.counts["flow_tasks"] += done.tasks
+        if done.due_in_ms is None:
+            return WALK_EVERY_S
+        return min(WALK_EVERY_S, max(PAGE_PAUSE_S, done.due_in_ms / 1000))
 
     async def round_on(self, term: Term, shard: int) -> float:
         """Tidy a page."""
