@@ -142,12 +142,24 @@ class _BatchDecorator(Protocol):
 
     @overload
     def __call__(
+        self, fn: Callable[[Context, list[A]], Coroutine[Any, Any, None]], /
+    ) -> TaskFunction[[A], None]: ...
+    @overload
+    def __call__(
+        self, fn: Callable[[list[A]], Coroutine[Any, Any, None]], /
+    ) -> TaskFunction[[A], None]: ...
+    @overload
+    def __call__(
         self, fn: Callable[[Context, list[A]], Coroutine[Any, Any, list[R] | None]], /
     ) -> TaskFunction[[A], R]: ...
     @overload
     def __call__(
         self, fn: Callable[[list[A]], Coroutine[Any, Any, list[R] | None]], /
     ) -> TaskFunction[[A], R]: ...
+    @overload
+    def __call__(self, fn: Callable[[Context, list[A]], None], /) -> TaskFunction[[A], None]: ...
+    @overload
+    def __call__(self, fn: Callable[[list[A]], None], /) -> TaskFunction[[A], None]: ...
     @overload
     def __call__(
         self, fn: Callable[[Context, list[A]], list[R] | None], /

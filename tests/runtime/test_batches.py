@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 
@@ -21,6 +21,7 @@ from coordq.work.context import Context
 from coordq.work.finish import Outcome
 from coordq.work.middleware import Middleware
 from coordq.work.signals import Reject, Retry, Snooze
+from coordq.work.typed import TaskFunction
 from tests.claims import Heard, claim_of, error_of, executed
 from tests.runtime.conftest import NewFleet
 
@@ -335,6 +336,22 @@ def test_a_producer_gives_and_gets_one_entry() -> None:
     assert task.handler.load_result(3) == 3
     with pytest.raises(InvalidArguments, match="text"):
         task.item(["abc"])
+
+
+def test_the_type_checker_sees_one_entry() -> None:
+    """A list too many is found before it is sent."""
+    agent = Agent("a")
+
+    @agent.task(batch=Batch())
+    async def embed(text: list[str]) -> list[int]:
+        return [len(one) for one in text]
+
+    @agent.task(batch=Batch())
+    def index(ctx: Context, text: list[str]) -> None:
+        ctx.log(str(text))
+
+    assert_type(embed, TaskFunction[[str], int])
+    assert_type(index, TaskFunction[[str], None])
 
 
 def refuse_default(text: list[str] = []) -> None:  # noqa: B006 - what is refused
