@@ -14,6 +14,7 @@ from coordq.work.flow.view import FlowView
 
 if TYPE_CHECKING:
     from coordq.work.flow.build import Flow
+    from coordq.work.flow.outlook import Outlook
     from coordq.work.flow.plan import FlowPlan
 
 
@@ -97,6 +98,15 @@ class AsyncFlows:
         return await drive_async(
             self._engine, plans.ls(self._engine.shards, state=state, name=name, limit=limit)
         )
+
+    async def outlook(self, flow_id: str) -> Outlook:
+        """How a flow gets on: what runs and how far it is, milestones, and what is to be expected.
+
+        Raises FlowNotFound.
+        """
+        from coordq.client.outlook_plans import look_ahead
+
+        return await drive_async(self._engine, look_ahead(self._engine.namespace, flow_id))
 
     async def graph(self, flow: str | Flow | FlowPlan, *, format: str = "text") -> str:  # noqa: A002
         """A picture of a flow that runs, by its id, or of one that is not run yet.

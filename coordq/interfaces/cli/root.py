@@ -35,6 +35,7 @@ HOMES: Final = {
     "approve": Home("answer", _FLOWS, "Let a task go on that waits for an approval."),
     "reject": Home("answer", _FLOWS, "Refuse a task that waits for an approval."),
     "signal": Home("answer", _FLOWS, "Wake the tasks that wait for a signal."),
+    "progress": Home("progress", _FLOWS, "Show how flows and running tasks get on, live."),
     "queue": Home("queues", _QUEUES, "See, pause, limit and purge queues."),
     "tenant": Home("tenant", _QUEUES, "See tenants, and set their shares."),
     "limit": Home("limit", _QUEUES, "Limit rates, concurrency and what is spent."),
