@@ -218,6 +218,8 @@ class Executor:
             value = await handler.fn(self._context(run), **arguments)
         else:
             value = await handler.fn(**arguments)
+        if run.reason is None and run.ctx is None:
+            return self._succeeded(run, value)
         return await self._returned(run, value)
 
     async def _elaborate(self, run: Run, arguments: dict[str, Any]) -> Outcome | None:
@@ -236,6 +238,7 @@ class Executor:
         return await self._returned(run, answer.value)
 
     async def _returned(self, run: Run, value: Any) -> Outcome | None:
+        """What follows from a handler that has come to its end."""
         if run.reason is not None:
             return await self._stopped(run)
         if run.parting is not None:
