@@ -166,7 +166,7 @@ def _check(options: Options) -> None:
     if options.id is not None and not (isinstance(options.id, str) and is_id(options.id)):
         raise InvalidOption(f"id={options.id!r}: make ids with coordq.new_id().", option="id")
     _check_headers(options.headers)
-    if options.limits != () or options.cost != 1:
+    if options.limits != () or options.cost != 1 or options.cost is True:
         check_limits(options.limits, options.cost)
 
 

@@ -64,8 +64,11 @@ def test_each_key_of_a_limit_counts_for_itself(client: Client) -> None:
     client.limits.set("openai", concurrency=10)
     client.limits.set("openai:gpt-4", concurrency=2)
 
-    assert client.limits.get("openai:gpt-3").limit.concurrency == 10
-    assert client.limits.get("openai:gpt-4").limit.concurrency == 2
+    allowed = {
+        slot: client.limits.get(slot).to_json()["limit"]["concurrency"]
+        for slot in ("openai:gpt-3", "openai:gpt-4")
+    }
+    assert allowed == {"openai:gpt-3": 10, "openai:gpt-4": 2}
 
 
 def test_why_says_which_limit_a_task_waits_for(client: Client) -> None:
