@@ -60,9 +60,7 @@ class Draft:
             case (name, args, Mapping() as own):
                 return self.order(name, args, {**options, **_texts(own)})
             case _:
-                raise InvalidArguments(
-                    f"enqueue_many takes (name, args) or (name, args, options), not {item!r:.80}."
-                )
+                raise _no_item(item)
 
     def _shard(self, found: Template) -> int:
         """Equal unique keys, and tasks of one limit, meet on one shard; all else takes turns."""
@@ -75,8 +73,30 @@ class Draft:
         return next(self._turn) % self.shards
 
 
+def taken_apart(item: Item) -> tuple[str, Any, Mapping[str, Any]]:
+    """Name, arguments and own options of an item. Raises InvalidArguments, InvalidOption."""
+    match item:
+        case (name, args):
+            return name, args, {}
+        case (name, args, Mapping() as own):
+            return name, args, _texts(own)
+    raise _no_item(item)
+
+
+def _no_item(item: object) -> InvalidArguments:
+    return InvalidArguments(
+        f"enqueue_many takes (name, args) or (name, args, options), not {item!r:.80}."
+    )
+
+
 def _texts(own: Mapping[Any, Any]) -> Mapping[str, Any]:
     for option in own:
         if not isinstance(option, str):
             raise InvalidOption(f"There is no option {option!r}: options are text.", option=option)
+        if option == "depends_on":
+            raise InvalidOption(
+                "depends_on= is said for all that enqueue_many is given: enqueue this one by "
+                "itself, or make a flow.",
+                option=option,
+            )
     return own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -13,11 +14,11 @@ from coordq.client.plans import Plan, chunks
 from coordq.engine.call import Call
 from coordq.engine.replica import replicated
 from coordq.errors import FlowFailed, FlowNotFound, InvalidFlow, InvalidOption, NotReplicated
-from coordq.ids import is_id, new_id
+from coordq.ids import is_id, new_id, shard_of
 from coordq.work import answer as answers
 from coordq.work import look as looking
 from coordq.work.flow import calls, look
-from coordq.work.flow.plan import FlowPlan
+from coordq.work.flow.plan import Edge, FlowPlan
 from coordq.work.flow.view import EdgeView, FlowView, NodeView
 from coordq.work.task import State, Task
 
@@ -189,6 +190,71 @@ def picture(drawn: Graph, form: str) -> str:
     from coordq.work.flow.draw import text
 
     return text(drawn)
+
+
+# -- change ------------------------------------------------------------------------------------
+
+
+def grow(flow_id: str, flow: Flow, *, after: Any) -> Plan[dict[str, str]]:
+    """Add the tasks of `flow`; their ids. Raises FlowNotFound, FlowEnded, InvalidFlow."""
+    view = yield from get(flow_id, nodes=True)
+    made = flow.plan(shard_of(flow_id))
+    roots = tuple(Edge(_member(view, one)) for one in _listed(after))
+    taken = {node.key for node in view.nodes}
+    for node in made.nodes:
+        if node.key in taken:
+            raise InvalidFlow(
+                f"Flow {view.name!r} ({flow_id}) has a task {node.key!r} already.",
+                flow=view.name,
+                node=node.key,
+            )
+    nodes = [
+        node if node.parents or node.is_alternative else replace(node, parents=roots)
+        for node in made.nodes
+    ]
+    yield from calls.grow(flow_id, nodes)
+    return {node.key: node.id for node in nodes}
+
+
+def _listed(after: Any) -> Iterable[str]:
+    return (after,) if isinstance(after, str) else after
+
+
+def _member(view: FlowView, which: str) -> str:
+    """The id of a task of the flow, by its key or id. Raises InvalidFlow."""
+    for node in view.nodes:
+        if which in (node.key, node.id):
+            return node.id
+    raise InvalidFlow(
+        f"Flow {view.name!r} ({view.id}) has no task {which!r}.", flow=view.name, node=which
+    )
+
+
+def cancel(flow_id: str, *, reason: str) -> Plan[FlowView]:
+    """Cancel what has not ended. Raises FlowNotFound, FlowEnded."""
+    done: calls.Paged = yield calls.cancel(check_id(flow_id), reason=reason)
+    while done.more:
+        done = yield calls.cancel(flow_id, offset=done.offset, reason=reason)
+    return (yield from get(flow_id, nodes=False))
+
+
+def retry(flow_id: str) -> Plan[FlowView]:
+    """Run again what did not succeed. Raises FlowNotFound, Conflict."""
+    check_id(flow_id)
+    nonce, more = calls.new_nonce(), True
+    while more:
+        done: calls.Paged = yield calls.retry(flow_id, nonce=nonce)
+        more = done.more
+    return (yield from get(flow_id, nodes=False))
+
+
+def forget(flow_id: str) -> Plan[None]:
+    """Delete a flow that has ended. Raises FlowNotFound, Conflict."""
+    yield from get(flow_id, nodes=False)
+    more = True
+    while more:
+        done: calls.Paged = yield calls.forget(flow_id)
+        more = done.more
 
 
 # -- answer ------------------------------------------------------------------------------------

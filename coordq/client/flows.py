@@ -47,6 +47,14 @@ class FlowHandle:
         """The flow as it is now, its account only: of any size it costs the same."""
         return self._flows.get(self.id, nodes=False)
 
+    def cancel(self, reason: str = "cancelled by request") -> FlowView:
+        """Cancel all of it that has not ended."""
+        return self._flows.cancel(self.id, reason=reason)
+
+    def retry(self) -> FlowView:
+        """Run again what failed, was cancelled or never ran; what succeeded stays."""
+        return self._flows.retry(self.id)
+
     def __repr__(self) -> str:
         return f"FlowHandle({self.id!r})"
 
@@ -116,6 +124,36 @@ class Flows:
         format: text (for terminals), mermaid or svg. Raises FlowNotFound, InvalidOption.
         """
         return drive(self._engine, plans.graph(flow, form=format))
+
+    # -- change --------------------------------------------------------------------------------
+
+    def grow(self, flow_id: str, flow: Flow, *, after: Any = ()) -> dict[str, str]:
+        """Add tasks to a flow that runs; their ids, by key.
+
+        after: keys or ids of its tasks, after whose success those of the new ones start that come
+            after nothing else. Keys that are taken already are refused.
+
+        Raises FlowEnded, FlowNotFound, InvalidFlow.
+        """
+        return drive(self._engine, plans.grow(flow_id, flow, after=after))
+
+    def cancel(self, flow_id: str, *, reason: str = "cancelled by request") -> FlowView:
+        """Cancel all of a flow that has not ended; running tasks are asked to stop.
+
+        Raises FlowNotFound, FlowEnded.
+        """
+        return drive(self._engine, plans.cancel(flow_id, reason=checked.reason(reason)))
+
+    def retry(self, flow_id: str) -> FlowView:
+        """Run again what failed, was cancelled or never ran; what succeeded stays as it is.
+
+        Raises FlowNotFound, and Conflict while the flow runs.
+        """
+        return drive(self._engine, plans.retry(flow_id))
+
+    def forget(self, flow_id: str) -> None:
+        """Delete a flow that has ended, with its tasks. Raises FlowNotFound, Conflict."""
+        drive(self._engine, plans.forget(flow_id))
 
     # -- answer --------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from coordq.client import checked, plans
+from coordq.client.after import OPTION as DEPENDS
+from coordq.client.after import after, after_many
 from coordq.client.draft import Draft, Item
 from coordq.client.drive import drive
 from coordq.client.letters import TASKS
@@ -77,11 +79,23 @@ class Work:
     ) -> TaskHandle[Any]:
         """Enqueue a task by name; `options` as in coordq.Options.
 
+        depends_on: ids or handles of tasks that must have succeeded before; when one of them fails
+            or is cancelled this one ends as cancelled. Of results see `client.flows`.
+
         Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly,
-        NotReplicated, Unreachable.
+        NotReplicated, Unreachable, and TaskNotFound for what it depends on.
         """
+        if DEPENDS in options:
+            return TaskHandle(self, self._place_after(name, args, options))
         order = self._draft.order(name, args, options)
         return TaskHandle(self, self._place(order))
+
+    def _place_after(
+        self, name: str, args: Mapping[str, Any] | None, options: dict[str, Any]
+    ) -> Receipt:
+        receipt = self._engine.run(after(self._draft, name, args, options))
+        ordering.check_replicated([receipt])
+        return receipt
 
     def _place(self, order: Order) -> Receipt:
         receipt = self._engine.run(ordering.enqueue(order))
@@ -96,8 +110,12 @@ class Work:
 
         Handles come back in order. With on_full="refuse" each call of 500 is all or nothing; errors
         are those of `enqueue`. NotReplicated names the ids that no replica confirmed, after all
-        were enqueued.
+        were enqueued. depends_on is said for all of them.
         """
+        if DEPENDS in options:
+            waiting = self._engine.run_many(after_many(self._draft, items, options))
+            ordering.check_replicated(waiting)
+            return [TaskHandle(self, receipt) for receipt in waiting]
         orders = self._draft.orders(items, options)
         parts = plans.batches(orders, self._draft.shards)
         calls = (
@@ -133,6 +151,9 @@ class Work:
         Raises what `enqueue` and `result` raise.
         """
         limit = checked.timeout("wait_for", wait_for)
+        if DEPENDS in options:
+            placed = self._place_after(name, args, options)
+            return self.result(placed.id, timeout=limit)
         order = self._draft.order(name, args, options, mailbox=self._mailbox())
         receipt = self._place(order)
         if not receipt.created or receipt.id != order.id:

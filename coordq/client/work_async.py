@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from coordq.client import checked, plans
+from coordq.client.after import OPTION as DEPENDS
+from coordq.client.after import after, after_many
 from coordq.client.coalesce import Coalescer
 from coordq.client.draft import Draft, Item
 from coordq.client.drive import drive_async
@@ -78,11 +80,23 @@ class AsyncWork:
     ) -> AsyncTaskHandle[Any]:
         """Enqueue a task by name; `options` as in coordq.Options.
 
+        depends_on: ids or handles of tasks that must have succeeded before; when one of them fails
+            or is cancelled this one ends as cancelled. Of results see `client.flows`.
+
         Raises InvalidInput and its kinds, QueueFull, DuplicateTask, RedisFull, ReadOnly,
-        NotReplicated, Unreachable.
+        NotReplicated, Unreachable, and TaskNotFound for what it depends on.
         """
+        if DEPENDS in options:
+            return AsyncTaskHandle(self, await self._place_after(name, args, options))
         order = self._draft.order(name, args, options)
         return AsyncTaskHandle(self, await self._place(order))
+
+    async def _place_after(
+        self, name: str, args: Mapping[str, Any] | None, options: dict[str, Any]
+    ) -> Receipt:
+        receipt = await self._engine.run(after(self._draft, name, args, options))
+        ordering.check_replicated([receipt])
+        return receipt
 
     async def _place(self, order: Order) -> Receipt:
         receipt = await self._coalescer.add(order)
@@ -104,8 +118,12 @@ class AsyncWork:
 
         Handles come back in order. With on_full="refuse" each call of 500 is all or nothing; errors
         are those of `enqueue`. NotReplicated names the ids that no replica confirmed, after all
-        were enqueued.
+        were enqueued. depends_on is said for all of them.
         """
+        if DEPENDS in options:
+            waiting = await self._engine.run_many(after_many(self._draft, items, options))
+            ordering.check_replicated(waiting)
+            return [AsyncTaskHandle(self, receipt) for receipt in waiting]
         orders = self._draft.orders(items, options)
         parts = plans.batches(orders, self._draft.shards)
         calls = (
@@ -141,6 +159,9 @@ class AsyncWork:
         Raises what `enqueue` and `result` raise.
         """
         limit = checked.timeout("wait_for", wait_for)
+        if DEPENDS in options:
+            placed = await self._place_after(name, args, options)
+            return await self.result(placed.id, timeout=limit)
         order = self._draft.order(name, args, options, mailbox=self._mailbox.name)
         future = self._mailbox.expect(order.id)
         try:

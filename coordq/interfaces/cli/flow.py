@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from coordq.interfaces.cli.confirm import confirm, yes_option
 from coordq.interfaces.cli.group import Group
 from coordq.interfaces.cli.params import PAIR, SPAN
 from coordq.interfaces.cli.session import Session, common
@@ -15,6 +16,7 @@ from coordq.interfaces.words import as_text, printable, several
 
 if TYPE_CHECKING:
     from coordq.work.flow.build import Flow
+    from coordq.work.flow.view import FlowView
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -179,3 +181,46 @@ def flow_graph(
         show_json({"format": format, "graph": drawn})
     else:
         say(printable(drawn.rstrip("\n"), keep="\n"))
+
+
+@flow_command.command("cancel")
+@click.argument("flow_id", metavar="ID")
+@click.option("--reason", default="cancelled by request", metavar="TEXT")
+@common
+def flow_cancel(session: Session, *, flow_id: str, reason: str) -> None:
+    """Cancel all tasks of a flow that have not ended."""
+    with session.connect() as client:
+        _tell(session, client.flows.cancel(flow_id, reason=reason))
+
+
+@flow_command.command("retry")
+@click.argument("flow_id", metavar="ID")
+@common
+def flow_retry(session: Session, *, flow_id: str) -> None:
+    """Run again what failed, was cancelled or never ran; what succeeded stays."""
+    with session.connect() as client:
+        _tell(session, client.flows.retry(flow_id))
+
+
+@flow_command.command("forget")
+@click.argument("flow_id", metavar="ID")
+@yes_option
+@common
+def flow_forget(session: Session, *, flow_id: str, yes: bool) -> None:
+    """Delete a flow that has ended, with its tasks and their results."""
+    confirm(f"Delete flow {flow_id} and its tasks?", yes=yes)
+    with session.connect() as client:
+        client.flows.forget(flow_id)
+    if session.json:
+        show_json({"id": flow_id, "removed": True})
+    else:
+        say(f"flow {flow_id} is deleted")
+
+
+def _tell(session: Session, flow: FlowView) -> None:
+    from coordq.interfaces.flow_view import account
+
+    if session.json:
+        show_json(flow.to_json())
+    else:
+        say(f"flow {flow.id} is {flow.state}; {account(flow)}")

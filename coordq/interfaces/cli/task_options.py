@@ -38,6 +38,9 @@ _RUN: Final[tuple[Callable[[Any], Any], ...]] = (
 _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option("--delay", type=SPAN, help="Not before so long from now."),
     click.option("--at", type=MOMENT, help="Not before this moment."),
+    click.option(
+        "--after", multiple=True, metavar="ID", help="When this task has succeeded; repeatable."
+    ),
     click.option("--unique", metavar="KEY", help="No second task with this key while one lives."),
     click.option("--unique-for", type=SPAN, help="... or for so long."),
     click.option(

@@ -16,6 +16,7 @@ def to_options(chosen: dict[str, Any]) -> dict[str, Any]:
         "limit": "limits",
         "wait_for_room": "wait",
         "header": "headers",
+        "after": "depends_on",
     }
     for here, there in renamed.items():
         if here in options:
