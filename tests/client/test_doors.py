@@ -14,6 +14,8 @@ from coordq.client.fleet import Fleet
 from coordq.client.fleet_async import AsyncFleet
 from coordq.client.flows import FlowHandle, Flows
 from coordq.client.flows_async import AsyncFlowHandle, AsyncFlows
+from coordq.client.limits import Limits
+from coordq.client.limits_async import AsyncLimits
 from coordq.client.schedules import Schedules
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.work import Work
@@ -24,6 +26,7 @@ PAIRS = [
     (Work, AsyncWork),
     (Schedules, AsyncSchedules),
     (Fleet, AsyncFleet),
+    (Limits, AsyncLimits),
     (Flows, AsyncFlows),
     (FlowHandle, AsyncFlowHandle),
     (TaskHandle, AsyncTaskHandle),
