@@ -233,7 +233,10 @@ def test_a_fallback_has_the_same_arguments_unless_it_says_its_own() -> None:
     flow.task(
         "audit",
         {"page": page},
-        fallback=["simple", ("note", {"why": Flow.ERROR}, {"queue": "slow", "key": "last"})],
+        fallback=[
+            "simple",
+            ("note", {"why": Flow.ERROR["message"]}, {"queue": "slow", "key": "last"}),
+        ],
     )
     plan = flow.plan()
     by_key = {node.key: node for node in plan.nodes}
@@ -246,7 +249,7 @@ def test_a_fallback_has_the_same_arguments_unless_it_says_its_own() -> None:
         True,
     ]
     assert inputs(plan, "audit.fallback") == {"page": "fetch"}
-    assert inputs(plan, "last") == {"why": "audit.fallback!"}
+    assert inputs(plan, "last") == {"why": "audit.fallback!/message"}
     assert by_key["last"].template.spec.queue == "slow"
     assert (by_key["audit.fallback"].parents, by_key["last"].parents) == ((), ())
 

@@ -148,7 +148,7 @@ class Orders:
         if isinstance(value, Error):
             if error_of is None:
                 refuse(self.flow, key, f"{name}: Flow.ERROR is for fallbacks: use step.error")
-            return error_of.error
+            return Input(error_of, "!", value.path)
         return _one(value)
 
     def _list(

@@ -77,11 +77,20 @@ def _inputs(value: Any) -> tuple[Input, ...]:
     raise InvalidFlow(f"{value!r:.60} cannot stand beside a step's result: write step | step.")
 
 
+@dataclass(frozen=True, slots=True)
 class Error:
-    """Stands, in the arguments of a fallback, for why the task before it failed."""
+    """Stands, in the arguments of a fallback, for why the task before it failed; or a part of that.
 
-    def __repr__(self) -> str:
-        return "Flow.ERROR"
+    `Flow.ERROR` is an object with reason, type and message, `Flow.ERROR["message"]` a text.
+    """
+
+    path: tuple[str, ...] = ()
+
+    def __getitem__(self, part: str) -> Error:
+        return Error((*self.path, str(part)))
+
+    __iter__ = None
+    """See Input."""
 
 
 ERROR = Error()
