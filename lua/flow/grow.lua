@@ -125,10 +125,11 @@ local function counted_edge(edge)
   end
   redis.call('HINCRBY', key, 'of', 1)
   redis.call('HINCRBY', key, 'left', 1)
-  if edge.condition == '' then return '0' end
+  local early = redis.call('HEXISTS', key, 'early') == 1 and '!' or ''
+  if edge.condition == '' then return '0' .. early end
   local n = 'x' .. redis.call('HINCRBY', key, 'more', 1)
   redis.call('HSET', key, 'c' .. n, edge.condition)
-  return n
+  return n .. early
 end
 
 -- Who counts for a parent: itself, or the last of those who took its place.

@@ -1,13 +1,14 @@
 --[[
 lib/edges: what the end of a task means to one that waits for it; decided here, carried out by lib/flow.
 
-An edge is <child id><on><policy>[<n>]
+An edge is <child id><on><policy>[<n>][!]
   on      the end of the parent after which it counts: s success, f failure, a always
   policy  of a success edge whose parent failed or was cancelled: f the child fails as well, s it is
           skipped, c it goes on as if, i the parent does not count. Of any other edge: i is an onlooker,
           who deals with no failure; w it is suspended until then, see lib/wait
   n       missing when the child has no other edge; else the edge is counted in need:<child>, and n is
           the number of its condition there, field c<n>, or 0 when it has none
+  !       the child need not wait for all its edges
 
 HASH need:<child>  of (edges in all), left (not counted yet), neutral, lost, skip, ignored (so many of
 those counted; the rest are met), want, early, c1, c2, ...

@@ -24,7 +24,7 @@ local RIPPLE_MAX = 500
 
 local function make_flows()
   local budget, entry_stamp = RIPPLE_MAX, stamp(now)
-  local tallies = {}
+  local tallies, paces = {}, {}
   local records, stood, due = {}, {}, {}
 
   local function tally(flow, field, by)
@@ -138,6 +138,7 @@ local function make_flows()
         sum.odd = true
       end
       if edge.effect == 'lost' or not sum.parent then sum.parent = edge.parent.id end
+      sum.early = sum.early or edge.early
       if edge.parent.failed then sum.judges[#sum.judges + 1] = edge end
     end
     return order
@@ -153,8 +154,7 @@ local function make_flows()
         end
       end
       -- a plain join is looked at once, when its last parent has ended
-      local early = left > 0 and redis.call('HEXISTS', key, 'early') == 1
-      local need = (left == 0 or sum.odd or early) and read_need(sum.child)
+      local need = (left == 0 or sum.odd or sum.early) and read_need(sum.child)
       local child = (need or #sum.judges > 0) and record_of(sum.child)
       if need and child then carry_out(decision_of(need), child, sum.parent, need.ignored) end
       for _, edge in ipairs(child and sum.judges or {}) do
@@ -233,7 +233,8 @@ local function make_flows()
 
   local function read_edge(text, parent)
     local on, policy = string.sub(text, 23, 23), string.sub(text, 24, 24)
-    return { child = string.sub(text, 1, 22), on = on, policy = policy, n = string.sub(text, 25), parent = parent,
+    local n, early = string.match(text, '^([^!]*)(!?)', 25)
+    return { child = string.sub(text, 1, 22), on = on, policy = policy, n = n, early = early == '!', parent = parent,
       effect = effect_of(parent.ended, on, policy) }
   end
 
@@ -298,8 +299,10 @@ local function make_flows()
     tally(flow, 'left', -1)
     if ENDED_AS[parent.ended] then tally(flow, ENDED_AS[parent.ended], 1) end
     if parent.ended == 's' and parent.ran_ms then
-      redis.call('HINCRBY', KEYS[1] .. 'pace', parent.task.name .. ':n', 1)
-      redis.call('HINCRBY', KEYS[1] .. 'pace', parent.task.name .. ':ms', string.format('%.0f', parent.ran_ms))
+      local name = parent.task.name
+      local pace = paces[name] or { n = 0, ms = 0 }
+      pace.n, pace.ms = pace.n + 1, pace.ms + parent.ran_ms
+      paces[name] = pace
     end
   end
 
@@ -369,7 +372,11 @@ local function make_flows()
         redis.call('ZADD', KEYS[1] .. 'flows:open', 'XX', now, flow)
       end
     end
-    tallies = {}
+    for name, pace in pairs(paces) do
+      redis.pcall('HINCRBY', KEYS[1] .. 'pace', name .. ':n', pace.n)
+      redis.pcall('HINCRBY', KEYS[1] .. 'pace', name .. ':ms', string.format('%.0f', pace.ms))
+    end
+    tallies, paces = {}, {}
   end
 
   local flows = { tally = tally, release = release, write_released = write_released, end_flow = end_flow }

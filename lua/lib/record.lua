@@ -73,5 +73,6 @@ end
 
 local function option(task, letter)
   if task.options == '' then return nil end
-  return string.match(task.options, ' ' .. letter .. '=([^ ]+)')
+  local _, stop = string.find(task.options, ' ' .. letter .. '=', 1, true)
+  return stop and string.match(task.options, '^[^ ]+', stop + 1)
 end

@@ -44,7 +44,7 @@ def edges_into(node: Node, *, counted: bool = False) -> Iterator[tuple[str, str]
     conditions = 0
     for edge in node.parents:
         conditions += edge.condition is not None
-        number = str(conditions) if edge.condition is not None else "0"
+        number = f"{conditions if edge.condition is not None else 0}{'!' if node.early else ''}"
         yield edge.parent, edge_text(node.id, edge, number)
 
 
