@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import math
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
 from typing import Any, Final, NoReturn, TypeVar
@@ -17,7 +18,7 @@ from coordq.client import plans
 from coordq.client.draft import Draft
 from coordq.client.drive import drive_async
 from coordq.engine.aio import AsyncEngine
-from coordq.errors import StaleClaim
+from coordq.errors import CoordqError, StaleClaim
 from coordq.ids import child_id
 from coordq.runtime.briefing import records
 from coordq.work import saved
@@ -49,6 +50,7 @@ class Errands:
         self._get = engine
         self._stop = stop
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
 
     @cached_property
     def _engine(self) -> AsyncEngine:
@@ -102,6 +104,12 @@ class Errands:
 
     def block(self, work: Coroutine[Any, Any, T], /) -> T:
         """Do something on the loop, and wait for it in a thread."""
+        if threading.get_ident() == self._thread:
+            work.close()
+            raise CoordqError(
+                "The context of a sync handler was asked for what blocks, on the event loop, where"
+                " hooks run: ask from the handler."
+            )
         try:
             return asyncio.run_coroutine_threadsafe(work, self._loop).result()
         except concurrent.futures.CancelledError:

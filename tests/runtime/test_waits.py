@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from coordq.client.client import Client, connect
+from coordq.engine.aio import AsyncEngine
 from coordq.ids import child_id, new_id
 from coordq.work import answer
+from coordq.work.agent import Agent
+from coordq.work.context import Context
+from coordq.work.middleware import Middleware
 from coordq.work.task import Task
+from tests.claims import claim_of, error_of, outcome_of
 from tests.runtime.conftest import NewFleet
 from tests.runtime.fleet import started
 from tests.runtime.lasting import kinds, lasting
@@ -212,3 +217,22 @@ def test_middleware_sees_a_suspended_run_as_such(
         "approved by ann",
         "after_run NoneType",
     ]
+
+
+def test_a_hook_of_a_sync_handler_cannot_block_the_loop() -> None:
+    """Hooks run on the loop: what blocks there would wait for itself for ever."""
+
+    class Asks(Middleware):
+        def before_run(self, ctx: Context, args: Any) -> None:
+            ctx.sleep(1)
+
+    def noop() -> None: ...
+
+    agent = Agent("a", middleware=[Asks()])
+    task = agent.task(noop)
+
+    def nobody() -> AsyncEngine:
+        raise AssertionError("it was sent")
+
+    error = error_of(outcome_of(agent, claim_of(task), engine=nobody))
+    assert "on the event loop" in error["message"]
