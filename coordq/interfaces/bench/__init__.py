@@ -14,12 +14,12 @@ from pathlib import Path
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code, 1 when a goal was missed."""
-    from coordq.interfaces.bench.run import STEPS, run
+    from coordq.interfaces.bench.run import LONG, STEPS, run
 
     parser = argparse.ArgumentParser(prog="coordq bench", description=__doc__)
     parser.add_argument("--reps", type=int, default=5, help="how often each figure is taken")
     names = ",".join(STEPS)
-    parser.add_argument("--only", default="", help=f"some of {names}; all but scale, cluster")
+    parser.add_argument("--only", default="", help=f"some of {names}; all but {', '.join(LONG)}")
     parser.add_argument("--out", type=Path, help="write the single figures there, as JSON")
     chosen = parser.parse_args(argv)
     only = [name for name in chosen.only.split(",") if name]

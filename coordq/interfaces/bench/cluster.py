@@ -75,19 +75,12 @@ def _is_ready(node: Server, primaries: int) -> bool:
     return facts["cluster_state"] == "ok" and int(facts["cluster_size"]) == primaries
 
 
-def _script_us(node: Server) -> float:
-    """How long scripts have run on a node."""
-    fields = read_info(node.raw.command("INFO", "commandstats"))
-    rows = [fields.get(f"cmdstat_{name}", "") for name in ("evalsha", "eval")]
-    return sum(float(row.partition("usec=")[2].partition(",")[0] or 0) for row in rows)
-
-
 def _measure(primaries: int) -> Figures:
     slots = Slots(TASKS)
     with cluster(primaries) as nodes:
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
         url = f"redis+cluster://{hosts}?shards={primaries}"
-        before = [(_script_us(node), node.snapshot().cpu_s) for node in nodes]
+        before = [(node.script_us(), node.snapshot().cpu_s) for node in nodes]
         with connect(url) as client:
             start = clock.monotonic()
             fill(client, TASKS)
@@ -99,7 +92,7 @@ def _measure(primaries: int) -> Figures:
                         time.sleep(0.01)
             finally:
                 slots.close()
-        after = [(_script_us(node), node.snapshot().cpu_s) for node in nodes]
+        after = [(node.script_us(), node.snapshot().cpu_s) for node in nodes]
     script_us = [late - early for (late, _), (early, _) in zip(after, before, strict=True)]
     cpu_s = [late - early for (_, late), (_, early) in zip(after, before, strict=True)]
     label = "1 primary" if primaries == 1 else f"{primaries} primaries"

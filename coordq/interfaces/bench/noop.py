@@ -5,6 +5,7 @@ Slot i of a memory-mapped file gets the moment and the process: no traffic is ad
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 import os
 import struct
@@ -27,8 +28,20 @@ def _slots() -> mmap.mmap:
         os.close(descriptor)
 
 
+def _stamp(slot: int) -> None:
+    SLOT.pack_into(_slots(), slot * SLOT.size, clock.monotonic(), os.getpid())
+
+
 @agent.task
 async def noop(i: int, payload: str | None = None) -> int:  # noqa: ARG001 - it is carried, not used
     """Stamp slot `i` and return `i`."""
-    SLOT.pack_into(_slots(), i * SLOT.size, clock.monotonic(), os.getpid())
+    _stamp(i)
     return i
+
+
+@agent.task
+async def nap(i: int, ms: int) -> None:
+    """Sleep, and stamp slot `2 * i` before it and the next one after it."""
+    _stamp(2 * i)
+    await asyncio.sleep(ms / 1000)
+    _stamp(2 * i + 1)

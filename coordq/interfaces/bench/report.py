@@ -30,6 +30,18 @@ GOALS: Mapping[str, tuple[str, float]] = {
     "worker child, MB (PSS)": ("<=", 50),
     "import coordq, ms": ("<=", 150),
     "coordq --help, ms": ("<=", 300),
+    "build and submit a fan of 100 x 100, s": ("<=", 2),
+    "build and submit a chain of 10,000, s": ("<=", 2),
+    "a fan of 100 x 100: scripts' time added : plain": ("<=", 1.5),
+    "a chain of 10,000: scripts' time added : plain": ("<=", 1.5),
+    "join: per parent, 10,000 : 1,000": ("<=", 1.3),
+    "chain, step to step p50, ms": ("<=", 5),
+    "chain, step to step p99, ms": ("<=", 50),
+    "fair: worst share of 99 small tenants, % off": ("<=", 10),
+    "fair: scripts per task, 10,000 : 100 tenants": ("<=", 1.5),
+    "rate (bucket): 100 /s over 60 s, 8 workers, % off": ("<=", 2),
+    "rate (sliding): 100 /s over 60 s, 8 workers, % off": ("<=", 2),
+    "concurrency 5: most at once, 5 kills": ("<=", 5),
 }
 
 

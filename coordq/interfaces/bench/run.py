@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from coordq.interfaces.bench import cluster, measure, report, scale
+from coordq.interfaces.bench import cluster, fair, flows, limits, measure, report, scale
 from coordq.interfaces.bench.server import Server
 
 Step = Callable[[Server], measure.Figures]
@@ -23,8 +23,13 @@ STEPS: dict[str, Step] = {
     "startup": lambda _: measure.start_up(),
     "scale": scale.flat,
     "cluster": lambda _: cluster.spread(),
+    "flows": flows.flows,
+    "fair": fair.fair,
+    "limits": limits.limits,
 }
-USUAL = tuple(name for name in STEPS if name not in {"scale", "cluster"})
+LONG = ("scale", "cluster", "flows", "fair", "limits")
+"""Only when asked for."""
+USUAL = tuple(name for name in STEPS if name not in LONG)
 
 
 def run(only: Sequence[str] = (), *, reps: int = 5, out: Path | None = None) -> bool:

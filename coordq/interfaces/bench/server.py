@@ -88,6 +88,12 @@ class Server:
         cpu_s = float(fields["used_cpu_sys"]) + float(fields["used_cpu_user"])
         return Snapshot(calls, cpu_s, int(fields["used_memory"]))
 
+    def script_us(self) -> float:
+        """How long scripts have run so far, in microseconds."""
+        fields = read_info(self.raw.command("INFO", "commandstats"))
+        rows = [fields.get(f"cmdstat_{name}", "") for name in ("evalsha", "eval")]
+        return sum(float(row.partition("usec=")[2].partition(",")[0] or 0) for row in rows)
+
     def close(self) -> None:
         """End it and remove its directory."""
         self.raw.close()
