@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,31 @@ def test_a_suspended_task_survives_its_worker_and_its_redis(
         tell(client, "go", 2)
 
         assert handle.result(timeout=15) == [1, 2, 1]
+
+
+def test_nothing_that_waits_is_lost_when_processes_die_under_load(
+    new_fleet: NewFleet, client: Client, tmp_path: Path
+) -> None:
+    """Runs are cut off while they spawn, suspend and go on: each parent gets its own results."""
+    fleet = lasting(new_fleet, tmp_path, processes=2, concurrency=10)
+    texts = [[f"{parent}.{child}" for child in range(4)] for parent in range(40)]
+    names = ["parent", "sync_parent"]
+    handles = client.work.enqueue_many(
+        [(names[at % 2], {"texts": each}) for at, each in enumerate(texts)]
+    )
+
+    for victim, some in zip(fleet.children(), (30, 60), strict=True):
+        wait_until(partial(_succeeded, client, some), what=f"{some} successes")
+        fleet.signal(signal.SIGKILL, pid=victim)
+    fleet.wait_for("serves:", times=4)
+
+    assert [handle.result(timeout=30) for handle in handles] == texts
+    stats = client.work.queue("default")
+    assert (stats.succeeded, stats.failed, stats.running, stats.ready) == (200, 0, 0, 0)
+
+
+def _succeeded(client: Client, some: int) -> bool:
+    return client.work.queue("default").succeeded > some
 
 
 def test_a_rejection_and_a_timeout_are_errors_that_the_handler_may_catch(
