@@ -28,6 +28,15 @@ local function expire(task)
   settle(task, 'f', reason_json('expired', 'no worker started it within its queue timeout'), 'expired')
 end
 
+-- A handler that waits is told that the time is up; a node that only waits has failed.
+local function end_wait(task)
+  if task.state == 'p' and option(task, 'w') then
+    leave_backlog(task)
+    return settle(task, 'f', reason_json('timeout', 'what it waited for did not come in time'), 'timeout')
+  end
+  the_waits().time_is_up(task)
+end
+
 local function cancel_running(task, reason)
   local member = task.id .. '|' .. task.fence
   redis.call('SADD', KEYS[1] .. 'cancels', task.id)
@@ -71,7 +80,7 @@ local function promote()
     elseif task then
       if kind == 'x' then expire(task)
       elseif kind == 'y' then overrun(task)
-      elseif kind == 'z' then the_waits().time_is_up(task)
+      elseif kind == 'z' then end_wait(task)
       elseif task.state == 'd' then promote_one(task) end
     end
   end

@@ -4,7 +4,8 @@ lib/wait: a task waits for tasks, a person, a signal or a moment, and holds no s
 A handler's wait is JSON in saved:<id>, field wait: {"kind":"tasks|approval|signal|time","key":<text>,
 "ids":[...],"name":<signal>}; what comes of it goes to the field w:<key>, and the handler is run again from
 its start. A node that only waits has no handler: it is told by its option w (a, or s:<signal>,
-percent-encoded), and what comes ends it. What wakes a suspended task:
+percent-encoded), and what comes ends it; if nothing comes within its option y, it fails. What wakes a
+suspended task:
 
   tasks     an edge "<id>aw" in kids:<task> of each that has not ended; the field open says how many
   approval  work/answer
@@ -158,8 +159,13 @@ local function make_waits()
   function waits.begin_node(task)
     local wait = waits.wait_of(task)
     local value = wait.kind == 'signal' and listen(task, wait)
-    if not value then stand_still(task, wait) end
-    return value or nil
+    if value then return value end
+    local timeout_ms = tonumber(option(task, 'y') or 0)
+    if timeout_ms > 0 then
+      redis.call('ZADD', KEYS[1] .. 'due', string.format('%.0f', now + timeout_ms), 'z' .. task.id)
+    end
+    stand_still(task, wait)
+    return nil
   end
 
   -- One of the tasks that it waits for has ended.

@@ -26,8 +26,10 @@ from coordq.work.flow.building import EDGE_WORDS, Building, listed, take_wanted
 from coordq.work.flow.condition import Condition, all_of, parse
 from coordq.work.flow.graft import graft
 from coordq.work.flow.orders import Asked
-from coordq.work.flow.plan import APPROVAL, EXPAND, SIGNAL, TIMER, FlowPlan
-from coordq.work.flow.step import ERROR, Either, Group, Input, Link, Step, Tie, refuse
+from coordq.work.flow.plan import FlowPlan
+from coordq.work.flow.refusal import refuse
+from coordq.work.flow.reserved import APPROVAL, EXPAND, SIGNAL, TIMER
+from coordq.work.flow.step import ERROR, Either, Group, Input, Link, Step, Tie
 from coordq.work.flow.ties import Tying, Wanted, attach, check_owner, links
 from coordq.work.flow.weave import Weaver
 from coordq.work.options import Seconds, moment_ms, seconds
@@ -285,7 +287,10 @@ class Flow(Building):
         return self._wait(key, APPROVAL, "approval", {"message": message}, options)
 
     def signal(self, name: str, /, *, key: str | None = None, **options: Any) -> Step:
-        """Add a node that waits for a signal, and succeeds with its value."""
+        """Add a node that waits for a signal, and succeeds with its value.
+
+        With `timeout` it fails when none has come by then. Options are the edges of `task`.
+        """
         check_name("signal", name)
         return self._wait(key or name, SIGNAL, "signal", {"signal": name}, options, signal=name)
 
