@@ -18,14 +18,12 @@ flow fail: field unhandled of flow:<id>.
 ]]
 --- @include lib/line
 --- @include lib/ready
---- @include lib/condition
---- @include lib/edges
+--- @include lib/kin
 local RIPPLE_MAX = 500
 
 local function make_flows()
-  local budget, entry_stamp = RIPPLE_MAX, stamp(now)
+  local budget = RIPPLE_MAX
   local tallies, paces = {}, {}
-  local records, stood, due = {}, {}, {}
 
   local function tally(flow, field, by)
     if flow == '' then return end
@@ -37,167 +35,7 @@ local function make_flows()
     fields[field] = (fields[field] or 0) + by
   end
 
-  local function due_at(ms, member)
-    due[#due + 1] = string.format('%.0f', ms)
-    due[#due + 1] = member
-  end
-
-  -- A task waits no more for others: it shall run, or wait for what its spec names.
-  local function release(task)
-    leave_backlog(task)
-    local pause = option(task, 'w')
-    local delay_ms = tonumber(option(task, 'D') or 0)
-    if pause and pause ~= 't' then
-      local came = the_waits().begin_node(task)
-      if came then settle(task, 's', came, '') end
-      return
-    end
-    local delayed = delay_ms > 0 or pause
-    task.state, task.version, task.since = delayed and 'd' or 'q', task.version + 1, now
-    records[#records + 1] = KEYS[1] .. 't:' .. task.id
-    records[#records + 1] = write_record(task)
-    local expires_ms = option(task, 'x')
-    if expires_ms then due_at(now + delay_ms + expires_ms, 'x' .. task.id) end
-    if delayed then
-      due_at(now + delay_ms, task.id)
-    else
-      local line = task.queue .. ' ' .. line_of(task)
-      local entries = stood[line] or {}
-      entries[#entries + 1] = task.id .. entry_stamp
-      stood[line] = entries
-    end
-    count(task.queue, delayed and 'scheduled' or 'ready', 1)
-    count(task.queue, 'bytes', weight(task))
-    count(task.queue, 'enqueued', 1)
-    event(task.id, 'unblocked', task)
-  end
-
-  local function write_released()
-    if #records > 0 then redis.call('MSET', unpack(records)) end
-    if #due > 0 then redis.call('ZADD', KEYS[1] .. 'due', unpack(due)) end
-    for where, entries in pairs(stood) do
-      local queue, line = string.match(where, '^([^ ]+) (.*)$')
-      stand_in_line(queue, line, entries)
-    end
-    records, stood, due = {}, {}, {}
-  end
-
-  local function end_unmet(task, parent)
-    add_flag(task, 'u')
-    leave_backlog(task)
-    local outcome = cjson.encode({ type = 'parent-failed', reason = 'parent-failed', parent = parent,
-      message = 'task ' .. parent .. ', which it waited for, failed or was cancelled' })
-    settle(task, 'c', outcome, 'parent-failed')
-  end
-
-  local function leave_out(task, message)
-    add_flag(task, 'o')
-    leave_backlog(task)
-    settle(task, 'c', reason_json('skipped', message), 'skipped')
-  end
-
-  -- What has been decided about a child happens. parent: the last one that counted.
-  local function carry_out(decision, task, parent, ignored)
-    if task.state ~= 'w' then
-      return
-    elseif decision == 'go' then
-      release(task)
-    elseif decision == 'unmet' then
-      end_unmet(task, parent)
-    elseif decision == 'skipped' then
-      -- failures that it had taken on are nobody's now
-      if ignored > 0 then tally(option(task, 'f') or '', 'unhandled', 1) end
-      leave_out(task, 'the ends of the tasks before it left it out')
-    end
-  end
-
-  -- Whether a failure is dealt with by this child ("taken"), or passed on to it: it fails as well, or
-  -- takes the failure on until it is decided. A child that somebody cancelled does neither.
-  local function note_failure(parent, child, effect, policy, on)
-    if effect == 'neutral' or effect == 'skip' then return end
-    if child.state == 'c' and not string.find(child.flags, '[ou]') then return end
-    if effect ~= 'met' then
-      parent.passed = true
-    elseif on == 's' or policy ~= 'i' then
-      parent.taken = true
-    end
-  end
-
-  -- edge: {child, effect, parent, on, policy}. Edges that are counted are summed up by child first.
-  local function sum_up(counted)
-    local sums, order = {}, {}
-    for _, edge in ipairs(counted) do
-      local sum = sums[edge.child]
-      if not sum then
-        sum = { child = edge.child, left = 0, judges = {} }
-        sums[edge.child], order[#order + 1] = sum, sum
-      end
-      sum.left = sum.left + 1
-      if edge.effect ~= 'met' then
-        sum[edge.effect] = (sum[edge.effect] or 0) + 1
-        sum.odd = true
-      end
-      if edge.effect == 'lost' or not sum.parent then sum.parent = edge.parent.id end
-      sum.early = sum.early or edge.early
-      if edge.parent.failed then sum.judges[#sum.judges + 1] = edge end
-    end
-    return order
-  end
-
-  local function count_edges(counted)
-    for _, sum in ipairs(sum_up(counted)) do
-      local key = KEYS[1] .. 'need:' .. sum.child
-      local left = redis.call('HINCRBY', key, 'left', -sum.left)
-      if sum.odd then
-        for _, effect in ipairs({ 'neutral', 'lost', 'skip', 'ignored' }) do
-          if sum[effect] then redis.call('HINCRBY', key, effect, sum[effect]) end
-        end
-      end
-      -- a plain join is looked at once, when its last parent has ended
-      local need = (left == 0 or sum.odd or sum.early) and read_need(sum.child)
-      local child = (need or #sum.judges > 0) and record_of(sum.child)
-      if need and child then carry_out(decision_of(need), child, sum.parent, need.ignored) end
-      for _, edge in ipairs(child and sum.judges or {}) do
-        note_failure(edge.parent, child, edge.effect, edge.policy, edge.on)
-      end
-      if not need and left < 0 and redis.call('HEXISTS', key, 'of') == 0 then redis.call('DEL', key) end
-    end
-  end
-
-  local function fire_singles(singles, counted)
-    local keys = {}
-    for i, edge in ipairs(singles) do keys[i] = KEYS[1] .. 't:' .. edge.child end
-    for i, text in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
-      local edge, task = singles[i], text and read_record(text)
-      if task then task.id = edge.child end
-      if task and edge.policy == 'w' then
-        the_waits().one_less(task)
-        edge.parent.taken = true
-      elseif task and string.find(task.flags, 'n', 1, true) then
-        counted[#counted + 1] = edge -- it was given more edges later
-      elseif task then
-        local need = { of = 1, want = 0, left = 0, neutral = 0, lost = 0, skip = 0, ignored = 0 }
-        if edge.effect ~= 'met' then need[edge.effect] = 1 end
-        carry_out(decision_of(need), task, edge.parent.id, need.ignored)
-        if edge.parent.failed then note_failure(edge.parent, task, edge.effect, edge.policy, edge.on) end
-      end
-    end
-  end
-
-  local function fire_edges(edges)
-    local singles, counted = {}, {}
-    for _, edge in ipairs(edges) do
-      local list = edge.n == '' and singles or counted
-      local asks = edge.effect == 'met' and edge.n ~= '' and edge.n ~= '0'
-      if asks and (edge.on ~= 's' or edge.parent.ended == 's') then
-        local tree = redis.call('HGET', KEYS[1] .. 'need:' .. edge.child, 'c' .. edge.n)
-        if tree and not holds(tree, edge.parent.outcome) then edge.effect = 'neutral' end
-      end
-      list[#list + 1] = edge
-    end
-    fire_singles(singles, counted)
-    count_edges(counted)
-  end
+  local kin = make_kin(tally)
 
   -- Where the edges of a task stand: texts, and keys of lists. Who stands in has those of whom it does
   -- as well.
@@ -231,19 +69,12 @@ local function make_flows()
     return texts, passed + #texts < at
   end
 
-  local function read_edge(text, parent)
-    local on, policy = string.sub(text, 23, 23), string.sub(text, 24, 24)
-    local n, early = string.match(text, '^([^!]*)(!?)', 25)
-    return { child = string.sub(text, 1, 22), on = on, policy = policy, n = n, early = early == '!', parent = parent,
-      effect = effect_of(parent.ended, on, policy) }
-  end
-
   -- Takes some edges of a parent into `edges`. Returns whether it has none left.
   local function take_edges(parent, edges)
     local sources = parent.task and sources_of(parent.task, {}) or { KEYS[1] .. 'kids:' .. parent.id }
     if #sources == 0 then return true end
     local texts, more = page_of(sources, parent.passed_over, budget)
-    for _, text in ipairs(texts) do edges[#edges + 1] = read_edge(text, parent) end
+    for _, text in ipairs(texts) do edges[#edges + 1] = kin.read_edge(text, parent) end
     parent.passed_over = parent.passed_over + #texts
     budget = budget - #texts
     return not more
@@ -277,7 +108,7 @@ local function make_flows()
     if not other or other.state ~= 'w' then return false end
     if parent.ended == 'f' then
       add_flag(other, 'v')
-      release(other)
+      kin.release(other)
       tally(parent.flow, 'handled', 1)
       return true
     end
@@ -286,7 +117,7 @@ local function make_flows()
       settle(other, 'c', reason_json('cancelled', 'task ' .. parent.id .. ', for which it would stand in, was cancelled'),
         'cancelled')
     else
-      leave_out(other, 'task ' .. parent.id .. ' did not need it')
+      kin.leave_out(other, 'task ' .. parent.id .. ' did not need it')
     end
     return false
   end
@@ -307,7 +138,7 @@ local function make_flows()
   end
 
   local function parent_from(task)
-    local ended = ending_of(task)
+    local ended = kin.ending_of(task)
     local said = task.outcome or ended == 's' and outcome_of(task) or nil
     return {
       id = task.id, task = task, ended = ended, flow = option(task, 'f') or '', passed_over = 0,
@@ -327,8 +158,8 @@ local function make_flows()
         parent.later = true
       end
     end
-    fire_edges(edges)
-    write_released()
+    kin.fire_edges(edges)
+    kin.write_released()
     for _, parent in ipairs(rested) do
       if not parent.handed then come_to_rest(parent) end
     end
@@ -379,7 +210,7 @@ local function make_flows()
     tallies, paces = {}, {}
   end
 
-  local flows = { tally = tally, release = release, write_released = write_released, end_flow = end_flow }
+  local flows = { end_flow = end_flow }
 
   -- parents: what else is to be fired, besides what has ended.
   function flows.ripple(parents)
@@ -426,10 +257,10 @@ local function make_flows()
   -- New tasks: those in `free` wait for nothing; `ended` are edges from tasks that have ended: {task, text}.
   function flows.join_in(flow, free, ended)
     local edges, start = {}, { id = flow, ended = 's', flow = flow }
-    for _, id in ipairs(free) do edges[#edges + 1] = read_edge(id .. 'af', start) end
-    for _, edge in ipairs(ended) do edges[#edges + 1] = read_edge(edge.text, parent_from(edge.task)) end
-    fire_edges(edges)
-    write_released()
+    for _, id in ipairs(free) do edges[#edges + 1] = kin.read_edge(id .. 'af', start) end
+    for _, edge in ipairs(ended) do edges[#edges + 1] = kin.read_edge(edge.text, parent_from(edge.task)) end
+    kin.fire_edges(edges)
+    kin.write_released()
   end
 
   return flows
