@@ -10,7 +10,7 @@ from typing import Any, Final
 from coordq.engine.call import Call
 from coordq.errors import ForeignData, InvalidOption, TaskNotFound
 from coordq.ids import is_id, shard_of
-from coordq.work.parking import Parked, read_parked
+from coordq.work.allowance import Parked, read_parked
 from coordq.work.queue import Queue, read_queue
 from coordq.work.task import State, Task, foreign_task, read_task
 

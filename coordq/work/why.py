@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
+from coordq.work.allowance import Parked
 from coordq.work.claim import serves
-from coordq.work.flow.plan import EXPAND
+from coordq.work.flow.reserved import EXPAND
 from coordq.work.limit import ONCE
 from coordq.work.look import Glance, Turn
-from coordq.work.parking import Parked
 from coordq.work.queue import WorkerView
 from coordq.work.task import State, Task
 
 _MINUTE_S: Final = 60
 _SHOWN: Final = 8
+TURN: Final = "It waits its turn"
+"""How the sentence begins of a task that nothing holds up but those before it."""
 
 
 class Stopped(Protocol):
@@ -137,7 +139,7 @@ def _in_line(task: Task, glance: Glance, able: Sequence[WorkerView]) -> str:
     ready = f"{glance.queue.ready} are ready in {task.queue!r}"
     load = f"{busy} of {slots} slots of the {len(accepting)} workers that can do it are busy"
     share = _share(task, glance.turn) if glance.turn else ""
-    return f"It waits its turn: {place}, {ready}, and {load}.{share}"
+    return f"{TURN}: {place}, {ready}, and {load}.{share}"
 
 
 def _parked(parked: Parked) -> str:
