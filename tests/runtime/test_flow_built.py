@@ -104,6 +104,14 @@ def rescued(flow: Flow) -> None:
     flow.task("give", {"value": [spared, saved["type"]]}, key="both")
 
 
+def hurried(flow: Flow) -> None:
+    """The first of two counts; the other one comes, and nobody waits for it."""
+    slow = flow.task("give", {"value": 2}, key="slow", delay=1)
+    quick = flow.task("give", {"value": 1}, key="quick")
+    flow.join("give", [quick, slow], into="value", first=1, key="first")
+    flow.task("give", {"value": flow["first"]}, key="end")
+
+
 def included(flow: Flow) -> None:
     """One flow twice in another."""
     sub = Flow("sub")
@@ -160,6 +168,7 @@ FLOWS: dict[Callable[[Flow], None], tuple[str, dict[str, str], dict[str, Any]]] 
         {"first": "failed", "first.fallback": "failed", "last": "succeeded", "spare": "skipped"},
         {"end": "no to 1", "both": [1, "Reject"]},
     ),
+    hurried: ("succeeded", {"slow": "succeeded"}, {"first": [1, None], "end": [1, None]}),
     included: ("succeeded", {}, {"sub.end": 1, "again.end": 1, "again.give": 1}),
     heard: (
         "failed",
