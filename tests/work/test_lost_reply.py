@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import tests.work.scenes_fair
+import tests.work.scenes_flows
 import tests.work.scenes_leader
 import tests.work.scenes_limits
 import tests.work.scenes_schedules
@@ -81,10 +82,11 @@ def test_a_request_that_never_arrived_is_sent_again(
 
 
 def test_every_script_of_the_work_room_has_a_scene(desk: Desk) -> None:
-    """A script that is added has to stand the same test; those of flows have theirs elsewhere."""
+    """A script that is added has to stand the same test."""
     tried = {call.script for call in all_calls(desk)}
 
-    assert tried == {name for name in scripts.names() if name.startswith(("work/", "limit/"))}
+    rooms = ("work/", "flow/", "limit/")
+    assert tried == {name for name in scripts.names() if name.startswith(rooms)}
 
 
 def all_calls(desk: Desk) -> Iterator[Call[Any]]:
