@@ -181,6 +181,7 @@ class Supervisor(Table):
     audit_every: Annotated[float, span(0.1, DAY_S)] | None = None
     dead_retention: Annotated[float, span(0, 3650 * DAY_S)] | None = None
     event_retention: Annotated[float, span(0, 3650 * DAY_S)] | None = None
+    stuck_after: Annotated[float, span(0.1, 365 * DAY_S)] | None = None
     health_port: Annotated[int, whole(0, 65_535)] | None = None
     health_host: Text | None = None
     environment: Environment = Field(default_factory=dict)

@@ -41,6 +41,7 @@ on_minority = "continue"
 audit_every = "2m"
 dead_retention = "30d"
 event_retention = "7d"
+stuck_after = "10m"
 health_port = 9000
 health_host = "0.0.0.0"
 """
@@ -103,6 +104,7 @@ def test_everything_in_its_table_reaches_the_supervisor() -> None:
         "audit_every": 120.0,
         "dead_retention": 30 * 86_400.0,
         "event_retention": 7 * 86_400.0,
+        "stuck_after": 600.0,
         "health_port": 9000,
         "health_host": "0.0.0.0",
     }

@@ -95,6 +95,7 @@ def test_flags_and_variables_arrive(shell: Shell, client: Client) -> None:
         "audit_every_s": 60,
         "dead_retention_s": 30 * 86_400,
         "event_retention_s": 0,
+        "stuck_after_s": 300,
     }
     assert (look(client).leader, look(client).supervisors) == (None, ())
     assert f'"supervisor": "{seen.name}"' in said

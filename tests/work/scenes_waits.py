@@ -9,6 +9,7 @@ from coordq.work.answer import Heard
 from coordq.work.answer import answer as answering
 from coordq.work.answer import signal as signalling
 from coordq.work.finish import finish
+from coordq.work.flow import knots
 from coordq.work.flow.tidy import sweep
 from coordq.work.saved import checkpoint as checkpointing
 from coordq.work.saved import saved as reading
@@ -103,3 +104,16 @@ def flow_tidy(desk: Desk) -> tuple[Call[Any], Check]:
         assert flows.outcome(second) == "succeeded"
 
     return sweep(0), check
+
+
+@scene
+def flow_stuck(desk: Desk) -> tuple[Call[Any], Check]:
+    """Told once."""
+    made = Flows(desk).start(node("a"))
+    moved = int(desk.redis("ZSCORE", desk.key("flows:open"), made.id))
+
+    def check(told: Any) -> None:
+        assert told is False
+        assert desk.kinds(made.id).count("stuck") == 1
+
+    return knots.tell(made.id, moved, knots.Knot("sign", "a waits")), check

@@ -21,6 +21,7 @@ _FIELDS: Final = {
     "audit_every": "audit_every_s",
     "dead_retention": "dead_retention_s",
     "event_retention": "event_retention_s",
+    "stuck_after": "stuck_after_s",
 }
 """Variables are named after flags, settings after units."""
 
@@ -41,6 +42,7 @@ _FIELDS: Final = {
 @click.option("--audit-every", type=SPAN, default=60.0, help="Go through the books; 1m.")
 @click.option("--dead-retention", type=SPAN, default=0.0, help="Delete older dead letters; never.")
 @click.option("--event-retention", type=SPAN, default=0.0, help="Delete older events; never.")
+@click.option("--stuck-after", type=SPAN, default=300.0, help="Tell why a flow stands still; 5m.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="For /healthz; 0: any.")
 @click.option("--health-host", default="127.0.0.1", show_default=True)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text")

@@ -114,6 +114,7 @@ def _of_supervisor(chosen: Supervisor, fleet: FleetFile, origin: Origin) -> Reci
         *_flag("audit-every", chosen.audit_every),
         *_flag("dead-retention", chosen.dead_retention),
         *_flag("event-retention", chosen.event_retention),
+        *_flag("stuck-after", chosen.stuck_after),
         *_flag("health-port", chosen.health_port),
         *_flag("health-host", chosen.health_host),
     ]

@@ -7,6 +7,7 @@ from coordq.runtime.supervisor.auditor import Auditor
 from coordq.runtime.supervisor.cron import Cron
 from coordq.runtime.supervisor.forwarder import Forwarder
 from coordq.runtime.supervisor.janitor import Janitor
+from coordq.runtime.supervisor.knots import Knots
 from coordq.runtime.supervisor.part import Part
 from coordq.runtime.supervisor.recoverer import Recoverer
 from coordq.runtime.supervisor.settings import SupervisorSettings
@@ -23,4 +24,5 @@ def parts(settings: SupervisorSettings) -> list[Part]:
         Janitor(settings),
         Auditor(every_s=settings.audit_every_s),
         Aggregator(),
+        Knots(settings),
     ]

@@ -17,6 +17,7 @@ _OF_THE_FLEET: Final = (
     "audit_every_s",
     "dead_retention_s",
     "event_retention_s",
+    "stuck_after_s",
 )
 
 
@@ -42,6 +43,8 @@ class SupervisorSettings:
     """Dead letters older than this are deleted; 0: only those above the cap of 10,000."""
     event_retention_s: float = 0.0
     """Events older than this are deleted; 0: only those above the cap of about 8,000 entries."""
+    stuck_after_s: float = 300.0
+    """A flow of which nothing has ended for so long, and nothing goes on, is told to be stuck."""
     health_port: int | None = None
     """Serve /healthz and /readyz there; 0 for any free port."""
     health_host: str = "127.0.0.1"
@@ -56,6 +59,7 @@ class SupervisorSettings:
         within("audit_every_s", self.audit_every_s, 0.1, 86_400)
         within("dead_retention_s", self.dead_retention_s, 0, 10 * _YEAR_S)
         within("event_retention_s", self.event_retention_s, 0, 10 * _YEAR_S)
+        within("stuck_after_s", self.stuck_after_s, 0.1, _YEAR_S)
         if self.on_minority not in {"auto", "read-only", "continue"}:
             raise InvalidOption(
                 f"on_minority = {self.on_minority!r}: use auto, read-only or continue.",

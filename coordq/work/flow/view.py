@@ -130,6 +130,8 @@ class FlowView:
     """How long it can be looked at after its end."""
     about: dict[str, Any] = field(default_factory=dict)
     """description, labels, milestones."""
+    knot: str = ""
+    """What has held it up since it moved last, in words, as far as a supervisor has found out."""
     nodes: tuple[NodeView, ...] = ()
     """Its tasks in their order, if they were asked for."""
     edges: tuple[EdgeView, ...] = ()
@@ -201,6 +203,7 @@ class FlowView:
             "skipped": self.skipped,
             "ttl_s": self.ttl_s,
             "about": self.about,
+            "knot": self.knot or None,
             "nodes": [node.to_json() for node in self.nodes],
             "edges": [edge.to_json() for edge in self.edges],
         }
@@ -210,6 +213,12 @@ def _succeeded(told: Mapping[str, bytes]) -> int:
     """What ended and is counted in no other way: Redis does not count it, it is most of them."""
     ended = int(told.get("total", 0)) - int(told.get("left", 0))
     return ended - sum(int(told.get(how, 0)) for how in ("failed", "cancelled", "skipped"))
+
+
+def _knot(told: Mapping[str, bytes]) -> str:
+    """The words of the last knot, unless the flow has moved since: see lua/flow/stuck.lua."""
+    moved, _, rest = told.get("knot", b"").decode().partition(" ")
+    return rest.partition(" ")[2] if moved and moved == told.get("moved", b"").decode() else ""
 
 
 def read_flow(flow_id: str, fields: Mapping[bytes, bytes]) -> FlowView:
@@ -226,6 +235,7 @@ def read_flow(flow_id: str, fields: Mapping[bytes, bytes]) -> FlowView:
             moved_ms=int(told.get("moved", 0)),
             ttl_s=int(told.get("ttl_s", 0)),
             about=json.loads(told.get("about") or b"{}"),
+            knot=_knot(told),
             total=int(told.get("total", 0)),
             left=int(told.get("left", 0)),
             succeeded=_succeeded(told),
