@@ -116,7 +116,9 @@ class Flows:
         """
         from coordq.client.outlook_plans import look_ahead
 
-        return drive(self._engine, look_ahead(self._engine.namespace, flow_id))
+        return drive(
+            self._engine, look_ahead(self._engine.namespace, plans.get(flow_id, nodes=True))
+        )
 
     def graph(self, flow: str | Flow | FlowPlan, *, format: str = "text") -> str:  # noqa: A002
         """A picture of a flow that runs, by its id, or of one that is not run yet.

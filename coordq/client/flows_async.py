@@ -114,7 +114,9 @@ class AsyncFlows:
         """
         from coordq.client.outlook_plans import look_ahead
 
-        return await drive_async(self._engine, look_ahead(self._engine.namespace, flow_id))
+        return await drive_async(
+            self._engine, look_ahead(self._engine.namespace, plans.get(flow_id, nodes=True))
+        )
 
     async def graph(self, flow: str | Flow | FlowPlan, *, format: str = "text") -> str:  # noqa: A002
         """A picture of a flow that runs, by its id, or of one that is not run yet.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from coordq.client.plans import PAGE
 from coordq.engine.call import Call
 from coordq.errors import WaitTimeout
 from coordq.work import look
@@ -26,7 +25,7 @@ class Letters(Generic[T]):
     of. The reply raises NotFound."""
     read: Callable[[bytes], tuple[str, T]]
     """The id that a letter is about, and what it says."""
-    at_once: int = PAGE
+    at_once: int = 500
     """Ids in one call, at most."""
 
     def too_late(self, subject: str, timeout: float) -> WaitTimeout:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 
 from coordq import clock
-from coordq.client.flow_plans import get
 from coordq.client.plans import Command, Plan, chunks
 from coordq.engine import keys
 from coordq.ids import shard_of
 from coordq.work.flow.critical import read_pace
 from coordq.work.flow.outlook import BUSY, Outlook, outlook
+from coordq.work.flow.view import FlowView
 from coordq.work.progress import Progress, read_progress
 
 
-def look_ahead(namespace: str, flow_id: str) -> Plan[Outlook]:
-    """A flow, what runs of it, and what is to be expected. Raises FlowNotFound, ForeignData."""
-    view = yield from get(flow_id, nodes=True)
+def look_ahead(namespace: str, seen: Plan[FlowView]) -> Plan[Outlook]:
+    """A flow, what runs of it, and what is to be expected. seen: gets it with its tasks."""
+    view = yield from seen
     shard = shard_of(view.id)
     root = keys.root(namespace, shard)
     flat: list[bytes] = yield Command(shard, ("HGETALL", keys.pace(root)))

@@ -16,7 +16,6 @@ from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
 from coordq.errors import Conflict, InvalidOption, QueueNotFound, TaskNotFound, WorkerNotFound
-from coordq.fleet.readonly import read_mode
 from coordq.ids import shard_of
 from coordq.work import enqueue as ordering
 from coordq.work import look, morgue
@@ -25,7 +24,6 @@ from coordq.work.enqueue import BULK_MAX, Order, Receipt
 from coordq.work.options import Kin
 from coordq.work.queue import Overview, Queue
 from coordq.work.task import State, Task
-from coordq.work.why import why as explain
 
 T = TypeVar("T")
 BLOCK_S: Final = 2.0
@@ -158,17 +156,6 @@ def overview(shards: int) -> Plan[Overview]:
         part: Overview = yield queues.overview(shard)
         parts.append(part)
     return queues.merge(parts)
-
-
-def why(namespace: str, shards: int, task_id: str) -> Plan[str]:
-    """Why a task is not running."""
-    glance: look.Glance = yield look.glance(task_id)
-    seen = yield from overview(shards)
-    shard = shard_of(task_id)
-    stopped: bytes | None = yield Command(
-        shard, ("GET", keys.readonly(keys.root(namespace, shard)))
-    )
-    return explain(glance, seen.workers, stopped=read_mode(stopped))
 
 
 def queue(shards: int, name: str) -> Plan[Queue]:

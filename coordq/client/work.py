@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from coordq.client import checked, plans
+from coordq.client import checked, plans, reasons
 from coordq.client.after import OPTION as DEPENDS
 from coordq.client.after import after, after_many
 from coordq.client.draft import Draft, Item
@@ -182,7 +182,7 @@ class Work:
 
     def why(self, task_id: str) -> str:
         """Why a task is not running, in a sentence. Raises TaskNotFound."""
-        return self._drive(plans.why(self._engine.namespace, self._engine.shards, task_id))
+        return self._drive(reasons.why(self._engine.namespace, self._engine.shards, task_id))
 
     def ls(
         self,

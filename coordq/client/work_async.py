@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from coordq.client import checked, plans
+from coordq.client import checked, plans, reasons
 from coordq.client.after import OPTION as DEPENDS
 from coordq.client.after import after, after_many
 from coordq.client.coalesce import Coalescer
@@ -188,7 +188,7 @@ class AsyncWork:
 
     async def why(self, task_id: str) -> str:
         """Why a task is not running, in a sentence. Raises TaskNotFound."""
-        return await self._drive(plans.why(self._engine.namespace, self._engine.shards, task_id))
+        return await self._drive(reasons.why(self._engine.namespace, self._engine.shards, task_id))
 
     async def ls(
         self,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from coordq.errors import InvalidArguments
+from coordq.runtime.shares import BUILTIN
 from coordq.work.agent import Agent
 from coordq.work.context import Context
-from coordq.work.flow.plan import EXPAND
+from coordq.work.flow.reserved import EXPAND
 
 
 def builtin() -> Agent:
     """The agent that each child has beside those it has loaded."""
-    agent = Agent("coordq")
+    agent = Agent(BUILTIN)
 
     @agent.task(name=EXPAND, give_up_on=InvalidArguments)
     async def expand(ctx: Context, **args: Any) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from coordq.engine.call import Argument, Call
+from coordq.work.amount import shown
 from coordq.work.claim import NOBODY, Ask, Claimed, read_claimed
-from coordq.work.limit import shown
 
 OUTCOMES_MAX: Final = 200
 LETTERS: Final = {

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from coordq.errors import InvalidLimit
 from coordq.names import check_name
+from coordq.work.amount import shown
 
 ON_CONFLICT: Final = {"queue": "q", "cancel-oldest": "o", "cancel-newest": "n", "skip": "s"}
 WINDOWS: Final = {"bucket": "b", "sliding": "s"}
@@ -54,11 +55,6 @@ _EXAMPLES: Final = 'such as "100/min", "5/s", "1000/hour" or "30/10s"'
 
 Rate = tuple[float, float]
 """How many, in how many seconds."""
-
-
-def shown(amount: float) -> str:
-    """An amount as records and texts spell it."""
-    return f"{amount:.6f}".rstrip("0").rstrip(".")
 
 
 def _period(field: str, given: object, said: object) -> float:

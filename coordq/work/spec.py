@@ -3,7 +3,7 @@
 `<queue> <name>` and then one `<letter>=<value>` for each option that is not the default:
 
     p priority 0-3        r role+capability+...     m attempts       t result TTL, s
-    x queue timeout, ms   d total timeout, ms       y run timeout, ms
+    x queue timeout, ms   d total timeout, ms       y run timeout, ms; of a node, its wait
     b backoff             u unique digest           U unique period, ms
     h headers, percent-encoded JSON
     c schedule@slot in ms; the slot is 0 for a run by hand
@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
-from coordq.work.limit import shown
+from coordq.work.amount import shown
 
 if TYPE_CHECKING:
     from coordq.work.backoff import Backoff

@@ -11,7 +11,7 @@ from coordq.interfaces.cli.params import SPAN
 from coordq.interfaces.cli.session import Session, common
 from coordq.interfaces.table import Column, say, show_facts, show_json, show_table
 from coordq.interfaces.words import count, span
-from coordq.work.limit import shown
+from coordq.work.amount import shown
 
 if TYPE_CHECKING:
     from coordq.work.allowance import LimitView

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from coordq.work.flow.orders import Asked, Orders
-from coordq.work.flow.step import Member, Step, Value, refuse
+from coordq.work.flow.refusal import refuse
+from coordq.work.flow.step import Member, Step, Value
 from coordq.work.flow.ties import Tying, Wanted, check_key, check_owner
 
 EDGE_WORDS: Final = ("after", "of", "on", "if_failed", "when", "unless", "need", "first")

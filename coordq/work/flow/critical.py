@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from coordq.work.flow.graph import Box, Graph, Line
-from coordq.work.flow.plan import APPROVAL, SIGNAL
+from coordq.work.flow.reserved import APPROVAL, SIGNAL
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "skipped", "gone"})
 UNSTARTED: Final = frozenset({"", "waiting"})

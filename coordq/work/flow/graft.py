@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from coordq.work.flow.refusal import refuse
 from coordq.work.flow.step import (
     Either,
     Group,
@@ -15,7 +16,6 @@ from coordq.work.flow.step import (
     Step,
     Tie,
     Value,
-    refuse,
 )
 from coordq.work.flow.ties import check_key
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from coordq.ids import child_id
 from coordq.work.flow.order import layers, ordered
-from coordq.work.flow.plan import EXPAND, RESERVED, FlowPlan
+from coordq.work.flow.reserved import EXPAND, RESERVED
 
 if TYPE_CHECKING:
+    from coordq.work.flow.plan import FlowPlan
     from coordq.work.flow.view import FlowView
 
 FOLD_FROM: Final = 6

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Final, TypeVar
 
-from coordq.work.flow.step import refuse
+from coordq.work.flow.refusal import refuse
 
 T = TypeVar("T")
 

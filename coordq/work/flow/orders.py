@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from coordq.errors import InvalidArguments, InvalidFlow
-from coordq.work.flow.plan import RESERVED
 from coordq.work.flow.refs import FROM
-from coordq.work.flow.step import Either, Error, Group, Input, Step, Value, refuse
+from coordq.work.flow.refusal import refuse
+from coordq.work.flow.reserved import RESERVED
+from coordq.work.flow.step import Either, Error, Group, Input, Step, Value
 from coordq.work.options import Template, seconds
 from coordq.work.payload import dump_args
 from coordq.work.templates import Templates

@@ -24,14 +24,6 @@ POLICIES: Final = ("fail", "skip", "continue", "ignore")
 KINDS: Final = ("task", "approval", "signal", "timer")
 """What a node waits for once its parents have ended: nothing, a person, a signal, a moment."""
 
-APPROVAL: Final = "coordq.approval"
-SIGNAL: Final = "coordq.signal"
-TIMER: Final = "coordq.timer"
-EXPAND: Final = "coordq.expand"
-"""The task that every worker can do by itself: it makes the tasks of a map over a result."""
-RESERVED: Final = "coordq."
-"""No task of a user's flow has a name that begins so."""
-
 
 @dataclass(frozen=True, slots=True)
 class Edge:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from coordq.errors import InvalidFlow
 from coordq.work.flow.condition import Condition
+from coordq.work.flow.refusal import refuse
 from coordq.work.options import Template
 
 
@@ -23,12 +24,6 @@ class Maker(Protocol):
 
     def join(self, task: Any, of: Any, args: Any = None, /, **options: Any) -> Step: ...
     def is_expander(self, step: Step) -> bool: ...
-
-
-def refuse(flow: str, key: str, why: str, **facts: Any) -> NoReturn:
-    """Raise InvalidFlow about a node of a flow, or about the flow when `key` is empty."""
-    where = f"flow {flow!r}, {key!r}" if key else f"flow {flow!r}"
-    raise InvalidFlow(f"{where}: {why}.", flow=flow, node=key, **facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any, Final, NoReturn
 from coordq.names import check_name
 from coordq.work.flow.condition import Condition, parse
 from coordq.work.flow.plan import EDGES_INTO_MAX, ON, POLICIES
-from coordq.work.flow.step import Group, Link, Maker, Step, Tie, Value, inputs_of, refuse
+from coordq.work.flow.refusal import refuse
+from coordq.work.flow.step import Group, Link, Maker, Step, Tie, Value, inputs_of
 
 _BY_PEOPLE: Final = POLICIES[:3]
 """`ignore` is spelled need= or first=."""

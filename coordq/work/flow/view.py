@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from coordq.errors import ForeignData
 from coordq.ids import created_ms
-from coordq.work.flow.plan import EXPAND
+from coordq.work.flow.reserved import EXPAND
 from coordq.work.task import BY_LETTER, State
 
 SKIPPED: Final = "skipped"

@@ -12,7 +12,8 @@ from coordq.ids import new_id
 from coordq.work.flow.order import ordered
 from coordq.work.flow.plan import EDGES_INTO_MAX, NODES_MAX, Edge, FlowPlan, Node
 from coordq.work.flow.refs import FROM, Ref
-from coordq.work.flow.step import Either, Group, Input, Member, Step, Tie, Value, inputs_of, refuse
+from coordq.work.flow.refusal import refuse
+from coordq.work.flow.step import Either, Group, Input, Member, Step, Tie, Value, inputs_of
 from coordq.work.payload import PAYLOAD_MAX
 
 Ties = Mapping[Step, Tie]
