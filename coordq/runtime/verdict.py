@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from coordq.errors import InvalidArguments, PayloadTooLarge
+from coordq.errors import InvalidArguments, InvalidLimit, PayloadTooLarge
 from coordq.work.finish import Outcome
 from coordq.work.hints import ResultNotJSON
 from coordq.work.limit import slot_text
@@ -115,11 +115,8 @@ def judge(
     chance: Chance = random.random,
 ) -> Outcome:
     """What follows from an exception or a signal that a run ended with."""
-    if isinstance(error, RateLimited) and (slot := _paused_by(claim, error)):
-        body, delay_ms = slot.encode(), _ms(error.seconds)
-        return Outcome("rate-limited", claim.id, claim.fence, body, delay_ms)
     if isinstance(error, Snooze | RateLimited):
-        return snoozed(claim, error.seconds)
+        return _come_back(claim, error)
     if isinstance(error, Reject):
         return failed(claim, error, f"rejected: {error.reason}" if error.reason else "rejected")
     final = _final_reason(error)
@@ -136,9 +133,18 @@ def judge(
     return Outcome("retry", claim.id, claim.fence, error_body(error, reason), _ms(after))
 
 
-def _paused_by(claim: Claim, error: RateLimited) -> str:
-    """The limit that stands still: the one that was named, else the task's own first one."""
-    return slot_text(error.key) if error.key else next(iter(claim.spec.limits), "")
+def _come_back(claim: Claim, error: Snooze | RateLimited) -> Outcome:
+    """The task comes back later, at no cost; a limit may stand still until then."""
+    if isinstance(error, Snooze):
+        return snoozed(claim, error.seconds)
+    try:
+        # the one that was named, else the task's own first one
+        slot = slot_text(error.key) if error.key else next(iter(claim.spec.limits), "")
+    except InvalidLimit as bad:
+        return failed(claim, bad, "exception")
+    if not slot:
+        return snoozed(claim, error.seconds)
+    return Outcome("rate-limited", claim.id, claim.fence, slot.encode(), _ms(error.seconds))
 
 
 def _final_reason(error: BaseException) -> str:

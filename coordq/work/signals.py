@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from coordq.errors import InvalidOption, InvalidTime
-from coordq.work.limit import slot_text
+from coordq.names import check_name
 
 WAIT_MAX_S: Final = 366 * 86_400.0
 
@@ -65,14 +65,14 @@ class RateLimited(Signal):
 
     Costs no attempt. key: a limit, `openai` or `openai:gpt-4` say, that stands still for so long
     in the whole fleet; without one the first that the task itself names, if it names any.
-    Raises InvalidTime, InvalidLimit, InvalidName.
+    Raises InvalidTime, InvalidName.
     """
 
     def __init__(self, retry_after: float | timedelta, key: str = "") -> None:
         self.seconds = _wait("RateLimited", retry_after)
         self.key = _reason("RateLimited", key)
         if key:
-            slot_text(key)
+            check_name("limit", self.key.partition(":")[0])
         super().__init__(f"rate limited for {self.seconds:g} s{key and ': ' + key}")
 
 

@@ -106,6 +106,17 @@ def test_a_remote_that_asks_for_less_pauses_a_limit(
     assert (done.kind, done.body, done.delay_ms) == ("rate-limited", paused.encode(), 1500)
 
 
+def test_a_key_that_cannot_be_kept_makes_a_dead_letter() -> None:
+    """No repetition mends it, and its author should see it."""
+
+    async def call() -> None:
+        raise RateLimited(1.5, key="openai:" + "k" * 300)
+
+    done = end_of(call)
+
+    assert (done.kind, error_of(done)["type"]) == ("failed", "InvalidLimit")
+
+
 def test_without_a_limit_only_the_task_itself_waits() -> None:
     """There is nothing else to pause."""
 
