@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from coordq.client import flow_plans
+from coordq.client import flow_plans, reasons
 from coordq.client.drive import drive_async
-from coordq.client.reasons import why
 from coordq.engine import keys
 from coordq.errors import ForeignData, NotFound
 from coordq.ids import shard_of
@@ -133,7 +132,7 @@ class Knots(ShardPart):
             return None
         held = await self._suspended(term, view)
         for node in knots.to_ask(view, State.READY):
-            plan = why(term.engine.namespace, term.shards, node.id)
+            plan = reasons.why(term.engine.namespace, term.shards, node.id)
             why = await drive_async(term.engine, plan)
             held.append((node, None if why.startswith(TURN) else f"is ready, but: {why}"))
         if any(words is None for _, words in held):
