@@ -166,6 +166,13 @@ AGENT = """
         return await asyncio.gather(ctx.wait_approval("a"), ctx.wait_approval("b"))
 
     @agent.task
+    async def grouped(ctx: Context) -> list:
+        '''The same, with tasks of its own.'''
+        async with asyncio.TaskGroup() as group:
+            waits = [group.create_task(ctx.wait_approval(key)) for key in "ab"]
+        return [wait.result() for wait in waits]
+
+    @agent.task
     async def settled(ctx: Context) -> list:
         good = await ctx.spawn(echo, {"text": "good"})
         bad = await ctx.spawn("broken")

@@ -189,12 +189,13 @@ def test_a_handler_that_catches_its_suspension_gets_nowhere(
         fleet.wait_for("caught what suspends it")
 
 
+@pytest.mark.parametrize("task", ["together", "grouped"])
 def test_waits_at_the_same_time_come_one_after_the_other(
-    new_fleet: NewFleet, client: Client, tmp_path: Path
+    new_fleet: NewFleet, client: Client, tmp_path: Path, task: str
 ) -> None:
     """The first suspends the run; the second is asked when the first has come."""
-    lasting(new_fleet, tmp_path)
-    handle = client.work.enqueue("together")
+    fleet = lasting(new_fleet, tmp_path)
+    handle = client.work.enqueue(task)
 
     suspended(client, handle.id)
     approve(client, handle.id, value=1, key="a")
@@ -202,6 +203,7 @@ def test_waits_at_the_same_time_come_one_after_the_other(
     approve(client, handle.id, value=2, key="b")
 
     assert handle.result(timeout=10) == [1, 2]
+    assert "caught what suspends it" not in fleet.log()
 
 
 def test_failed_children_are_errors_or_values_as_was_asked(
