@@ -54,7 +54,9 @@ end
 local function mend_suspended(task)
   local wait = the_waits().wait_of(task)
   if not wait then return make_ready_again(task, 'nobody knew what it waited for') end
-  local over = not wait.node and redis.call('HGET', KEYS[1] .. 'saved:' .. task.id, 'until')
+  local limit_ms = wait.node and option(task, 'y')
+  local over = limit_ms and string.format('%.0f', task.since + limit_ms)
+    or not wait.node and redis.call('HGET', KEYS[1] .. 'saved:' .. task.id, 'until')
   if over and not zset_has('due', 'z' .. task.id) then
     wrong(task.id, task, 'the end of its wait was not set', 'set', function()
       redis.call('ZADD', KEYS[1] .. 'due', over, 'z' .. task.id)

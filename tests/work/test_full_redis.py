@@ -11,11 +11,16 @@ import tests.work.damages_limits  # noqa: F401 - adds its damages
 from coordq.engine.connection import open_engine
 from coordq.errors import CoordqError, RedisFull
 from coordq.work.beat import Pulse, brief
+from coordq.work.flow import knots
+from coordq.work.flow.tidy import sweep
 from coordq.work.look import watch
 from coordq.work.queue import configure
+from coordq.work.saved import checkpoint
 from tests.servers import Server, binary_on_path, bundled_binary
 from tests.work.damages import DAMAGES, audited, busy, words
 from tests.work.desk import ERROR, Desk, ask, order
+from tests.work.flows import Flows, node
+from tests.work.waiting_room import say, send, suspend, wait
 
 ROOM = 3_000_000
 
@@ -93,6 +98,59 @@ def test_every_outcome_is_committed(server: Server, desk: Desk, kind: str) -> No
     fill(server)
 
     assert desk.end(claim, kind, ERROR, delay_ms=60_000) == "ok"
+
+
+def test_handlers_go_to_wait_and_are_woken(server: Server, desk: Desk) -> None:
+    """A wait gives up a slot, and what ends it lets a task end that takes room."""
+    running = desk.put("child")
+    ending = desk.take_one(running)
+    kinds = [
+        wait("tasks", ids=(running,)),
+        wait("approval"),
+        wait("signal", name="go"),
+        wait("time"),
+    ]
+    held = [desk.take_one(desk.put("waiter")) for _ in kinds]
+    fill(server)
+
+    for claim, what in zip(held, kinds, strict=True):
+        assert suspend(desk, claim, what, timeout_ms=60_000) == "ok"
+    desk.end(ending)
+    say(desk, held[1].id)
+    assert send(desk, "go").woken == 1
+    drain(server)
+    desk.make_due(f"z{held[3].id}")  # by hand, which would be refused
+    fill(server)
+    desk.promote()
+
+    assert [desk.state(claim.id) for claim in held] == ["ready"] * 4
+
+
+def test_a_checkpoint_is_refused_and_changes_nothing(server: Server, desk: Desk) -> None:
+    """It takes room, and the run goes on without it."""
+    desk.put()
+    claim = desk.take()
+    before = desk.dump()
+    fill(server)
+
+    with pytest.raises(RedisFull):
+        desk.run(checkpoint(claim.member, b"1"))
+
+    assert desk.dump() == before
+    desk.end(claim)
+
+
+def test_flows_that_are_over_go(server: Server, desk: Desk) -> None:
+    """Nothing makes more room than that; and what holds up another one can be told."""
+    flows = Flows(desk)
+    over, held_up = flows.start(node("a")), flows.start(node("b", name="exotic"))
+    flows.end("a")
+    desk.redis("ZADD", desk.key("flows:ended"), 1, over.id)
+    moved = int(desk.redis("ZSCORE", desk.key("flows:open"), held_up.id))
+    fill(server)
+
+    assert desk.run(sweep(0)).flows == 1
+    assert desk.run(knots.tell(held_up.id, moved, knots.Knot("sign", "words")))
 
 
 def test_claims_go_on(server: Server, desk: Desk) -> None:
