@@ -344,7 +344,7 @@ def rippling(root: str) -> str:
 
 
 def waiting(root: str) -> str:
-    """Tasks without a flow that wait for others, and since when: ZSET."""
+    """Tasks without a flow that are waiting or suspended, and since when: ZSET."""
     return f"{root}waiting"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from coordq.engine.call import Call
-from coordq.errors import ForeignData, InvalidOption, TaskNotFound
+from coordq.errors import ForeignData, TaskNotFound
 from coordq.ids import is_id, shard_of
 from coordq.work.allowance import Parked, read_parked
 from coordq.work.queue import Queue, read_queue
@@ -112,10 +112,8 @@ def page(
 ) -> Call[Page]:
     """Tasks of one state: ready ones in line order, dead letters and ended ones newest first.
 
-    waiting and suspended have no list yet. Raises InvalidOption.
+    Waiting and suspended ones of flows come first, flow by flow.
     """
-    if state in {State.WAITING, State.SUSPENDED}:
-        raise InvalidOption(f"Tasks that are {state.value} cannot be listed yet.", option="state")
 
     def read(reply: Any) -> Page:
         pairs = zip(reply[1::2], reply[2::2], strict=True)

@@ -54,6 +54,7 @@ local function make_waits()
   function waits.leave(task)
     local wait = waits.wait_of(task)
     redis.call('ZREM', KEYS[1] .. 'due', 'z' .. task.id)
+    if not option(task, 'f') then redis.call('ZREM', KEYS[1] .. 'waiting', task.id) end
     if wait and wait.kind == 'signal' then redis.call('ZREM', KEYS[1] .. 'listening:' .. wait.name, task.id) end
     if wait and wait.kind == 'tasks' and redis.call('HDEL', KEYS[1] .. 'saved:' .. task.id, 'open') == 1 then
       for _, id in ipairs(wait.ids) do
@@ -78,6 +79,7 @@ local function make_waits()
   local function stand_still(task, wait)
     task.state, task.version, task.since, task.worker = 'p', task.version + 1, now, '-'
     redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+    if not option(task, 'f') then redis.call('ZADD', KEYS[1] .. 'waiting', now, task.id) end
     local what = string.gsub(wait.kind == 'signal' and wait.name or wait.key, '%c', ' ')
     event(task.id, 'suspended', task, wait.kind .. ' ' .. string.sub(what, 1, 100))
   end

@@ -3,7 +3,8 @@ work/list: tasks of one state, oldest or most urgent first, a page a call.
 
 KEYS[1]  root      prefix of every key of the shard
 
-ARGV[1]  state     q ready | r running | d scheduled | f failed (newest first) | s, c recently ended
+ARGV[1]  state     q ready | r running | d scheduled | f failed (newest first) | s, c recently ended |
+                   w waiting, p suspended: those of flows, then the others
 ARGV[2]  queue     "" for all
 ARGV[3]  offset    entries to pass over
 ARGV[4]  limit     entries to look at, 1 to 1000
@@ -48,8 +49,28 @@ local function parked_entries(entries, passed)
   end
 end
 
+-- Those of flows that have not ended, and those of none.
+local function waiting_entries(entries)
+  local passed = 0
+  for _, flow in ipairs(redis.call('ZRANGE', KEYS[1] .. 'flows:open', 0, -1)) do
+    local key = KEYS[1] .. 'flow:' .. flow .. ':ids'
+    local length = redis.call('LLEN', key)
+    local from, to = first - passed, last - passed
+    if to >= 0 and from < length then
+      for _, id in ipairs(redis.call('LRANGE', key, math.max(0, from), to)) do entries[#entries + 1] = id end
+    end
+    passed = passed + length
+  end
+  if last >= passed then
+    local others = redis.call('ZRANGE', KEYS[1] .. 'waiting', math.max(0, first - passed), last - passed)
+    for _, id in ipairs(others) do entries[#entries + 1] = id end
+  end
+end
+
 local entries = {}
-if state == 'q' then
+if state == 'w' or state == 'p' then
+  waiting_entries(entries)
+elseif state == 'q' then
   local names = queue ~= '' and { queue } or redis.call('SMEMBERS', KEYS[1] .. 'queues')
   table.sort(names)
   local passed = 0

@@ -27,6 +27,7 @@ def audit(redis: Redis, root: str) -> None:
     _due(redis, root, tasks)
     _dead(redis, root, tasks)
     _unique(redis, root, names, tasks)
+    _waiting(redis, root, tasks)
     _limits(redis, root, names, tasks)
     _belongings(redis, root, names, tasks)
     _lifetimes(redis, root, tasks)
@@ -168,6 +169,12 @@ def _limits(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -
 def _flags(redis: Redis, root: str, task_id: str) -> str:
     life = redis("GET", f"{root}t:{task_id}").split(b"\n", 1)[0].decode().split(" ")
     return life[7] if len(life) > 7 else "-"
+
+
+def _waiting(redis: Redis, root: str, tasks: dict[str, Task]) -> None:
+    listed = {member.decode() for member in redis("ZRANGE", f"{root}waiting", 0, -1)}
+    waiting = (t for t in tasks.values() if t.state in {State.WAITING, State.SUSPENDED})
+    assert listed == {t.id for t in waiting if not t.spec.flow}, "what waits is listed"
 
 
 def _belongings(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -> None:

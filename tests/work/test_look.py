@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from coordq.errors import ForeignData, InvalidOption, TaskNotFound
+from coordq.errors import ForeignData, TaskNotFound
 from coordq.ids import new_id
 from coordq.work.enqueue import Order
+from coordq.work.flow.calls import depend
+from coordq.work.flow.plan import Edge
 from coordq.work.look import glance, page
 from coordq.work.queue import merge
 from coordq.work.report import report
 from coordq.work.task import State
-from tests.work.desk import Desk, bulk
+from tests.work.desk import Desk, bulk, order
+from tests.work.flows import Flows, node
 
 
 def ids(desk: Desk, state: State, **where: Any) -> list[str]:
@@ -208,11 +211,25 @@ def test_foreign_dead_letters_are_listed_as_such(desk: Desk) -> None:
     assert (task.id, task.reason, task.raw) == (task_id, "foreign-data", "\ufffdjunk")
 
 
-@pytest.mark.parametrize("state", [State.WAITING, State.SUSPENDED])
-def test_states_without_a_list_say_so(state: State) -> None:
-    """They come with flows."""
-    with pytest.raises(InvalidOption):
-        page(0, state)
+def test_tasks_that_wait_are_listed(desk: Desk) -> None:
+    """Those of flows, and those that came by themselves."""
+    flows = Flows(desk)
+    first = node("first")
+    approval = node("approval", kind="approval")
+    flows.start(first, approval, node("second", first), node("other", first, queue="q"))
+    parent, waits = desk.put("parent"), order()
+    desk.run(depend(waits, [Edge(parent)]))
+    sleeper = desk.put("sleeper")
+    held = desk.take(served=["sleeper"])
+    desk.end(held, "suspend", b'{"kind":"time","key":"nap"}', 60_000)
+
+    waiting = [desk.run(page(0, State.WAITING, offset=at, limit=2)) for at in (0, 2, 4, 6)]
+    suspended = desk.run(page(0, State.SUSPENDED)).tasks
+
+    assert len([task for each in waiting for task in each.tasks]) == 3
+    assert waiting[-1].looked_at == 0
+    assert [task.id for task in suspended] == [approval.id, sleeper]
+    assert [task.queue for task in desk.run(page(0, State.WAITING, queue="q")).tasks] == ["q"]
 
 
 # -- overview ----------------------------------------------------------------------------------
