@@ -33,7 +33,7 @@ end
 
 local function make_slots()
   local WAKE_MAX, LATE_MS, TOKENS_SHOWN, STRICT = 100, 1000, 1000, 35184372088832
-  local definitions, pauses, slots = {}, {}, { soonest = nil }
+  local definitions, pauses, any_pause, slots = {}, {}, nil, { soonest = nil }
 
   local function key(kind, slot) return KEYS[1] .. kind .. slot end
 
@@ -84,6 +84,8 @@ local function make_slots()
   -- Until when a slot is paused, by itself or with its limit; nil when it is not.
   function slots.paused_until(slot)
     local until_ms = pauses[slot]
+    if any_pause == nil then any_pause = redis.call('EXISTS', KEYS[1] .. 'pauses') == 1 end
+    if not any_pause then return nil end
     if not until_ms then
       local scores = ask('ZMSCORE', KEYS[1] .. 'pauses', slot, string.match(slot, '^[^:]*')) or {}
       until_ms = math.max(tonumber(scores[1] or 0), tonumber(scores[2] or 0))
@@ -303,13 +305,13 @@ local function make_slots()
   -- Nothing that counts against a slot, or a limit, starts until then; a longer pause stays.
   function slots.pause(slot, until_ms)
     redis.pcall('ZADD', KEYS[1] .. 'pauses', 'GT', string.format('%.0f', until_ms), slot)
-    pauses = {}
+    pauses, any_pause = {}, nil
     slots.arm(slot, until_ms)
   end
 
   function slots.resume(slot)
     redis.pcall('ZREM', KEYS[1] .. 'pauses', slot)
-    pauses = {}
+    pauses, any_pause = {}, nil
     if not left_empty(slot) then slots.wake(slot) end
   end
 
