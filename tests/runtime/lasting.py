@@ -127,6 +127,16 @@ AGENT = """
             return error.code
 
     @agent.task
+    async def hasty(ctx: Context) -> list:
+        '''Gives up on a child, and waits for another one.'''
+        from coordq.errors import WaitExpired
+        slow = await ctx.spawn("sleeper", {"seconds": 60})
+        try:
+            await ctx.wait_for(slow, timeout=0.05)
+        except WaitExpired as error:
+            return [error.code, await ctx.wait_for(await ctx.spawn("echo", {"text": "b"}))]
+
+    @agent.task
     async def sleeper(ctx: Context, seconds: float) -> int:
         await ctx.sleep(seconds)
         await ctx.sleep(0)

@@ -158,6 +158,17 @@ def test_a_rejection_and_a_timeout_are_errors_that_the_handler_may_catch(
     assert "too dear" in error["message"]
 
 
+def test_a_wait_for_a_task_may_have_a_timeout(
+    new_fleet: NewFleet, client: Client, tmp_path: Path
+) -> None:
+    """The child goes on; who gave it up says so in every later run, and may wait for another."""
+    lasting(new_fleet, tmp_path)
+    handle = client.work.enqueue("hasty")
+
+    assert handle.result(timeout=10) == ["wait-expired", "b"]
+    assert state_of(client, child_id(handle.id, "spawn.1")) == "suspended"
+
+
 def test_a_sleep_holds_no_slot_and_costs_no_attempt(
     new_fleet: NewFleet, client: Client, tmp_path: Path
 ) -> None:
