@@ -55,6 +55,15 @@ def test_two_maps_of_one_task_do_not_get_into_each_others_way() -> None:
     assert [step.key for step in (*first, *second)] == ["p.0", "p.2.0", "p.2.1"]
 
 
+def test_tasks_that_a_map_makes_later_have_keys_of_their_own() -> None:
+    """They are not in the flow yet, but they will be."""
+    flow = Flow("f")
+    source = flow.task("list")
+    maps = [flow.map("p", [1], into="x"), flow.map("p", source, into="x"), flow.map("p", source)]
+
+    assert [step.key for group in maps for step in group.ends] == ["p.0", "p.2", "p.3"]
+
+
 def test_a_chain_hands_results_on_when_asked_to() -> None:
     """Names, pairs, triples and steps may be mixed."""
     flow = Flow("f")

@@ -187,6 +187,16 @@ BAD_FLOWS: list[tuple[Callable[[Flow], object], str, str]] = [
     (lambda f: f.map("a", [1, 2]), "invalid-flow", "1 is no mapping of arguments: give into="),
     (lambda f: f.map("a", f.task("l"), fallback="b"), "invalid-flow", "has no fallback"),
     (lambda f: list(f.map("a", f.task("l"))), "invalid-flow", "its tasks are known when its input"),
+    (
+        lambda f: [f.map("a", [], key="k"), f.map("b", [], key="k")],
+        "invalid-flow",
+        "there is a map w",
+    ),
+    (
+        lambda f: f.branch(f.task("a"), ("x", f.map("m", f["a"]))),
+        "invalid-flow",
+        "own way: give it wh",
+    ),
     (lambda f: f.group("a")["b"], "invalid-flow", "the group has no such step"),
     (lambda f: f.chain(("a", 3)), "invalid-flow", "give a task, (task, args), or"),
     (lambda f: f.task("a", fallback=[("b", {}, {"after": ()})]), "invalid-flow", "has no after="),

@@ -128,7 +128,7 @@ class Flow(Building):
             return self._map_later(task, over, args, into=into, key=key, options=options)
         if isinstance(over, Either | str | bytes | Mapping) or not isinstance(over, Iterable):
             refuse(self.name, label, f"over={over!r:.60} is neither a list nor a step")
-        prefix = key or self._free(label, lambda name: f"{name}.0" in self._keys)
+        prefix = self._map_key(key, task)
         steps = [
             self.task(task, self._own(prefix, one, args, into), key=f"{prefix}.{at}", **options)
             for at, one in enumerate(over)
@@ -157,7 +157,7 @@ class Flow(Building):
         template, _ = self._orders.template(label, EXPAND, places)
         inputs = {"over": over.result if isinstance(over, Step) else over}
         asked = Asked(EXPAND, template, 0, b"{}", inputs)
-        step = self._add(asked, key or self._free(label), wanted, more=each.inputs)
+        step = self._add(asked, self._map_key(key, task, node=True), wanted, more=each.inputs)
         member = self._members[step]
         member.each_inputs = each.inputs
         member.each = {
@@ -268,6 +268,8 @@ class Flow(Building):
 
     def _go(self, step: Step, way: Any, condition: Condition) -> list[Step]:
         check_owner(self, self.name, step)
+        if isinstance(way, Group) and way.over is not None:
+            refuse(self.name, way.over.key, "a map over a result goes its own way: give it when=")
         targets = list(self.group(way))
         for target in targets:
             tie = self._members[target].ties.setdefault(step, Tie())

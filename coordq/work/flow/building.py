@@ -23,6 +23,8 @@ class Building:
         self._members: dict[Step, Member] = {}
         self._keys: dict[str, Step] = {}
         self._turns: dict[str, int] = {}
+        self._maps: set[str] = set()
+        """What the keys of tasks of maps begin with; those of a map over a result are not there yet."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -73,6 +75,21 @@ class Building:
         self._turns[name] = turn
         return found
 
+    def _map_key(self, key: str | None, task: Any, *, node: bool = False) -> str:
+        """What the keys of a map begin with, and that of its node if it has one.
+
+        Raises InvalidFlow when those of another map do.
+        """
+        if key is None:
+            key = self._free(
+                self._label(None, task),
+                lambda name: name in self._maps or (node and name in self._keys),
+            )
+        if check_key(self.name, key) in self._maps:
+            refuse(self.name, key, "there is a map with this key already")
+        self._maps.add(key)
+        return key
+
     # -- steps ---------------------------------------------------------------------------------
 
     def _add(
@@ -100,6 +117,8 @@ class Building:
         key = member.step.key
         if key in self._keys:
             refuse(self.name, key, "there is a step with this key already")
+        if member.each is not None:
+            self._maps.add(key)
         self._keys[key] = member.step
         self._members[member.step] = member
 

@@ -97,7 +97,7 @@ _Loader.yaml_implicit_resolvers = {
     first: [
         (tag, pattern)
         for tag, pattern in found
-        if tag.rpartition(":")[2] in ("null", "int", "float", "merge")
+        if tag.rpartition(":")[2] in ("null", "int", "float")
     ]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
