@@ -146,6 +146,8 @@ class Audit:
         """Keys of a page that are no tasks."""
         for kind in ("line", "slot", "park"):
             yield from self._judge([(kind, rest) for rest in books.get(kind, ())])
+        flows = [("flow", one) for one in books.get("flow", ())]
+        yield from self._judge(flows, size=SLOW_MAX)
         for kind in ("payload", "saved", "need"):
             for ids in chunks(books.get(kind, ())):
                 there = yield self._command("EXISTS", *(keys.task(self.root, one) for one in ids))

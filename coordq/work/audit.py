@@ -76,6 +76,10 @@ def sort_keys(root: str, names: Iterable[bytes]) -> Keys:
             if is_id(rest[2:]):
                 page.tasks.append(rest[2:])
             continue
+        if rest[:5] == "flow:":
+            if is_id(rest[5:]):
+                page.books.setdefault("flow", []).append(rest[5:])
+            continue
         for prefix, kind in _BOOKS.items():
             if rest.startswith(prefix):
                 page.books.setdefault(kind, []).append(rest[len(prefix) :])

@@ -14,6 +14,7 @@ ARGV[3...]         suspects, at most 1000, each: kind, subject
          dead      an id: whether it is a dead letter
          cancel    an id: whether it runs
          payload, saved, need, kids  an id: whether its task exists
+         flow      an id: whether its account is right, and in which books it stands
          ripple    an id: whether the rest of its edges is fired soon
          orphan    <id> <edges into it> <id>,...: whether any of those before it goes on
          listening <id> <signal>: whether it waits for that
@@ -41,6 +42,7 @@ in one step, by the record of its task.
 --- @include lib/mend
 --- @include lib/mend_limits
 --- @include lib/mend_wait
+--- @include lib/mend_flow
 --- @include lib/mend_task
 --- @include lib/mend_books
 local refused = deposed(ARGV[1])
@@ -51,7 +53,7 @@ local menders = {
   task = mend_task, standing = mend_standing, line = mend_line, lease = mend_lease, due = mend_due,
   dead = mend_dead, cancel = mend_cancel, payload = mend_payload, unique = mend_unique, queue = mend_queue,
   slot = mend_slot, park = mend_park, orphan = mend_orphan, listening = mend_listening,
-  ripple = mend_ripple,
+  ripple = mend_ripple, flow = mend_flow,
   saved = mend_leftover('saved:', 'what was kept by a task that there is not'),
   need = mend_leftover('need:', 'what a task needed that there is not'),
   kids = mend_leftover('kids:', 'edges from a task that there is not'),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-import tests.work.damages_limits  # noqa: F401 - adds its damages
+import tests.work.damages_limits
+import tests.work.damages_waits  # noqa: F401 - these add their damages
 from coordq.engine.connection import open_engine
 from coordq.errors import CoordqError, RedisFull
 from coordq.work.beat import Pulse, brief

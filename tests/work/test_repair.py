@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import tests.work.damages_limits  # noqa: F401 - adds its damages
+import tests.work.damages_limits
+import tests.work.damages_waits  # noqa: F401 - these add their damages
 from coordq.errors import Deposed
 from coordq.fleet.election import inaugurate
 from coordq.work.audit import repair
