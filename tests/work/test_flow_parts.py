@@ -12,7 +12,7 @@ from tests.work.planned import edges, inputs
 def test_waits_are_nodes_without_a_handler() -> None:
     """What each waits for is in the plan."""
     flow = Flow("f")
-    flow.approval("ok", "Ship it?", timeout=60)
+    flow.approval("ok", message="Ship it?", timeout=60)
     flow.signal("deploy", after=flow["ok"])
     flow.timer(timedelta(minutes=5), after=flow["deploy"])
     ok, deploy, timer = flow.plan().nodes

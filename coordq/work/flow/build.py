@@ -74,8 +74,8 @@ class Flow(Building):
     def task(
         self,
         task: Task,
-        args: Mapping[str, Any] | None = None,
         /,
+        args: Mapping[str, Any] | None = None,
         *,
         key: str | None = None,
         fallback: Any = (),
@@ -172,9 +172,9 @@ class Flow(Building):
     def join(
         self,
         task: Task,
+        /,
         of: Any,
         args: Mapping[str, Any] | None = None,
-        /,
         *,
         into: str | None = None,
         **options: Any,
@@ -278,7 +278,7 @@ class Flow(Building):
 
     # -- waits ---------------------------------------------------------------------------------
 
-    def approval(self, key: str, message: str = "", /, **options: Any) -> Step:
+    def approval(self, key: str, /, message: str = "", **options: Any) -> Step:
         """Add a node that waits for somebody to approve it: `coordq approve`.
 
         It succeeds with the value that is given with the approval, and fails when it is rejected
@@ -318,13 +318,13 @@ class Flow(Building):
         return Group(self, [member.step for member in made])
 
     def on_success(
-        self, task: Task, args: Mapping[str, Any] | None = None, /, **options: Any
+        self, task: Task, /, args: Mapping[str, Any] | None = None, **options: Any
     ) -> Step:
         """Add a task that runs once everything else has succeeded."""
         return self._callback("success", task, args, options)
 
     def on_failure(
-        self, task: Task, args: Mapping[str, Any] | None = None, /, **options: Any
+        self, task: Task, /, args: Mapping[str, Any] | None = None, **options: Any
     ) -> Step:
         """Add a task that runs once something has failed for good, and all else has ended.
 

@@ -24,7 +24,7 @@ class Building:
         self._keys: dict[str, Step] = {}
         self._turns: dict[str, int] = {}
         self._maps: set[str] = set()
-        """What the keys of tasks of maps begin with; those of a map over a result are not there yet."""
+        """What the keys of tasks of maps begin with; those of one over a result come later."""
 
     @property
     def keys(self) -> tuple[str, ...]:

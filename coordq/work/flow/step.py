@@ -22,7 +22,7 @@ class Maker(Protocol):
 
     name: str
 
-    def join(self, task: Any, of: Any, args: Any = None, /, **options: Any) -> Step: ...
+    def join(self, task: Any, /, of: Any, args: Any = None, **options: Any) -> Step: ...
     def is_expander(self, step: Step) -> bool: ...
 
 
@@ -170,7 +170,7 @@ class Group(Sequence[Step]):
         return self._steps if self.over is None else (self.over,)
 
     def reduce(
-        self, task: Any, args: Any = None, /, *, into: str = "parts", **options: Any
+        self, task: Any, /, args: Any = None, *, into: str = "parts", **options: Any
     ) -> Step:
         """A task that takes all results as a list under the parameter `into`; as Flow.task."""
         return self.flow.join(task, self, args, into=into, **options)
