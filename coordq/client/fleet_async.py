@@ -5,6 +5,7 @@ from __future__ import annotations
 from coordq.client import fleet_plans as plans
 from coordq.client.drive import drive_async
 from coordq.engine.aio import AsyncEngine
+from coordq.fleet.agents import AgentSummary
 from coordq.fleet.status import FleetStatus
 
 
@@ -20,6 +21,14 @@ class AsyncFleet:
         Without a leader it is judged here, by the same rules and this moment's beats.
         """
         return await drive_async(self._engine, plans.status())
+
+    async def agents(self) -> tuple[AgentSummary, ...]:
+        """What each agent has done on the workers that are here, since they were started.
+
+        How often it succeeded and failed, how long that took, what it runs now; and the same of
+        the last minute while a supervisor leads.
+        """
+        return await drive_async(self._engine, plans.agents())
 
     async def forget(self, worker: str, *, who: str = "an operator") -> int:
         """Strike off a worker that will not come back; how many claims it gave back.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from coordq.client.plans import Plan
 from coordq.errors import InvalidOption, Refused, WorkerNotFound
+from coordq.fleet import agents as counting
 from coordq.fleet import readonly, roster, spawners
 from coordq.fleet import status as seeing
+from coordq.fleet.agents import AgentSummary
 from coordq.fleet.election import Standing as Office
 from coordq.fleet.election import standing
 from coordq.fleet.report import read_reports
@@ -26,6 +28,13 @@ def status() -> Plan[FleetStatus]:
     reports: dict[str, dict[str, object]] = yield read_reports("fleet", "rates")
     groups: list[dict[str, object]] = yield spawners.enlisted()
     return seeing.status(view, office, groups=tuple(groups), reports=reports)
+
+
+def agents() -> Plan[tuple[AgentSummary, ...]]:
+    """What each agent has done."""
+    infos: list[dict[str, object]] = yield counting.look()
+    reports: dict[str, dict[str, object]] = yield read_reports("rates")
+    return counting.summarize(infos, reports.get("rates"))
 
 
 def forget(shards: int, worker: str, *, who: str) -> Plan[int]:

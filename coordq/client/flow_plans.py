@@ -9,17 +9,18 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from coordq.client import checked
+from coordq.client.flow_looks import check_id, get
 from coordq.client.letters import Letters
 from coordq.client.plans import Plan, chunks
 from coordq.engine.call import Call
 from coordq.engine.replica import replicated
-from coordq.errors import FlowFailed, FlowNotFound, InvalidFlow, InvalidOption, NotReplicated
-from coordq.ids import is_id, new_id, shard_of
+from coordq.errors import FlowFailed, InvalidFlow, InvalidOption, NotReplicated
+from coordq.ids import new_id, shard_of
 from coordq.work import answer as answers
 from coordq.work import look as looking
 from coordq.work.flow import calls, look
 from coordq.work.flow.plan import Edge, FlowPlan
-from coordq.work.flow.view import EdgeView, FlowView, NodeView
+from coordq.work.flow.view import FlowView, NodeView
 from coordq.work.task import State, Task
 
 if TYPE_CHECKING:
@@ -27,20 +28,11 @@ if TYPE_CHECKING:
     from coordq.work.flow.graph import Graph
 
 FORMATS: Final = ("text", "mermaid", "svg")
-STATES: Final = ("building", "running", "succeeded", "failed", "cancelled")
+STATES: Final = ("building", "running", "retrying", "succeeded", "failed", "cancelled")
 NAMED_MAX: Final = 5
 """Failed tasks that a message names."""
 _TURN: Final = count()
 FLOWS: Final[Letters[str]] = Letters("flow", look.watch, look.read_letter, at_once=1)
-
-
-def check_id(flow_id: object) -> str:
-    """`flow_id` itself when it has the shape of an id; else raises FlowNotFound."""
-    if isinstance(flow_id, str) and is_id(flow_id):
-        return flow_id
-    raise FlowNotFound(
-        f"{flow_id!r} is not a flow's id: ids are 22 characters of 0-9 and a-v.", id=flow_id
-    )
 
 
 # -- run ---------------------------------------------------------------------------------------
@@ -84,27 +76,6 @@ def run(plan: FlowPlan, *, force: bool, durability: str) -> Plan[None]:
 
 
 # -- look --------------------------------------------------------------------------------------
-
-
-def get(flow_id: str, *, nodes: bool) -> Plan[FlowView]:
-    """One flow. Raises FlowNotFound, ForeignData."""
-    view: FlowView = yield look.look(check_id(flow_id))
-    if not nodes:
-        return view
-    return (yield from _whole(view))
-
-
-def _whole(view: FlowView) -> Plan[FlowView]:
-    """The flow with its tasks and edges, page by page."""
-    found: list[NodeView] = []
-    edges: list[EdgeView] = []
-    at, pages = 0, 1
-    while at < pages:
-        page: look.Page = yield look.members(view.id, at)
-        found += page.nodes
-        edges += page.edges
-        at, pages = at + 1, page.pages
-    return replace(view, nodes=tuple(found), edges=tuple(edges))
 
 
 def ls(shards: int, *, state: str, name: str, limit: int) -> Plan[list[FlowView]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from coordq.client import checked
+from coordq.client import flow_looks as looks
 from coordq.client import flow_plans as plans
 from coordq.client.drive import drive
 from coordq.client.waiting import wait
@@ -85,7 +86,7 @@ class Flows:
 
     def result(self, flow_id: str, *, timeout: float | None = None) -> dict[str, Any]:
         """Wait for a flow's results, by key; see FlowHandle.result."""
-        plans.check_id(flow_id)
+        looks.check_id(flow_id)
         limit = checked.timeout("timeout", timeout)
         # one for each thread, also of a forked child: nobody takes another's letters
         mailbox = f"{self._name}.{threading.get_native_id():x}"
@@ -98,12 +99,12 @@ class Flows:
 
     def get(self, flow_id: str, *, nodes: bool = True) -> FlowView:
         """A flow as it is now; without `nodes` its account only. Raises FlowNotFound."""
-        return drive(self._engine, plans.get(flow_id, nodes=nodes))
+        return drive(self._engine, looks.get(flow_id, nodes=nodes))
 
     def ls(self, *, state: str = "", name: str = "", limit: int = 100) -> list[FlowView]:
         """Flows that fit, newest first, without their tasks.
 
-        state: building, running, succeeded, failed or cancelled; "" for any.
+        state: building, running, retrying, succeeded, failed or cancelled; "" for any.
         """
         return drive(
             self._engine, plans.ls(self._engine.shards, state=state, name=name, limit=limit)
@@ -117,7 +118,7 @@ class Flows:
         from coordq.client.outlook_plans import look_ahead
 
         return drive(
-            self._engine, look_ahead(self._engine.namespace, plans.get(flow_id, nodes=True))
+            self._engine, look_ahead(self._engine.namespace, looks.get(flow_id, nodes=True))
         )
 
     def graph(self, flow: str | Flow | FlowPlan, *, format: str = "text") -> str:  # noqa: A002

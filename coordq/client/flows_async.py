@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from coordq.client import checked
+from coordq.client import flow_looks as looks
 from coordq.client import flow_plans as plans
 from coordq.client.drive import drive_async
 from coordq.client.mailbox import Mailbox
@@ -83,7 +84,7 @@ class AsyncFlows:
 
     async def result(self, flow_id: str, *, timeout: float | None = None) -> dict[str, Any]:
         """Wait for a flow's results, by key; see AsyncFlowHandle.result."""
-        plans.check_id(flow_id)
+        looks.check_id(flow_id)
         limit = checked.timeout("timeout", timeout)
         await self._mailbox.wait(flow_id, limit)
         return await drive_async(self._engine, plans.results(flow_id))
@@ -96,12 +97,12 @@ class AsyncFlows:
 
     async def get(self, flow_id: str, *, nodes: bool = True) -> FlowView:
         """A flow as it is now; without `nodes` its account only. Raises FlowNotFound."""
-        return await drive_async(self._engine, plans.get(flow_id, nodes=nodes))
+        return await drive_async(self._engine, looks.get(flow_id, nodes=nodes))
 
     async def ls(self, *, state: str = "", name: str = "", limit: int = 100) -> list[FlowView]:
         """Flows that fit, newest first, without their tasks.
 
-        state: building, running, succeeded, failed or cancelled; "" for any.
+        state: building, running, retrying, succeeded, failed or cancelled; "" for any.
         """
         return await drive_async(
             self._engine, plans.ls(self._engine.shards, state=state, name=name, limit=limit)
@@ -115,7 +116,7 @@ class AsyncFlows:
         from coordq.client.outlook_plans import look_ahead
 
         return await drive_async(
-            self._engine, look_ahead(self._engine.namespace, plans.get(flow_id, nodes=True))
+            self._engine, look_ahead(self._engine.namespace, looks.get(flow_id, nodes=True))
         )
 
     async def graph(self, flow: str | Flow | FlowPlan, *, format: str = "text") -> str:  # noqa: A002

@@ -179,7 +179,7 @@ def test_a_failed_flow_names_what_failed(client: Client) -> None:
     flow = Flow("hopeless")
     flow.task("say", after=flow.task("refuse", {"why": "no paper"}, key="print"))
 
-    with pytest.raises(FlowFailed, match="print: .*no paper") as caught:
+    with pytest.raises(FlowFailed, match=r"print: .*no paper") as caught:
         client.flows.run(flow).result(timeout=30)
 
     assert caught.value.facts["failed"]["print"]["message"] == "no paper"
@@ -245,7 +245,7 @@ def test_a_flow_that_cannot_be_carried_out_is_refused(client: Client) -> None:
     second = flow.task("say", after=first, key="second")
     flow.edge(second, first)
 
-    with pytest.raises(InvalidFlow, match="first -> second -> first|second -> first -> second"):
+    with pytest.raises(InvalidFlow, match="first -> second -> first"):
         client.flows.run(flow)
 
 

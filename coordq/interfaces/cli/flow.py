@@ -25,7 +25,7 @@ Examples:
   coordq flow graph audit.yaml --format svg -o audit.svg
 """
 FORMATS: Final = ("text", "mermaid", "svg")
-STATES: Final = ("building", "running", "succeeded", "failed", "cancelled")
+STATES: Final = ("building", "running", "retrying", "succeeded", "failed", "cancelled")
 _file = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 _settings = click.option(
     "--set", multiple=True, type=PAIR, help="What a ${name} of the file stands for; repeatable."

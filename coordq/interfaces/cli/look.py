@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from coordq.work.task import Task
 
 STATES: Final = ("ready", "scheduled", "running", "succeeded", "failed", "cancelled")
+WAITING: Final = ("waiting", "suspended")
 LOOK_AT_MAX: Final = 100_000
 """Tasks that --older-than looks at, at most."""
 FOLLOW_S: Final = 0.3
@@ -93,12 +94,13 @@ def show_command(session: Session, *, task_id: str) -> None:
     """Show everything about one task."""
     with session.connect() as client:
         task = client.work.get(task_id)
+        waits = client.work.why(task_id) if task.state in WAITING else ""
     if session.json:
-        show_json(task.to_json())
+        show_json(task.to_json() | ({"waits": waits} if waits else {}))
         return
     from coordq.interfaces.show import error_line, task_facts
 
-    show_facts(task_facts(task))
+    show_facts([*task_facts(task), *([("waits", printable(waits))] if waits else [])])
     _block("args", as_text(task.args or {}))
     if task.state == "succeeded":
         _block("result", as_text(task.result))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from coordq.client import flow_plans, reasons
+from coordq.client import flow_looks, reasons
 from coordq.client.drive import drive_async
 from coordq.engine import keys
 from coordq.errors import ForeignData, NotFound
@@ -112,7 +112,7 @@ class Knots(ShardPart):
     async def _look(self, term: Term, flow_id: str, standing: Standing) -> None:
         """Look at one flow, and say what holds it up."""
         try:
-            view = await drive_async(term.engine, flow_plans.get(flow_id, nodes=True))
+            view = await drive_async(term.engine, flow_looks.get(flow_id, nodes=True))
             knot = await self._knot(term, view, standing)
         except (NotFound, ForeignData):
             return  # it has just gone, or the auditor's business

@@ -160,6 +160,11 @@ class FlowView:
         failed = (node for node in self.nodes if node.state == State.FAILED)
         return tuple(node for node in failed if self.standing_for(node) is node)
 
+    def before(self, task_id: str) -> tuple[NodeView, ...]:
+        """The tasks that one comes after; of one that failed, its alternative."""
+        parents = (self.by_id.get(edge.parent) for edge in self.edges if edge.child == task_id)
+        return tuple(self.standing_for(node) for node in parents if node is not None)
+
     def sinks(self) -> dict[str, NodeView]:
         """The tasks that nothing comes after when they succeed, by key.
 
