@@ -46,6 +46,17 @@ AGENT = """
         with open(path, "a") as file:
             file.write(word + " ")
 
+    @agent.task(max_attempts=1)
+    async def risky(path: str) -> None:
+        '''Fails once there is a file.'''
+        while not Path(path).exists():
+            await asyncio.sleep(0.02)
+        raise ValueError("no")
+
+    @agent.task
+    async def watch(ctx: Context, task: str) -> str:
+        return await ctx.wait_for(task)
+
     @agent.task
     async def grow(ctx: Context, path: str) -> list:
         '''Makes two tasks, dies once in between if there is no file, and waits for both.'''
@@ -148,3 +159,21 @@ def test_every_worker_expands_maps_over_results(
 
     assert handle.result(timeout=20)["report"] == 30
     assert handle.get().total == 33
+
+
+def test_who_waits_for_a_task_that_fails_waits_for_its_alternative(
+    new_fleet: NewFleet, client: Client, tmp_path: Path
+) -> None:
+    """From outside the flow as well, and whether the alternative runs already or not."""
+    grower(new_fleet, tmp_path)
+    gate = tmp_path / "gate"
+    flow = Flow("fallbacks")
+    flow.task("risky", {"path": str(gate)}, key="risky", fallback=[("echo", {"text": "instead"})])
+    risky = client.flows.run(flow).get().node("risky").id
+    before = client.work.enqueue("watch", {"task": risky})
+    wait_until(lambda: before.get().state == "suspended", what="the suspension")
+
+    gate.touch()
+
+    assert before.result(timeout=10) == "instead"
+    assert client.work.run("watch", {"task": risky}, wait_for=10) == "instead"
