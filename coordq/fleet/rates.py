@@ -14,12 +14,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from coordq.fleet import agents
+from coordq.fleet.agents import whole as _whole
+
 WINDOW_S: Final = 60.0
 COUNTERS: Final = ("enqueued", "succeeded", "failed", "cancelled", "retried", "lapsed")
 """What a queue counts."""
 ENDINGS: Final = ("succeeded", "failed", "cancelled")
 PERCENTILES: Final = (50, 95, 99)
 _TIMES: Final = ("held_ms", "worked_ms", "succeeded", "failed")
+_OF_AGENTS: Final = ("succeeded", "failed", "worked_ms")
 _BUCKETS_MAX: Final = 64
 
 
@@ -112,6 +116,7 @@ class Meter:
         self._fleet = Faded()
         self._queues: dict[str, Faded] = {}
         self._workers: dict[str, Faded] = {}
+        self._agents: dict[str, Faded] = {}
         self._counted: dict[str, dict[str, int]] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
         self._at_s: float | None = None
@@ -140,9 +145,22 @@ class Meter:
             growth = _told(info, self._told.get(name), elapsed_s)
             self._workers[name].add(growth)
             self._fleet.add(growth)
+        self._look_at_agents(workers, elapsed_s)
         self._counted = {name: dict(counters) for name, counters in queues.items()}
         self._told = dict(workers)
         return self._facts()
+
+    def _look_at_agents(self, workers: Mapping[str, Mapping[str, Any]], elapsed_s: float) -> None:
+        """An agent that is new has been counted for as long as its worker has been looked at."""
+        seen = {
+            name
+            for info in workers.values()
+            for name in (*agents.roles(info), *agents.counts(info))
+        }
+        _keep(self._agents, seen, elapsed_s, unseen_s=elapsed_s)
+        for worker, info in workers.items():
+            for name, growth in _done(info, self._told.get(worker)).items():
+                self._agents[name].add(growth)
 
     def _facts(self) -> dict[str, Any]:
         fleet = self._fleet
@@ -161,6 +179,7 @@ class Meter:
             "run_ms": _percentiles(fleet.runs),
             "queues": {name: self._queue_facts(name) for name in sorted(self._queues)},
             "workers": {name: self._worker_facts(name) for name in sorted(self._workers)},
+            "agents": {name: _agent_facts(self._agents[name]) for name in sorted(self._agents)},
         }
 
     def _queue_facts(self, name: str) -> dict[str, Any]:
@@ -179,6 +198,15 @@ class Meter:
             "wait_p95_ms": percentile_ms(one.waits, 95),
             "run_p95_ms": percentile_ms(one.runs, 95),
         }
+
+
+def _agent_facts(one: Faded) -> dict[str, Any]:
+    succeeded, failed = one.sums.get("succeeded", 0.0), one.sums.get("failed", 0.0)
+    return {
+        "ended_s": one.rate("succeeded", "failed"),
+        "success_percent": agents.success_percent(succeeded, failed),
+        "mean_ms": agents.mean_ms(one.sums.get("worked_ms", 0.0), succeeded + failed),
+    }
 
 
 def _keep(
@@ -226,6 +254,19 @@ def _told(now: Mapping[str, Any], before: Mapping[str, Any] | None, elapsed_s: f
     )
 
 
+def _done(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Growth]:
+    """What each agent of a worker has done since; like `_told`."""
+    if before is None:
+        return {}
+    known = agents.counts(before) if before.get("started_ms") == now.get("started_ms") else {}
+    return {
+        name: Growth(
+            {what: max(0, one[what] - known.get(name, {}).get(what, 0)) for what in _OF_AGENTS}
+        )
+        for name, one in agents.counts(now).items()
+    }
+
+
 def _grown(now: Any, before: Any) -> list[float]:
     new, old = _counts(now), _counts(before)
     old += [0] * (len(new) - len(old))
@@ -235,8 +276,3 @@ def _grown(now: Any, before: Any) -> list[float]:
 def _counts(value: Any) -> list[int]:
     """A histogram, whatever a worker of another version, or a stranger, may have put there."""
     return [_whole(one) for one in value[:_BUCKETS_MAX]] if isinstance(value, list) else []
-
-
-def _whole(value: Any) -> int:
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if whole else 0

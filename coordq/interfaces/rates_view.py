@@ -78,23 +78,32 @@ def _number(facts: Mapping[str, Any], name: str) -> float:
 
 
 def _rate(rates: Mapping[str, Any], name: str) -> str:
-    rate = _number(rates, name)
+    return per_second(_number(rates, name))
+
+
+def per_second(rate: float) -> str:
+    """How often a second: `12/s`, `0.4/s`."""
     return f"{count(rate)}/s" if rate >= 10 or not rate else f"{rate:.2g}/s"  # noqa: PLR2004 - digits
 
 
 def percent(facts: Mapping[str, Any], name: str) -> str:
     """A share, as far as it is known."""
-    value = facts.get(name)
+    return percent_text(facts.get(name))
+
+
+def percent_text(value: Any) -> str:
+    """Percent, or a dash for what is not known."""
     return f"{value:.1f} %" if isinstance(value, int | float) else "-"
 
 
 def _times(times: Any) -> str:
     """Percentiles: `p50 2ms p95 10ms p99 40ms`."""
     known = times if isinstance(times, dict) else {}
-    return " ".join(f"{name} {_time(known.get(name))}" for name in ("p50", "p95", "p99"))
+    return " ".join(f"{name} {time_text(known.get(name))}" for name in ("p50", "p95", "p99"))
 
 
-def _time(ms: Any) -> str:
+def time_text(ms: Any) -> str:
+    """Milliseconds for people, or a dash for what is not known."""
     if not isinstance(ms, int | float):
         return "-"
     return f"{ms:.1f}ms" if ms < 10 else span(ms)  # noqa: PLR2004 - where a tenth still tells

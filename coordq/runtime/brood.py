@@ -20,6 +20,7 @@ from coordq import clock
 from coordq.engine.aio import AsyncEngine
 from coordq.engine.call import Call
 from coordq.ids import shard_of
+from coordq.runtime import shares
 from coordq.runtime.control import Message
 from coordq.runtime.insist import insist
 from coordq.runtime.ledger import BUCKETS, Held, Histogram, Ledger, Word
@@ -48,15 +49,19 @@ class Totals:
     worked_ms: int = 0
     waits: list[int] = field(default_factory=lambda: [0] * BUCKETS)
     runs: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+    by_agent: shares.Sums = field(default_factory=dict)
 
-    def add(self, ledger: Ledger) -> None:
+    def add(self, child: ChildProcess, *, gone: bool = False) -> None:
         """What a child has noted."""
+        ledger = child.ledger
         self.succeeded += ledger.get(Word.SUCCEEDED)
         self.failed += ledger.get(Word.FAILED)
         self.held_ms += ledger.get(Word.HELD_MS)
         self.worked_ms += ledger.get(Word.WORKED_MS)
         self.waits = list(map(add, self.waits, ledger.histogram(Histogram.WAITS)))
         self.runs = list(map(add, self.runs, ledger.histogram(Histogram.RUNS)))
+        agents = [agent["name"] for agent in child.agents]
+        self.by_agent = shares.added(self.by_agent, shares.read(ledger, agents, gone=gone))
 
 
 class Brood:
@@ -148,7 +153,7 @@ class Brood:
         held = child.ledger.held()
         guilty = child.guilty(held, code)
         clean = code == 0 and child.farewell and not held
-        self.totals.add(child.ledger)
+        self.totals.add(child, gone=True)
         child.bury()
         self.children.remove(child)
         if not clean and not child.broken:
@@ -277,7 +282,7 @@ class Brood:
         """What was done since the worker started, by those who are here and those who are gone."""
         sums = replace(self.totals)
         for child in self.children:
-            sums.add(child.ledger)
+            sums.add(child)
         return sums
 
 

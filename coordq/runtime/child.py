@@ -37,6 +37,7 @@ from coordq.runtime.loader import load
 from coordq.runtime.menu import Menu, Skill, served_queues
 from coordq.runtime.pump import Bench, Lane
 from coordq.runtime.reporter import Reporter
+from coordq.runtime.shares import Shares
 from coordq.runtime.slots import Slots
 from coordq.runtime.stopwatch import Stopwatch
 from coordq.runtime.worker import ASKERS, WorkerSettings
@@ -128,6 +129,7 @@ class Child:
             timeouts_ms={name: handler.timeout_ms for name, handler in handlers.items()},
             delays_s={name: one.batch.delay_s for name, one in handlers.items() if one.batch},
             watch=watch,
+            shares=Shares([(agent.name, agent.handlers) for agent in self._agents]),
         )
         bench = Bench(
             engine=engine,

@@ -17,6 +17,7 @@ from coordq.errors import InvalidArguments
 from coordq.runtime.briefing import wanted
 from coordq.runtime.ledger import Ledger, Mark, Word
 from coordq.runtime.pace import Pace
+from coordq.runtime.shares import Shares
 from coordq.runtime.slots import Hold, Slots
 from coordq.runtime.stopwatch import Stopwatch
 from coordq.runtime.verdict import snoozed
@@ -79,6 +80,7 @@ class Hands:
         timeouts_ms: Mapping[str, int],
         delays_s: Mapping[str, float] | None = None,
         watch: Stopwatch | None = None,
+        shares: Shares | None = None,
     ) -> None:
         self._slots = slots
         self._ledger = ledger
@@ -89,6 +91,7 @@ class Hands:
         self._delays_s = delays_s or {}
         """How long a task may wait for the others of its batch, before its time begins."""
         self.watch = watch or Stopwatch()
+        self._shares = shares if shares is not None else Shares()
         self._suspects = asyncio.Lock()
         self._pace = Pace()
         self.started = 0
@@ -169,6 +172,7 @@ class Hands:
         """Write what the time was spent on, too."""
         begun = (hold.began for hold in self._slots.held.values() if hold.began)
         self.watch.note(self._ledger, begun)
+        self._shares.note(self._ledger, (hold.claim.name for hold in self._slots.held.values()))
 
     async def _run_suspect(self, hold: Hold, deliver: Deliver) -> None:
         try:
@@ -198,7 +202,8 @@ class Hands:
             _log.exception("task %s (%s): the executor failed", claim.id, claim.name)
             outcome = Outcome("failed", claim.id, claim.fence, error_json(error, "executor"))
         hold.began = 0.0
-        self.watch.ran(clock.monotonic() - began)
+        hold.took = clock.monotonic() - began
+        self.watch.ran(hold.took)
         if self._reporter.pending(claim.member):
             await self._reporter.flush(claim.member)
         self._end(hold, outcome, deliver)
@@ -209,8 +214,14 @@ class Hands:
             outcome = Outcome("release", hold.claim.id, hold.claim.fence)
         if outcome.kind == "succeeded":
             self._succeeded += 1
+            share = self._shares[hold.claim.name]
+            share.succeeded += 1
+            share.worked_s += hold.took
         elif outcome.kind in {"failed", "retry"}:
             self._failed += 1
+            share = self._shares[hold.claim.name]
+            share.failed += 1
+            share.worked_s += hold.took
         deliver(hold, outcome)
 
     def _deadline_ns(self, claim: Claim) -> int:

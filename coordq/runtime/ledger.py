@@ -5,7 +5,7 @@ claim into a slot before its handler starts and clears the slot once Redis has a
 outcome. So the parent can extend the leases of a child whose loop is blocked, and give back the
 claims of one that was killed, without asking it.
 
-    head    64-bit words: the child's tick, counters and histograms
+    head    64-bit words: the child's tick, counters, histograms, and sums for each agent
     shards  one word each: when the parent last heard from Redis, in monotonic nanoseconds
     slots   64 bytes each: checksum, deadline, mark, length, member ("id|fence")
 
@@ -33,10 +33,15 @@ MEMBER_MAX: Final = 50
 READ_TRIES: Final = 4
 BUCKETS: Final = 48
 """Of a histogram; the last is for what takes more than 2**46 microseconds, two years."""
+SHARES: Final = 32
+"""Agents that are counted one by one; see `shares.py`."""
+SHARE_WORDS: Final = 4
+"""What is counted of each: succeeded, failed, milliseconds of these, running."""
 
 _MAGIC: Final = 0xC0_04_D9_01
 _COUNTERS: Final = 16
-_HEAD_WORDS: Final = _COUNTERS + 2 * BUCKETS
+_SHARES: Final = _COUNTERS + 2 * BUCKETS
+_HEAD_WORDS: Final = _SHARES + SHARES * SHARE_WORDS
 _SHAPE: Final = re.compile(rb"[0-9a-v]{22}\|[0-9]{1,20}\Z")
 _CHECK: Final = struct.Struct("<I")
 _BODY: Final = struct.Struct(f"<qBB{MEMBER_MAX}s")
@@ -134,6 +139,16 @@ class Ledger:
     def put_histogram(self, which: Histogram, counts: list[int]) -> None:
         """Write all buckets of a histogram."""
         self._words[which : which + BUCKETS] = memoryview(array("Q", counts))
+
+    def share(self, row: int) -> list[int]:
+        """What is counted of one agent."""
+        at = _SHARES + row * SHARE_WORDS
+        return self._words[at : at + SHARE_WORDS].tolist()
+
+    def put_share(self, row: int, counts: list[int]) -> None:
+        """Write what is counted of one agent."""
+        at = _SHARES + row * SHARE_WORDS
+        self._words[at : at + SHARE_WORDS] = memoryview(array("Q", counts))
 
     def confirmed_ns(self, shard: int) -> int:
         """When the parent last sent a beat that a shard answered; 0 for never."""

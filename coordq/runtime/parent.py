@@ -18,7 +18,7 @@ import coordq
 from coordq import clock
 from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.fleet.roster import PROTOCOL
-from coordq.runtime import inbox, reload
+from coordq.runtime import inbox, reload, shares
 from coordq.runtime.brood import Brood
 from coordq.runtime.burst import Burst
 from coordq.runtime.control import Message
@@ -265,6 +265,7 @@ class Parent:
             "worked_ms": done.worked_ms,
             "waits": shortened(done.waits),
             "runs": shortened(done.runs),
+            "by_agent": shares.told(done.by_agent),
             "children": [child.facts() for child in self._brood.children],
         }
 

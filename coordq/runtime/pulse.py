@@ -33,7 +33,9 @@ REAP_LIMIT: Final = 100
 REAPS_MAX: Final = 50
 RETRY_S: Final = 0.3
 LEAVE_S: Final = 1.0
-COUNTERS: Final = {"running", "succeeded", "failed", "held_ms", "worked_ms", "waits", "runs"}
+COUNTERS: Final = frozenset(
+    ("running", "succeeded", "failed", "held_ms", "worked_ms", "waits", "runs", "by_agent")
+)
 """What Redis may learn a few seconds late. Whatever else changes in the info makes a beat full."""
 
 _log = logging.getLogger("coordq.worker")

@@ -18,7 +18,7 @@ from coordq.work.claim import Claim
 class Hold:
     """A claim in a slot."""
 
-    __slots__ = ("began", "claim", "ended", "reason", "slot", "task", "waiting")
+    __slots__ = ("began", "claim", "ended", "reason", "slot", "task", "took", "waiting")
 
     def __init__(self, slot: int, claim: Claim, *, waiting: bool) -> None:
         self.slot = slot
@@ -28,6 +28,8 @@ class Hold:
         self.task: asyncio.Task[Any] | None = None
         self.began = 0.0
         """When its handler began, in monotonic seconds; 0 while none is at work."""
+        self.took = 0.0
+        """For how many seconds it was at work, once it is done."""
         self.ended = False
         """Its outcome is decided and on its way."""
         self.reason = ""

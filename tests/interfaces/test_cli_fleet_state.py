@@ -43,6 +43,31 @@ def test_status_is_one_json_document(shell: Shell, client: Client) -> None:
     assert facts["workers"][0]["incarnation"] == 3
 
 
+AGENTS = [{"name": "ada", "role": "critic"}, {"name": "bob", "role": ""}]
+
+
+def test_what_each_agent_has_done(shell: Shell, client: Client) -> None:
+    """A row for each; a worker that does not say it is told apart from one that did nothing."""
+    done = {"succeeded": 99, "failed": 1, "worked_ms": 25_000, "running": 2}
+    live(client, "w1", agents=AGENTS, by_agent={"ada": done})
+    live(client, "w2", agents=AGENTS)
+
+    head, ada, bob = shell("fleet", "agents").stdout.splitlines()
+    found = shell.json("fleet", "agents")
+
+    assert head.split("\t")[:3] == ["agent", "role", "workers"]
+    assert ada.split("\t") == ["ada", "critic", "1+1", "2", "99", "1", "99.0 %", "250ms", "-"]
+    assert bob.split("\t") == ["bob", "-", "1+1", "0", "0", "0", "-", "-", "-"]
+    assert [one["name"] for one in found] == ["ada", "bob"]
+    assert (found[0]["mean_ms"], found[0]["uncounted"], found[0]["recent"]) == (250.0, 1, None)
+
+
+def test_a_fleet_without_workers_has_no_agents(shell: Shell) -> None:
+    """Before the first worker."""
+    assert shell("fleet", "agents").exit_code == 0
+    assert shell.json("fleet", "agents") == []
+
+
 def test_an_empty_fleet_has_a_status(shell: Shell) -> None:
     """Before the first worker."""
     assert shell("fleet", "status").exit_code == 0

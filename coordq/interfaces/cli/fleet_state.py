@@ -1,4 +1,4 @@
-"""`coordq fleet status`, and what an operator knows better: forget, expect, read-only."""
+"""`coordq fleet status` `agents`, and what an operator knows better: forget, expect, read-only."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ def status_command(session: Session) -> None:
     show_facts(fleet_facts(status))
     say("")
     show_table(FLEET_COLUMNS, fleet_rows(status), empty="No worker is in the fleet.")
+
+
+@click.command("agents", cls=Command)
+@common
+def agents_command(session: Session) -> None:
+    """Show what each agent has done on the workers that are here, since they were started.
+
+    A run that is tried again counts as failed. The last minute is known while a supervisor leads.
+    """
+    with session.connect() as client:
+        agents = client.fleet.agents()
+    if session.json:
+        show_json([agent.to_json() for agent in agents])
+        return
+    from coordq.interfaces.agents_view import AGENT_COLUMNS, agent_rows
+
+    show_table(AGENT_COLUMNS, agent_rows(agents), empty="No worker is in the fleet.")
 
 
 @click.command("forget", cls=Command)
