@@ -7,7 +7,6 @@ was lost asks again and gets the same tasks, not others.
 ]]
 --- @include lib/cancel
 --- @include lib/limit
---- @include lib/turns
 local SCAN_MAX = 1000
 
 local function next_fence(amount)
@@ -92,7 +91,7 @@ end
 
 -- The next entries of a line; of a fair one also whose turn brought each.
 local function pop_entries(queue, line, amount)
-  if string.sub(line, -1) == '~' then return take_turns(queue, line, amount) end
+  if string.sub(line, -1) == '~' then return the_fair().take_turns(queue, line, amount) end
   local key = KEYS[1] .. 'line:' .. queue .. ':' .. line
   local entries = redis.call('LPOP', key, amount) or {}
   local head = #entries == amount and redis.call('LINDEX', key, 0)
@@ -124,7 +123,7 @@ local function take_from(queue, line, amount, tasks, seen)
       if verdict == true then tasks[#tasks + 1] = task end
       if verdict == 'parked' then seen[id] = nil end -- it may be brought back in this very call
     end
-    if owners and #tasks == before then waste_turn(owners[i]) end
+    if owners and #tasks == before then the_fair().waste_turn(owners[i]) end
   end
   return #entries
 end
@@ -173,7 +172,7 @@ local function choose(queues, served, want)
       if others == 0 and found < amount then break end
     end
   end
-  give_turns_back()
+  if made_fair then made_fair.give_turns_back() end
   local full = #tasks >= want or scanned >= SCAN_MAX
   if limited then tasks = the_gate().settled(tasks) end
   return tasks, full and 1 or 0

@@ -105,7 +105,7 @@ local function mend_line(rest)
   if findable(queue, line) then return end
   wrong(queue, { queue = queue, name = '-' }, 'nobody knew of its line ' .. line, 'made known', function()
     local cut = string.find(line, '~', 1, true)
-    if cut then join(queue, string.sub(line, 1, cut), string.sub(line, cut + 1)) end
+    if cut then the_fair().join(queue, string.sub(line, 1, cut), string.sub(line, cut + 1)) end
     rank_again(queue, cut and string.sub(line, 1, cut) or line)
     mark(queue, line, 8)
   end)

@@ -38,7 +38,7 @@ end
 local function make_ready(task, at_head)
   local line = line_of(task)
   stand_in_line(task.queue, line, { at_head and task.id or task.id .. stamp(now) }, at_head)
-  if at_head then give_turn_back(task.queue, line) end
+  if at_head and option(task, 'T') then the_fair().give_turn_back(task.queue, line) end
   count(task.queue, 'ready', 1)
   count(task.queue, 'bytes', weight(task))
 end

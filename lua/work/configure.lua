@@ -15,6 +15,7 @@ Returns  {field, value, ...}  the queue as it is now
 --- @include lib/clock
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/heads
 local name = ARGV[1]
 local key = KEYS[1] .. 'queue:' .. name
 local old = settings_of(name)

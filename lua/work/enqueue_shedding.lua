@@ -17,6 +17,7 @@ as many as it takes to make room.
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/heads
 --- @include lib/ready
 --- @include lib/settle
 --- @include lib/readonly

@@ -45,13 +45,15 @@ if task.state == 'q' then
 end
 -- How the tenant of a ready task stands among the others.
 local function turn_of(fair, tenant)
-  local key = KEYS[1] .. 'fair:' .. task.queue .. ':' .. fair
+  local key, shares = KEYS[1] .. 'fair:' .. task.queue .. ':' .. fair, the_fair()
   local before, tenants = redis.call('ZRANK', key, tenant), redis.call('ZRANGE', key, 0, 999)
   if not before then return false end
   local known, total = redis.call('HMGET', KEYS[1] .. 'tenants', tenant, unpack(tenants)), 0
-  for i = 2, #known do total = total + 1 / stride_by(known[i]) end
+  for i = 2, #known do total = total + 1 / shares.stride_by(known[i]) end
   local amount = redis.call('ZCARD', key)
-  return { pass_text(1 / stride_by(known[1])), pass_text(total * amount / #tenants), before, amount }
+  return {
+    shares.pass_text(1 / shares.stride_by(known[1])), shares.pass_text(total * amount / #tenants), before, amount,
+  }
 end
 
 -- What limit a ready task waits for, and how it stands there.

@@ -15,6 +15,7 @@ Ready and scheduled tasks become cancelled; running ones go on.
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/heads
 --- @include lib/lines
 --- @include lib/ready
 --- @include lib/settle

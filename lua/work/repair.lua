@@ -35,6 +35,7 @@ in one step, by the record of its task.
 --- @include lib/event
 --- @include lib/queue
 --- @include lib/line
+--- @include lib/heads
 --- @include lib/ready
 --- @include lib/settle
 --- @include lib/promote

@@ -31,13 +31,13 @@ if ARGV[2] == '' then
   local page = redis.call('HSCAN', KEYS[1] .. 'tenants', ARGV[1], 'COUNT', PAGE)
   cursor, flat = page[1], page[2]
 end
-local reply, lines = { cursor }, fair_lines()
+local reply, lines, fair = { cursor }, fair_lines(), the_fair()
 for i = 1, #flat, 2 do
   if flat[i + 1] then
     local backlog = 0
     for _, line in ipairs(lines) do backlog = backlog + redis.call('LLEN', line .. flat[i]) end
     local at = #reply
-    reply[at + 1], reply[at + 2] = flat[i], pass_text(1 / stride_by(flat[i + 1]))
+    reply[at + 1], reply[at + 2] = flat[i], fair.pass_text(1 / fair.stride_by(flat[i + 1]))
     reply[at + 3] = redis.call('HGET', KEYS[1] .. 'served', flat[i]) or '0'
     reply[at + 4] = backlog
   end

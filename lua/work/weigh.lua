@@ -14,12 +14,12 @@ Who is forgotten and has tasks in line stays known, with the weight 1.
 --- @include lib/clock
 --- @include lib/queue
 --- @include lib/line
-local tenant = ARGV[1]
+local tenant, shares = ARGV[1], the_fair()
 local key = KEYS[1] .. 'tenants'
 -- not deny-oom, so first: an operator must be able to act when Redis is full
 redis.call('PERSIST', key)
 local known = redis.call('HGET', key, tenant)
-local factor = (ARGV[2] == '' and 1 or 1 / ARGV[2]) / stride_by(known)
+local factor = (ARGV[2] == '' and 1 or 1 / ARGV[2]) / shares.stride_by(known)
 
 -- Whether the tenant has tasks there; its pass is moved.
 local function move(queue, fair)
@@ -27,8 +27,8 @@ local function move(queue, fair)
   local pass = redis.call('ZSCORE', ranks, tenant)
   if not pass then return false end
   local first = redis.call('ZRANGE', ranks, 0, 0, 'WITHSCORES')[2]
-  redis.call('ZADD', ranks, pass_text(first + (pass - first) * factor), tenant)
-  rank_fair(queue, fair)
+  redis.call('ZADD', ranks, shares.pass_text(first + (pass - first) * factor), tenant)
+  shares.rank(queue, fair)
   return true
 end
 
