@@ -95,6 +95,7 @@ NEXT: Final[dict[State, dict[str, State]]] = {
         "approve": State.SUCCEEDED,
         "signal": State.SUCCEEDED,
         "reject": State.FAILED,
+        "time-out": State.FAILED,
         "cancel": State.CANCELLED,
         "overrun": State.FAILED,
     },

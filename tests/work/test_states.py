@@ -20,7 +20,13 @@ TRANSITIONS = [
 ]
 
 
-KINDS = {"wait": "approval", "approve": "approval", "reject": "approval", "signal": "signal"}
+KINDS = {
+    "wait": "approval",
+    "approve": "approval",
+    "reject": "approval",
+    "time-out": "approval",
+    "signal": "signal",
+}
 """Of the node that an event happens to, where it is none with a handler."""
 
 
@@ -109,6 +115,9 @@ class Hand:
     def resume(self, task_id: str) -> None:
         self._desk.make_due(f"z{task_id}")
         self._desk.promote()
+
+    def time_out(self, task_id: str) -> None:
+        self.resume(task_id)
 
     def approve(self, task_id: str) -> None:
         self._desk.run(answer.answer(task_id, approved=True, by="ada", nonce="n"))
