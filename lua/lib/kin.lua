@@ -12,7 +12,7 @@ is written in one go by write_released().
 local function make_kin(tally)
 --- @include lib/edges
   local entry_stamp = stamp(now)
-  local records, stood, due = {}, {}, {}
+  local records, stood, due, delayed_in = {}, {}, {}, {}
   local kin = { ending_of = ending_of }
 
   function kin.read_edge(text, parent)
@@ -45,6 +45,7 @@ local function make_kin(tally)
     if expires_ms then due_at(now + delay_ms + expires_ms, 'x' .. task.id) end
     if delayed then
       due_at(now + delay_ms, task.id)
+      delayed_in[task.id] = task.queue
     else
       local line = task.queue .. ' ' .. line_of(task)
       local entries = stood[line] or {}
@@ -57,14 +58,22 @@ local function make_kin(tally)
     event(task.id, 'unblocked', task)
   end
 
+  local function write_due()
+    if #due == 0 then return end
+    redis.call('ZADD', KEYS[1] .. 'due', unpack(due))
+    -- somebody must learn that the next due moment is now earlier; nobody serves a timer by its name
+    local head = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0)[1]
+    if delayed_in[head] then leave_marks(delayed_in[head], '*', 1) end
+  end
+
   function kin.write_released()
     if #records > 0 then redis.call('MSET', unpack(records)) end
-    if #due > 0 then redis.call('ZADD', KEYS[1] .. 'due', unpack(due)) end
+    write_due()
     for where, entries in pairs(stood) do
       local queue, line = string.match(where, '^([^ ]+) (.*)$')
       stand_in_line(queue, line, entries)
     end
-    records, stood, due = {}, {}, {}
+    records, stood, due, delayed_in = {}, {}, {}, {}
   end
 
   local function end_unmet(task, parent)
