@@ -33,6 +33,12 @@ from tests.work.audit import audit
 WORKER = "w1"
 CLAIMANT = f"{WORKER}/1:a"
 ERROR = b'{"type":"Boom","message":"it broke","reason":"error"}'
+_BODIES = {
+    "succeeded": b"null",
+    "snooze": b"",
+    "release": b"",
+    "suspend": b'{"kind":"time","key":"nap"}',
+}
 _nonces = count(1)
 
 
@@ -130,7 +136,7 @@ class Desk:
     ) -> str:
         """Commit the outcome of one claim; the verdict."""
         if body is None:
-            body = {"succeeded": b"null", "snooze": b"", "release": b""}.get(kind, ERROR)
+            body = _BODIES.get(kind, ERROR)
         outcome = Outcome(kind, held.id, held.fence, body, delay_ms)
         (verdict,) = self.finish(outcome).verdicts
         return verdict

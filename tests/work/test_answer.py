@@ -20,6 +20,8 @@ def node(desk: Desk, waits: str = "a", **options: Any) -> str:
     spec = "".join(f" {letter}={value}" for letter, value in options.items())
     record = f"p2 0 0 0 {desk.now_ms()} - - -\ndefault coordq.approval w={waits}{spec}\n{{}}"
     desk.redis("SET", desk.key(f"t:{task_id}"), record)
+    desk.redis("ZADD", desk.key("waiting"), 1, task_id)
+    desk.redis("ZADD", desk.key("waiting"), desk.now_ms(), task_id)
     if waits.startswith("s:"):
         desk.redis("ZADD", desk.key(f"listening:{waits[2:]}"), 1, task_id)
     return task_id

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from coordq.engine.call import Call
 from coordq.engine.connection import open_engine
 from coordq.errors import Conflict, FlowEnded
 from coordq.work.cancel import cancel
@@ -51,6 +52,11 @@ def at_once(redis_url: str, desk: Desk, *parts: Part) -> list[Any]:
     for thread in threads:
         thread.join(60)
     return came
+
+
+def run(call: Call[Any]) -> Part:
+    """One call."""
+    return lambda desk: desk.run(call)
 
 
 def end_and_claim(held: Claim) -> Part:
@@ -102,8 +108,8 @@ def test_a_cancel_against_a_finish_ends_every_task(flows: Flows, redis_url: str)
         at_once(
             redis_url,
             flows.desk,
-            lambda desk, outcome=outcome: desk.run(finish(0, [outcome])),
-            lambda desk, made=made: desk.run(calls.cancel(made.id)),
+            run(finish(0, [outcome])),
+            run(calls.cancel(made.id)),
         )
 
         assert flows.take() == {}
@@ -125,8 +131,8 @@ def test_a_task_is_cancelled_or_released_and_never_both(flows: Flows, redis_url:
         at_once(
             redis_url,
             flows.desk,
-            lambda desk, outcome=outcome: desk.run(finish(0, [outcome])),
-            lambda desk, second=second: desk.run(cancel(second.id)),
+            run(finish(0, [outcome])),
+            run(cancel(second.id)),
         )
 
         assert flows.state(second) == "cancelled"
@@ -140,7 +146,7 @@ def test_a_flow_is_launched_once(flows: Flows, redis_url: str) -> None:
         made = plan(node("a"), node("b"))
         flows.submit(made)
 
-        at_once(redis_url, flows.desk, *[lambda desk, m=made: desk.run(calls.launch(m))] * 4)
+        at_once(redis_url, flows.desk, *[run(calls.launch(made))] * 4)
 
         flows.end("a", "b")
         assert flows.outcome(made) == "succeeded"
@@ -159,8 +165,8 @@ def test_growth_against_the_end_is_taken_whole_or_not_at_all(flows: Flows, redis
         came = at_once(
             redis_url,
             flows.desk,
-            lambda desk, outcome=outcome: desk.run(finish(0, [outcome])),
-            lambda desk, call=call: desk.run(call),
+            run(finish(0, [outcome])),
+            run(call),
         )
 
         refused = isinstance(came[1], FlowEnded)
@@ -179,7 +185,7 @@ def test_two_growers_add_one_edge_once(flows: Flows, redis_url: str) -> None:
         made = flows.start(root, other, child)
         (call,) = calls.grow(made.id, (), [(child.id, after(other))])
 
-        at_once(redis_url, flows.desk, *[lambda desk, call=call: desk.run(call)] * 3)
+        at_once(redis_url, flows.desk, *[run(call)] * 3)
 
         flows.end("root", "other")
         flows.end("child")
