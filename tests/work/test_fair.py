@@ -9,6 +9,7 @@ import pytest
 
 from coordq.work import tenant as tenants
 from tests.work.desk import Desk, bulk, error
+from tests.work.gate import allow
 from tests.work.test_priority import put as put_aged
 
 
@@ -255,6 +256,39 @@ def test_a_rare_turn_is_not_lost_on_a_cancelled_task(desk: Desk) -> None:
     desk.cancel(gone)
 
     assert "rare" in served(desk, 5)
+
+
+@pytest.mark.parametrize("at_once", [1, 10])
+def test_a_limited_tenant_holds_nobody_up(desk: Desk, at_once: int) -> None:
+    """Its tasks are parked as claims come upon them, and each claim serves the others, too."""
+    allow(desk, "slow", concurrency=1)
+    put(desk, "limited", 100, limits=("slow",))
+    put(desk, "free", 60)
+
+    got = served(desk, 40, at_once)
+
+    assert Counter(got) == {"limited": 1, "free": 39}
+
+
+def test_a_limited_tenant_has_its_share_when_it_may_go_on(desk: Desk) -> None:
+    """Being parked cost it no turns, and saved none up."""
+    allow(desk, "slow", concurrency=1)
+    put(desk, "limited", 30, limits=("slow",))
+    put(desk, "free", 100)
+    served(desk, 60, 10)
+
+    allow(desk, "slow", concurrency=50)
+
+    assert abs(Counter(served(desk, 20, 5))["limited"] - 10) <= 1
+
+
+def test_a_tenant_with_a_limit_of_its_own_holds_nobody_up(desk: Desk) -> None:
+    """`tenant:<name>` needs no option of the task."""
+    allow(desk, "tenant:limited", concurrency=2)
+    put(desk, "limited", 50)
+    put(desk, "free", 50)
+
+    assert Counter(served(desk, 30, 3)) == {"limited": 2, "free": 28}
 
 
 def test_a_crash_gives_the_turn_back(desk: Desk) -> None:
