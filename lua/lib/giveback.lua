@@ -14,7 +14,7 @@ local function give_back(task, what, strike)
   task.attempt = math.max(0, task.attempt - 1)
   if strike then task.strikes = task.strikes + 1 end
   local fence, worker = task.fence, task.worker
-  if what == 'released' and task.flags ~= '-' then leave_slots(task, true) end
+  if what == 'released' and string.find(task.flags, '[hg]') then the_slots().leave(task, true) end
   task.fence = '0'
   if called_off(task, 'cancelled while it ran on ' .. worker) then return end
   if task.strikes >= STRIKES_MAX then

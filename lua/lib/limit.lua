@@ -8,9 +8,13 @@ come now, the eldest or the youngest by birth is cancelled while there are more 
 one that runs is told to stop, and its slot is free when it has. skip: who comes now is cancelled.
 ]]
 --- @include lib/slot
-local function make_gate()
+local made_gate = nil
+
+local function the_gate()
+  if made_gate then return made_gate end
   local RIVALS_MAX = 100
   local slots, gate = the_slots(), {}
+  made_gate = gate
   local closed, held_up, admitted, gone = {}, {}, {}, {}
 
   -- When it is worth asking again, and whether slots are what is missing; nil when it may start.
@@ -18,10 +22,10 @@ local function make_gate()
     local until_ms = slots.paused_until(slot)
     if until_ms then return until_ms end
     if not limit then return nil end
-    if limit.concurrency > 0 and not has_flag(task, 'h') and slots.held(slot) >= limit.concurrency then
-      return FOR_EVER, true
+    if limit.concurrency > 0 and not slots.has(task, 'h') and slots.held(slot) >= limit.concurrency then
+      return slots.FOR_EVER, true
     end
-    if has_flag(task, 'g') or has_flag(task, 'h') then return nil end
+    if slots.has(task, 'g') or slots.has(task, 'h') then return nil end
     if limit.rate > 0 then
       local tokens, next_us = slots.tokens(slot, limit, 1)
       if tokens == 0 then return math.ceil(next_us / 1000) end
@@ -32,7 +36,7 @@ local function make_gate()
 
   -- Who refuses: slot, limit, when to ask again, whether slots are missing; nil when nobody does.
   function gate.refused(task)
-    local known = task.flags ~= '-' and (has_flag(task, 'h') or has_flag(task, 'g'))
+    local known = task.flags ~= '-' and (slots.has(task, 'h') or slots.has(task, 'g'))
     for _, slot in ipairs(slots.names_of(task)) do
       local limit = slots.limit_of(slot)
       if closed[slot] and not known then return slot, limit, closed[slot] end
@@ -47,12 +51,12 @@ local function make_gate()
     local holds, pays = false, false
     for _, slot in ipairs(slots.names_of(task)) do
       local limit = slots.limit_of(slot)
-      if limit and limit.concurrency > 0 and not has_flag(task, 'h') then
+      if limit and limit.concurrency > 0 and not slots.has(task, 'h') then
         local birth = tonumber(string.sub(task.id, 1, 9), 32) or 0
         redis.call('ZADD', KEYS[1] .. 'slots:' .. slot, string.format('%.0f', birth), task.id)
         holds = true
       end
-      if limit and not has_flag(task, 'g') and not has_flag(task, 'h') then
+      if limit and not slots.has(task, 'g') and not slots.has(task, 'h') then
         if limit.rate > 0 then slots.take_token(slot, limit) end
         if limit.budget > 0 then slots.spend(slot, limit, slots.cost_of(task)) end
         pays = pays or limit.rate > 0 or limit.budget > 0
@@ -94,7 +98,7 @@ local function make_gate()
     local rivals = { task }
     for _, id in ipairs(redis.call('ZRANGE', KEYS[1] .. 'slots:' .. slot, 0, RIVALS_MAX - 1)) do
       local rival = admitted[id] or record_of(id)
-      if rival and not has_flag(rival, 'x') then rivals[#rivals + 1] = rival end
+      if rival and not slots.has(rival, 'x') then rivals[#rivals + 1] = rival end
     end
     for _, entry in ipairs(redis.call('ZRANGE', KEYS[1] .. 'park:' .. slot, 0, RIVALS_MAX - 1)) do
       local rival = record_of(string.sub(entry, 1, 22))
@@ -118,7 +122,7 @@ local function make_gate()
       cancel_task(loser, 'limit ' .. slot .. ' gave its slot to another task')
       return nil
     end
-    local held = has_flag(loser, 'h')
+    local held = slots.has(loser, 'h')
     dismiss(loser, slot, 'gave-way')
     return loser == task and 'gone' or held and 'free' or nil
   end
@@ -145,10 +149,4 @@ local function make_gate()
   end
 
   return gate
-end
-
-local made_gate = nil
-local function the_gate()
-  made_gate = made_gate or make_gate()
-  return made_gate
 end

@@ -9,7 +9,7 @@ local LIMIT_ENTRIES_MAX = 1000
 local function mend_slot(slot)
   for _, id in ipairs(redis.call('ZRANGE', KEYS[1] .. 'slots:' .. slot, 0, LIMIT_ENTRIES_MAX - 1)) do
     local task = record_of(id)
-    if not (task and has_flag(task, 'h') and (task.state == 'r' or task.state == 'q')) then
+    if not (task and the_slots().has(task, 'h') and (task.state == 'r' or task.state == 'q')) then
       wrong(id, task, 'it held a slot of limit ' .. slot .. ' without running', 'freed', function()
         redis.call('ZREM', KEYS[1] .. 'slots:' .. slot, id)
         the_slots().wake(slot)
@@ -20,7 +20,7 @@ end
 
 -- A task that holds slots is among the holders of each limit that has any.
 local function mend_holder(task)
-  if not has_flag(task, 'h') then return end
+  if not the_slots().has(task, 'h') then return end
   local held = false
   for _, slot in ipairs(the_slots().names_of(task)) do held = held or zset_has('slots:' .. slot, task.id) end
   if held then return end
@@ -57,7 +57,7 @@ local function mend_park(slot)
     end)
   end
   local room, later = the_slots().room(slot, first)
-  if room == 0 and later >= FOR_EVER or zset_has('due', 'l' .. slot) then return end
+  if room == 0 and later >= the_slots().FOR_EVER or zset_has('due', 'l' .. slot) then return end
   wrong(slot, nil, 'nothing would have brought back who waits for this limit', 'brought back', function()
     the_slots().wake(slot)
   end)

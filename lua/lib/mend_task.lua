@@ -94,7 +94,7 @@ end
 local function mend_standing(id)
   local task = record_of(id)
   if not task or task.state ~= 'q' then return end
-  if limits_exist() and the_slots().where(task) then return end
+  if the_slots().exist() and the_slots().where(task) then return end
   local line = line_of(task)
   local key = KEYS[1] .. 'line:' .. task.queue .. ':' .. line
   local entry = task.since ~= '0' and id .. stamp(tonumber(task.since)) or id

@@ -86,7 +86,7 @@ end
 -- state: s, f or c. outcome: JSON for the record's last line. The caller has taken the task out
 -- of where it stood (lease, line, due) and raised nothing else.
 local function settle(task, state, outcome, detail)
-  if task.flags ~= '-' then leave_slots(task) end
+  if string.find(task.flags, '[hg]') then the_slots().leave(task) end
   local plain = task.options == '' and task.flags == '-'
   local kin = not plain and has_kin(task)
   if kin then note_end(task, outcome) end
@@ -131,7 +131,7 @@ local function leave_backlog(task)
   count(task.queue, task.state == 'q' and 'ready' or 'scheduled', -1)
   count(task.queue, 'bytes', -weight(task))
   redis.call('ZREM', KEYS[1] .. 'due', task.id)
-  if task.state == 'q' and limits_exist() then the_slots().unpark(task) end
+  if task.state == 'q' and the_slots().exist() then the_slots().unpark(task) end
 end
 
 local function write_finished()

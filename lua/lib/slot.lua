@@ -18,24 +18,23 @@ A parked task is ready: state, counters and version are as if it stood in its li
 for when a parked task may run; the end of one that holds a slot brings the next back at once. Flags of
 a record: h it holds slots, g it has paid. Both outlive a crash, so recovering waits for no limit.
 
-Nearly every script carries this and hardly any needs it: it is made on first use.
+Nearly every script carries this and hardly any needs it, and to make a function costs more than to have
+it: so there is one, which makes the others on first use.
 ]]
-local FOR_EVER = 9007199254740992
+local made_slots = nil
 
-local function has_flag(task, flag)
-  return task.flags ~= '-' and string.find(task.flags, flag, 1, true) ~= nil
-end
-
-local function drop_flags(task, flags)
-  local left = string.gsub(task.flags, '[' .. flags .. ']', '')
-  task.flags = left == '' and '-' or left
-end
-
-local function make_slots()
-  local WAKE_MAX, LATE_MS, TOKENS_SHOWN, STRICT = 100, 1000, 1000, 35184372088832
-  local definitions, pauses, any_pause, slots = {}, {}, nil, { soonest = nil }
+local function the_slots()
+  if made_slots then return made_slots end
+  local WAKE_MAX, LATE_MS, TOKENS_SHOWN = 100, 1000, 1000
+  local STRICT, FOR_EVER = 35184372088832, 9007199254740992
+  local definitions, pauses, any_pause, slots = {}, {}, nil, { FOR_EVER = FOR_EVER }
+  made_slots = slots
 
   local function key(kind, slot) return KEYS[1] .. kind .. slot end
+
+  function slots.has(task, flag)
+    return task.flags ~= '-' and string.find(task.flags, flag, 1, true) ~= nil
+  end
 
   -- What a key holds, whatever a stranger may have put there: nil when it is of another type.
   local function ask(...)
@@ -321,16 +320,6 @@ local function make_slots()
     slots.wake(slot)
   end
 
-  -- A claim has ended: its slots are free for others. keep_paid: it will run again, at no other cost.
-  function slots.leave(task, keep_paid)
-    local held = has_flag(task, 'h')
-    drop_flags(task, keep_paid and 'h' or 'hg')
-    if not held then return end
-    for _, slot in ipairs(slots.names_of(task)) do
-      if ask('ZREM', key('slots:', slot), task.id) == 1 then slots.wake(slot) end
-    end
-  end
-
   -- What a run really cost takes the place of what was declared; less only within its own period.
   function slots.correct(task, units)
     local extra = units - slots.cost_of(task)
@@ -344,31 +333,40 @@ local function make_slots()
     end
   end
 
-  return slots
-end
-
-local made_slots = nil
-local function the_slots()
-  made_slots = made_slots or make_slots()
-  return made_slots
-end
-
--- The next due moment, with those that this call has set for parked tasks.
-local function parked_until(next_due)
-  local soonest = made_slots and made_slots.soonest
-  return soonest and math.min(soonest, next_due or soonest) or next_due
-end
-
--- A claim ends: called with every record that leaves state r, and costs nothing without limits.
-local function leave_slots(task, keep_paid)
-  if has_flag(task, 'h') or has_flag(task, 'g') then the_slots().leave(task, keep_paid) end
-end
-
--- Whether any task may be held up by a limit; asked once a call.
-local limits_there = nil
-local function limits_exist()
-  if limits_there == nil then
-    limits_there = redis.call('EXISTS', KEYS[1] .. 'limits', KEYS[1] .. 'pauses', KEYS[1] .. 'parks') > 0
+  -- A claim has ended: its slots are free for others. keep_paid: it will run again, at no other cost.
+  function slots.leave(task, keep_paid)
+    local held = slots.has(task, 'h')
+    local flags = string.gsub(task.flags, keep_paid and 'h' or '[hg]', '')
+    task.flags = flags == '' and '-' or flags
+    if not held then return end
+    for _, slot in ipairs(slots.names_of(task)) do
+      if ask('ZREM', key('slots:', slot), task.id) == 1 then slots.wake(slot) end
+    end
   end
-  return limits_there
+
+  -- A claim ends with an outcome. kind: its letter, "<letter> <units>" when it says what it has cost;
+  -- body: of a k the slot that is to be paused. Returns the letter of what becomes of the task.
+  function slots.end_claim(task, kind, delay_ms, body)
+    if #kind > 1 and slots.has(task, 'g') then slots.correct(task, tonumber(string.sub(kind, 3))) end
+    kind = string.sub(kind, 1, 1)
+    slots.leave(task, kind == 'l' or kind == 'p')
+    if kind ~= 'k' then return kind end
+    slots.pause(body, now + delay_ms)
+    return 'z'
+  end
+
+  -- Whether any task may be held up by a limit; asked once a call.
+  function slots.exist()
+    if slots.known == nil then
+      slots.known = redis.call('EXISTS', KEYS[1] .. 'limits', KEYS[1] .. 'pauses', KEYS[1] .. 'parks') > 0
+    end
+    return slots.known
+  end
+
+  -- The next due moment, with those that this call has set for parked tasks.
+  function slots.next_due(next_due)
+    return slots.soonest and math.min(slots.soonest, next_due or slots.soonest) or next_due
+  end
+
+  return slots
 end

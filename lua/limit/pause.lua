@@ -24,10 +24,10 @@ redis.call('PERSIST', KEYS[1] .. 'pauses')
 if ms == 0 then
   the_slots().resume(slot)
 else
-  the_slots().pause(slot, ms < 0 and FOR_EVER or now + ms)
+  the_slots().pause(slot, ms < 0 and the_slots().FOR_EVER or now + ms)
 end
 write_counts()
 write_events()
 local until_ms = tonumber(redis.call('ZSCORE', KEYS[1] .. 'pauses', slot) or 0)
-if until_ms >= FOR_EVER then return -1 end
+if until_ms >= the_slots().FOR_EVER then return -1 end
 return math.max(0, until_ms - now)

@@ -41,7 +41,7 @@ end
 -- not deny-oom, so first: work that was accepted goes on when Redis is full
 redis.call('ZCARD', KEYS[1] .. 'lease')
 redis.call('PERSIST', KEYS[1] .. 'lease')
-if limits_exist() then
+if the_slots().exist() then
   local slot = the_gate().refused(task)
   if slot then return { 'limited', slot } end
   the_slots().unpark(task)

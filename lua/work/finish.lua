@@ -70,16 +70,6 @@ local function refund(task, delay_ms, kind)
   end
 end
 
--- What limits have to do with the end of a claim; kind may say what it cost, "<kind> <units>".
-local function leave_limits(task, kind, delay_ms, body)
-  if #kind > 1 and has_flag(task, 'g') then the_slots().correct(task, tonumber(string.sub(kind, 3))) end
-  kind = string.sub(kind, 1, 1)
-  leave_slots(task, kind == 'l' or kind == 'p')
-  if kind ~= 'k' then return kind end
-  the_slots().pause(body, now + delay_ms)
-  return 'z'
-end
-
 -- The handler waits for something. What makes no sense to wait for makes a dead letter.
 local function wait_or_fail(task, timeout_ms, body)
   task.attempt = math.max(0, task.attempt - 1)
@@ -97,7 +87,9 @@ end
 
 local function commit(task, kind, delay_ms, body)
   count(task.queue, 'running', -1)
-  if task.flags ~= '-' or #kind > 1 or kind == 'k' then kind = leave_limits(task, kind, delay_ms, body) end
+  if #kind > 1 or kind == 'k' or string.find(task.flags, '[hg]') then
+    kind = the_slots().end_claim(task, kind, delay_ms, body)
+  end
   if kind == 's' then
     settle(task, 's', body, '')
   elseif kind == 'f' then
@@ -167,6 +159,6 @@ if want > 0 then
   end
 end
 close_books()
-next_due = parked_until(next_due)
+if made_slots then next_due = made_slots.next_due(next_due) end
 local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1
 return { verdicts, reply, wait_ms, more, want > 0 and redis.call('SCARD', KEYS[1] .. 'routes') or -1 }
