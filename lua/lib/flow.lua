@@ -259,8 +259,10 @@ local function make_flows()
     local edges, start = {}, { id = flow, ended = 's', flow = flow }
     for _, id in ipairs(free) do edges[#edges + 1] = kin.read_edge(id .. 'af', start) end
     for _, edge in ipairs(ended) do edges[#edges + 1] = kin.read_edge(edge.text, parent_from(edge.task)) end
-    kin.fire_edges(edges)
-    kin.write_released()
+    for first = 1, #edges, RIPPLE_MAX do
+      kin.fire_edges({ unpack(edges, first, math.min(first + RIPPLE_MAX - 1, #edges)) })
+      kin.write_released()
+    end
   end
 
   return flows

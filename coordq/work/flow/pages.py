@@ -16,7 +16,9 @@ from coordq.work.flow.plan import Edge, FlowPlan, Node
 NODES_MAX: Final = 500
 """Nodes of a page."""
 BYTES_MAX: Final = 4 * 2**20
-"""Arguments of a page after which no further node is added to it."""
+"""Arguments and edges of a page after which no further node is added to it."""
+EDGE_BYTES: Final = 100
+"""What an edge takes, here and in the graph."""
 INLINE_MAX: Final = 8
 """Edges that stand in a spec; a task with more of them has all in a list."""
 _ON: Final = {"success": "s", "failure": "f", "always": "a"}
@@ -116,7 +118,7 @@ class Pages:
         size = 0
         for node in self.plan.nodes:
             page.append(node)
-            size += len(node.args)
+            size += len(node.args) + EDGE_BYTES * len(node.parents)
             if len(page) == NODES_MAX or size > BYTES_MAX:
                 yield self._page(page)
                 page, size = [], 0
