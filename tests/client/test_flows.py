@@ -1,0 +1,394 @@
+"""The flows door, with hands that do the tasks: what a caller is told, at once and in the end."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+import coordq
+from coordq import Client, Flow
+from coordq.client.flow_plans import planned
+from coordq.engine import keys
+from coordq.errors import (
+    Conflict,
+    FlowEnded,
+    FlowFailed,
+    FlowNotFound,
+    InvalidFlow,
+    InvalidOption,
+    ReadOnly,
+    TaskCancelled,
+    TaskNotFound,
+    WaitTimeout,
+)
+from coordq.work.flow.look import members
+from tests.client.hands import bury, end, succeed, take, take_one
+from tests.waiting import wait_until
+
+
+def chain(*names: str) -> Flow:
+    """Tasks one after the other, each called by its key."""
+    flow = Flow("chain")
+    flow.chain(*(("job", None, {"key": name}) for name in names))
+    return flow
+
+
+def states(client: Client, flow_id: str) -> dict[str, str]:
+    """Where each task stands, by key."""
+    return {node.key: node.state for node in client.flows.get(flow_id).nodes}
+
+
+def test_a_flow_is_looked_at_from_start_to_end(client: Client) -> None:
+    """The account, the tasks and the results are told by one handle."""
+    handle = client.flows.run(chain("a", "b"))
+    assert states(client, handle.id) == {"a": "ready", "b": "waiting"}
+
+    succeed(client, take_one(client), "first")
+    half = handle.progress()
+    assert (half.left, half.succeeded, half.fraction, half.nodes) == (1, 1, 0.5, ())
+    succeed(client, take_one(client), "second")
+
+    assert handle.result(timeout=10) == {"b": "second"}
+    done = handle.get()
+    assert (done.state, done.left, done.total) == ("succeeded", 0, 2)
+    assert done.to_json()["nodes"][1]["key"] == "b"
+
+
+def test_a_plan_that_is_run_twice_is_one_flow(client: Client) -> None:
+    """A producer that does not know whether it was heard says it again."""
+    plan = chain("a").plan()
+
+    first, second = client.flows.run(plan), client.flows.run(plan)
+
+    assert first.id == second.id
+    assert len(take(client, want=5)) == 1
+
+
+def test_a_flow_larger_than_a_page_is_submitted_and_looked_at(client: Client) -> None:
+    """500 tasks go in one call, and are looked at in one."""
+    flow = Flow("large")
+    flow.map("job", ({"n": n} for n in range(1203)), key="part").reduce("job", into="parts")
+
+    view = client.flows.run(flow).get()
+
+    assert [node.key for node in view.nodes[:2]] == ["part.0", "part.1"]
+    assert (len(view.nodes), len(view.edges), view.total) == (1204, 1203, 1204)
+    assert client.engine.run(members(view.id, 0)).pages == 3
+
+
+def test_waiting_is_woken_by_the_end_of_the_flow(client: Client, url: str) -> None:
+    """A thread that waits hears of the end; it does not have to ask."""
+    handle = client.flows.run(chain("a"))
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(handle.result(timeout=30)))
+    thread.start()
+    key = keys.flow(keys.root(client.namespace, 0), handle.id)
+    wait_until(lambda: client.engine.execute(0, "HGET", key, "mailbox"))
+
+    with coordq.connect(url) as other:
+        succeed(other, take_one(other), 1)
+    thread.join(20)
+
+    assert found == [{"a": 1}]
+
+
+def test_a_wait_that_is_too_short_says_so(client: Client) -> None:
+    """And the flow goes on."""
+    handle = client.flows.run(chain("a"))
+
+    with pytest.raises(WaitTimeout, match=f"coordq flow show {handle.id}"):
+        handle.result(timeout=0.01)
+
+
+def test_a_failed_flow_tells_what_failed_and_why(client: Client) -> None:
+    """With the error of every task that failed, by key; those that could not run are not named."""
+    handle = client.flows.run(chain("a", "b"))
+    bury(client, take_one(client), "no such host")
+
+    with pytest.raises(FlowFailed, match="a: ValueError: no such host") as caught:
+        handle.result(timeout=10)
+
+    assert list(caught.value.failed) == ["a"]
+    assert (caught.value.state, caught.value.id) == ("failed", handle.id)
+    assert states(client, handle.id) == {"a": "failed", "b": "cancelled"}
+
+
+def test_a_result_is_its_alternatives_when_a_task_failed(client: Client) -> None:
+    """Under the key of the task that was asked for."""
+    flow = Flow("robust")
+    flow.task("job", key="a", fallback="other")
+    handle = client.flows.run(flow)
+    bury(client, take_one(client))
+    succeed(client, take_one(client, "other"), "second best")
+
+    assert handle.result(timeout=10) == {"a": "second best"}
+    assert handle.get().failures() == ()
+
+
+def test_flows_are_listed_newest_first(client: Client) -> None:
+    """All, or those of a state or a name."""
+    first, second = client.flows.run(chain("a")), client.flows.run(chain("b"))
+    first.cancel()
+
+    assert [flow.id for flow in client.flows.ls()] == [second.id, first.id]
+    assert [flow.id for flow in client.flows.ls(state="cancelled")] == [first.id]
+    assert client.flows.ls(name="other") == []
+    assert len(client.flows.ls(limit=1)) == 1
+
+
+def test_a_cancelled_flow_starts_nothing_new(client: Client) -> None:
+    """Its tasks are cancelled, those that run are asked to stop, and it ends when they have."""
+    handle = client.flows.run(chain("a", "b"))
+    held = take_one(client)
+
+    handle.cancel("not needed")
+    assert states(client, handle.id) == {"a": "running", "b": "cancelled"}
+    assert client.work.get(held.id).cancel_requested
+    end(client, held, "cancelled", {"reason": "cancelled", "type": "x", "message": "stopped"})
+
+    with pytest.raises(FlowFailed, match="was cancelled"):
+        handle.result(timeout=10)
+    with pytest.raises(FlowEnded):
+        handle.cancel()
+
+
+def test_what_failed_is_run_again(client: Client) -> None:
+    """What has succeeded keeps its result; only a flow that did not succeed is run again."""
+    handle = client.flows.run(chain("a", "b", "c"))
+    succeed(client, take_one(client), 1)
+    bury(client, take_one(client))
+
+    handle.retry()
+    assert states(client, handle.id) == {"a": "succeeded", "b": "ready", "c": "waiting"}
+    succeed(client, take_one(client), 2)
+    succeed(client, take_one(client), 3)
+
+    assert handle.result(timeout=10) == {"c": 3}
+    with pytest.raises(Conflict):
+        handle.retry()
+
+
+def test_a_flow_grows_from_outside(client: Client) -> None:
+    """New tasks come after tasks that are there, by their keys; a key is taken only once."""
+    handle = client.flows.run(chain("a"))
+    more = chain("b", "c")
+
+    ids = client.flows.grow(handle.id, more, after="a")
+
+    assert list(ids) == ["b", "c"]
+    assert states(client, handle.id) == {"a": "ready", "b": "waiting", "c": "waiting"}
+    with pytest.raises(InvalidFlow, match="'b' already"):
+        client.flows.grow(handle.id, chain("b"))
+    with pytest.raises(InvalidFlow, match="no task 'x'"):
+        client.flows.grow(handle.id, chain("d"), after=["x"])
+    for result in (1, 2, 3):
+        succeed(client, take_one(client), result)
+    assert handle.result(timeout=10) == {"c": 3}
+    with pytest.raises(FlowEnded):
+        client.flows.grow(handle.id, chain("d"))
+
+
+def test_a_flow_that_has_ended_can_be_forgotten(client: Client) -> None:
+    """With its tasks; one that runs is to be cancelled first."""
+    handle = client.flows.run(chain("a"))
+    with pytest.raises(Conflict):
+        client.flows.forget(handle.id)
+    held = take_one(client)
+    succeed(client, held)
+
+    client.flows.forget(handle.id)
+
+    for look in (handle.get, lambda: client.flows.forget(handle.id)):
+        with pytest.raises(FlowNotFound):
+            look()
+    with pytest.raises(TaskNotFound):
+        client.work.get(held.id)
+
+
+def test_an_approval_is_answered_once(client: Client) -> None:
+    """By whom and why is in the task's log; the second answer is refused."""
+    flow = Flow("ask")
+    flow.approval("ship")
+    handle = client.flows.run(flow)
+    asked = handle.get().node("ship")
+
+    client.flows.approve(asked.id, by="ada", note="fine", value=[1])
+
+    assert handle.result(timeout=10) == {"ship": [1]}
+    assert "approved by ada: fine" in client.work.logs(asked.id)
+    with pytest.raises(Conflict):
+        client.flows.reject(asked.id)
+
+
+def test_a_rejection_fails_the_node(client: Client) -> None:
+    """What comes after it learns of it as of any failure."""
+    flow = Flow("ask")
+    flow.approval("ship")
+    handle = client.flows.run(flow)
+
+    client.flows.reject(handle.get().node("ship").id, by="bob", note="too early")
+
+    with pytest.raises(FlowFailed, match="too early"):
+        handle.result(timeout=10)
+
+
+def test_a_signal_wakes_those_who_wait_on_every_shard(sharded_url: str) -> None:
+    """Flows are spread over the shards; a signal need not know where."""
+    with coordq.connect(sharded_url) as client:
+        handles = []
+        for _ in range(4):
+            flow = Flow("mail")
+            flow.signal("letter")
+            handles.append(client.flows.run(flow))
+
+        assert len({handle.id[9:11] for handle in handles}) == 4
+        assert client.flows.signal("letter", "hi") == 4
+        assert [handle.result(timeout=10) for handle in handles] == [{"letter": "hi"}] * 4
+        assert len(client.flows.ls()) == 4
+
+
+def test_a_timer_is_heard_of_by_whoever_waits_for_work(client: Client) -> None:
+    """An idle worker that blocks cannot know of a moment that nobody has told it."""
+    flow = Flow("late")
+    flow.timer(3600)
+
+    client.flows.run(flow)
+
+    key = keys.marker(keys.root(client.namespace, 0), "default", "*")
+    assert client.engine.execute(0, "ZCARD", key) == 1
+
+
+def test_why_names_what_is_waited_for(client: Client) -> None:
+    """The tasks before it, by key and state; the answer, and until when."""
+    flow = Flow("why")
+    parts = flow.map("job", [{"n": 1}, {"n": 2}], key="part")
+    flow.approval("ship", after=flow.join("job", parts, key="sum"))
+    handle = client.flows.run(flow)
+    ids = {node.key: node.id for node in handle.get().nodes}
+    held = take_one(client)
+
+    words = client.work.why(ids["sum"])
+    assert words.startswith("It waits for 2 of 2 tasks to end: part.0 (running), part.1 (ready).")
+    succeed(client, held)
+    assert "1 of 2 tasks to end: part.1 (ready)." in client.work.why(ids["sum"])
+    assert "waits for another task to end: sum (waiting)." in client.work.why(ids["ship"])
+    succeed(client, take_one(client))
+    succeed(client, take_one(client))
+    assert f"for an approval: `coordq approve {ids['ship']}`" in client.work.why(ids["ship"])
+
+
+def test_a_task_waits_for_others(client: Client) -> None:
+    """`depends_on` takes handles and ids; the order is all it means."""
+    first = client.work.enqueue("job")
+    second = client.work.enqueue("job", depends_on=[first])
+    third, fourth = client.work.enqueue_many([("job", None)] * 2, depends_on=[first.id, second])
+    assert second.get().state == "waiting"
+    assert client.work.why(third.id) == "It waits for 2 of 2 tasks to end."
+
+    succeed(client, take_one(client))
+    held = take_one(client)
+    assert held.id == second.id
+    succeed(client, held)
+
+    assert {one.id for one in take(client, want=5)} == {third.id, fourth.id}
+
+
+def test_a_task_ends_with_the_one_that_it_depends_on(client: Client) -> None:
+    """It cannot wait for ever for one that has failed."""
+    first = client.work.enqueue("job")
+    second = client.work.enqueue("job", depends_on=first)
+
+    bury(client, take_one(client))
+
+    with pytest.raises(TaskCancelled, match="failed or was cancelled"):
+        second.result(timeout=10)
+
+
+def test_a_task_after_one_that_has_ended_starts_at_once(client: Client) -> None:
+    """Whether it ends before or after the other is enqueued makes no difference."""
+    first = client.work.enqueue("job")
+    succeed(client, take_one(client))
+
+    client.work.enqueue("job", depends_on=[first], delay=0)
+
+    assert len(take(client)) == 1
+
+
+def test_tasks_of_two_shards_cannot_wait_for_each_other(sharded_url: str) -> None:
+    """No script can see both; a flow has all its tasks on one."""
+    with coordq.connect(sharded_url) as client:
+        with pytest.raises(InvalidOption, match="2 shards"):
+            client.work.enqueue("job", depends_on=[coordq.new_id(0), coordq.new_id(1)])
+        first = client.work.enqueue("job", id=coordq.new_id(2))
+
+        assert client.work.enqueue("job", depends_on=[first]).id[9:11] == first.id[9:11]
+
+
+def test_dependencies_that_cannot_be_are_refused(client: Client) -> None:
+    """With nothing enqueued."""
+    for bad in ("x", [], [7], 7, ["0" * 21]):
+        with pytest.raises(InvalidOption):
+            client.work.enqueue("job", depends_on=bad)
+    for option in ({"unique": "a"}, {"at": 2_000_000_000}):
+        with pytest.raises(InvalidOption, match=next(iter(option))):
+            client.work.enqueue("job", depends_on=["0" * 22], **option)
+    with pytest.raises(TaskNotFound, match="no task"):
+        client.work.enqueue("job", depends_on=[coordq.new_id()])
+    with pytest.raises(InvalidOption, match="all that enqueue_many"):
+        client.work.enqueue_many([("job", None, {"depends_on": ["0" * 22]})])
+    assert client.work.ls() == []
+
+
+def test_a_flow_that_is_none_is_refused(client: Client) -> None:
+    """A wrong id, a wrong state, a wrong picture: each with what to do instead."""
+    for wrong in ("x", coordq.new_id()):
+        with pytest.raises(FlowNotFound):
+            client.flows.get(wrong)
+        with pytest.raises(FlowNotFound):
+            client.flows.result(wrong)
+        with pytest.raises(FlowNotFound):
+            client.flows.cancel(wrong)
+    with pytest.raises(InvalidOption, match="state='odd'"):
+        client.flows.ls(state="odd")
+    with pytest.raises(InvalidOption, match="format='png'"):
+        client.flows.graph(chain("a"), format="png")
+    with pytest.raises(InvalidOption, match="durability='both'"):
+        client.flows.run(chain("a"), durability="both")
+    with pytest.raises(InvalidFlow, match="is no flow"):
+        client.flows.run("chain")  # type: ignore[arg-type]
+
+
+def test_a_read_only_fleet_takes_no_flow(client: Client) -> None:
+    """Unless somebody insists."""
+    client.fleet.read_only(on=True, reason="moving")
+
+    with pytest.raises(ReadOnly):
+        client.flows.run(chain("a"))
+    assert client.flows.run(chain("a"), force=True).progress().state == "running"
+
+
+def test_flows_are_spread_over_the_shards() -> None:
+    """By turns, so that no shard has all of them."""
+    shards = {planned(chain("a"), 3).shard for _ in range(6)}
+
+    assert shards == {0, 1, 2}
+
+
+async def test_the_async_door_waits_as_well(client: Client, url: str) -> None:
+    """One listener hears of all flows of an event loop, also of one that has ended already."""
+    async with coordq.connect_async(url) as door:
+        handle = await door.flows.run(chain("a"))
+        waiting = handle.result(timeout=20)
+        succeed(client, take_one(client), 1)
+
+        assert await waiting == {"a": 1}
+        assert await handle.result() == {"a": 1}
+        second = await door.work.enqueue("job", depends_on=[take_one_id(client)])
+        assert (await second.get()).state == "waiting"
+
+
+def take_one_id(client: Client) -> str:
+    """The id of a task that is ready."""
+    return client.work.enqueue("job").id
