@@ -21,7 +21,7 @@ TASKS = 10_000
 TENANTS = (100, 10_000)
 
 
-def _fill(client: Client, tenants: Iterable[str | None], each: int) -> None:
+def fill(client: Client, tenants: Iterable[str | None], each: int) -> None:
     """So many tasks for each tenant, 500 a call; None: for nobody."""
     orders = []
     for tenant in tenants:
@@ -38,8 +38,8 @@ def _shares(server: Server) -> Figures:
     small = [f"small-{number}" for number in range(SMALL)]
     order: list[str] = []
     with connect(server.url) as client:
-        _fill(client, ["large"], LARGE)
-        _fill(client, small, EACH)
+        fill(client, ["large"], LARGE)
+        fill(client, small, EACH)
         while len(order) < 2 * ROUNDS:
             order += [one.spec.tenant for one in take(client, AT_ONCE)]
     server.flush()
@@ -58,7 +58,7 @@ def _task_us(server: Server, tenants: list[str | None]) -> float:
     with connect(server.url) as client:
 
         def work() -> None:
-            _fill(client, tenants, TASKS // len(tenants))
+            fill(client, tenants, TASKS // len(tenants))
             assert len(work_off(client, AT_ONCE)) == TASKS, "some were lost"
 
         spent = script_us(server, work) / TASKS

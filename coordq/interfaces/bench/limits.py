@@ -45,7 +45,7 @@ def _accuracy(server: Server, window: str) -> Figures:
     }
 
 
-def _most_at_once(spans: list[tuple[float, float]]) -> int:
+def most_at_once(spans: list[tuple[float, float]]) -> int:
     """How many of these overlap at most."""
     steps = [(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans]
     running = most = 0
@@ -80,7 +80,7 @@ def _concurrency(server: Server) -> Figures:
             slots.close()
     server.flush()
     return {
-        f"concurrency {AT_ONCE}: most at once, {KILLS} kills": _most_at_once(
+        f"concurrency {AT_ONCE}: most at once, {KILLS} kills": most_at_once(
             list(zip(ends[::2], ends[1::2], strict=True))
         )
     }
