@@ -190,11 +190,12 @@ class Audit:
     # -- by book -------------------------------------------------------------------------------
 
     def _books(self) -> Plan[None]:
-        """Whether lease, due, dead and cancels name tasks as they are."""
+        """Whether lease, due, dead, waiting and cancels name tasks as they are."""
         for kind, key in (
             ("lease", keys.lease(self.root)),
             ("due", keys.due(self.root)),
             ("dead", keys.dead(self.root)),
+            ("waiting", keys.waiting(self.root)),
             ("cancel", keys.cancels(self.root)),
         ):
             scan = "SSCAN" if kind == "cancel" else "ZSCAN"

@@ -64,8 +64,9 @@ def answer(
                 )
             case b"state":
                 state = BY_LETTER[reply[1].decode()].value
+                other = "it waits for something else" if state == "suspended" else f"it is {state}"
                 raise Conflict(
-                    f"Task {task_id} waits for no approval: it is {state}. Nothing was changed.",
+                    f"Task {task_id} waits for no approval: {other}. Nothing was changed.",
                     id=task_id,
                     state=state,
                 )

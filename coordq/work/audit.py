@@ -180,11 +180,11 @@ def ahead(fences: dict[str, int], last: bytes | None) -> list[Suspect]:
     return [("task", task_id) for task_id, fence in fences.items() if fence > most]
 
 
-_FIT: Final = {"lease": b"r", "cancel": b"r", "dead": b"f"}
+_FIT: Final = {"lease": b"r", "cancel": b"r", "dead": b"f", "waiting": b"wp"}
 
 
 def unfit(kind: str, members: Sequence[str], records: Sequence[bytes | None]) -> list[Suspect]:
-    """Entries of lease, due, dead or cancels that do not agree with their tasks' records."""
+    """Entries of lease, due, dead, waiting or cancels that do not agree with their tasks' records."""
     return [
         (kind, member)
         for member, record in zip(members, records, strict=True)
@@ -202,7 +202,7 @@ def _fits(kind: str, member: str, record: bytes | None) -> bool:
         return state == b"d" if len(member) == 22 else state not in {b"s", b"f", b"c"}  # noqa: PLR2004 - an id
     if kind == "lease" and record.split(b" ", 2)[1:2] != [member[23:].encode()]:
         return False
-    return state == _FIT[kind]
+    return state in _FIT[kind]
 
 
 def ended(digests: Sequence[str], records: Sequence[bytes | None]) -> list[Suspect]:

@@ -54,6 +54,11 @@ end
 local function mend_suspended(task)
   local wait = the_waits().wait_of(task)
   if not wait then return make_ready_again(task, 'nobody knew what it waited for') end
+  if not option(task, 'f') and not zset_has('waiting', task.id) then
+    wrong(task.id, task, 'a task that waits was not listed', 'listed', function()
+      redis.call('ZADD', KEYS[1] .. 'waiting', task.since, task.id)
+    end)
+  end
   local limit_ms = wait.node and option(task, 'y')
   local over = limit_ms and string.format('%.0f', task.since + limit_ms)
     or not wait.node and redis.call('HGET', KEYS[1] .. 'saved:' .. task.id, 'until')
@@ -98,11 +103,23 @@ local function mend_orphan(subject)
   local id, edges, parents = string.match(subject, '^(%w+) (%d+) ?(.*)$')
   local task = id and record_of(id)
   if not task or task.state ~= 'w' then return end
+  local facts = redis.call('HMGET', KEYS[1] .. 'flow:' .. (option(task, 'f') or ''), 'state', 'firing')
+  -- a retry has the ends of those that had succeeded told again, bit by bit
+  if facts[1] == 'retrying' or facts[2] then return end
   if (redis.call('HGET', KEYS[1] .. 'need:' .. id, 'of') or '0') ~= edges then return end
   for parent in string.gmatch(parents, '[^,]+') do
     if will_be_told(parent) then return end
   end
   bury_orphan(task, 'nobody was before it whose end it could wait for')
+end
+
+-- An entry of the list of those that wait without a flow.
+local function mend_listed(id)
+  local task = record_of(id)
+  if task and (task.state == 'w' or task.state == 'p') or not zset_has('waiting', id) then return end
+  wrong(id, task, 'listed as waiting, and does not wait', 'struck off', function()
+    redis.call('ZREM', KEYS[1] .. 'waiting', id)
+  end)
 end
 
 -- Edges that are still to be fired have a moment for that.

@@ -17,6 +17,7 @@ ARGV[3...]         suspects, at most 1000, each: kind, subject
          flow      an id: whether its account is right, and in which books it stands
          ripple    an id: whether the rest of its edges is fired soon
          orphan    <id> <edges into it> <id>,...: whether any of those before it goes on
+         waiting   an id: whether it waits
          listening <id> <signal>: whether it waits for that
          unique    a digest: whether its holder lives, unless it is held for a time
          queue     a name: whether it is listed
@@ -54,7 +55,7 @@ local menders = {
   task = mend_task, standing = mend_standing, line = mend_line, lease = mend_lease, due = mend_due,
   dead = mend_dead, cancel = mend_cancel, payload = mend_payload, unique = mend_unique, queue = mend_queue,
   slot = mend_slot, park = mend_park, orphan = mend_orphan, listening = mend_listening,
-  ripple = mend_ripple, flow = mend_flow,
+  ripple = mend_ripple, waiting = mend_listed, flow = mend_flow,
   saved = mend_leftover('saved:', 'what was kept by a task that there is not'),
   need = mend_leftover('need:', 'what a task needed that there is not'),
   kids = mend_leftover('kids:', 'edges from a task that there is not'),

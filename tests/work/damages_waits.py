@@ -16,6 +16,20 @@ def a_wait_is_forgotten(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
 
 
 @damage
+def a_waiter_is_not_listed(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """`coordq ls --state suspended` would not show it."""
+    desk.redis("ZREM", desk.key("waiting"), ids["for a yes"])
+    return ids["for a yes"], "a task that waits was not listed"
+
+
+@damage
+def somebody_is_listed_who_does_not_wait(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
+    """`coordq ls --state waiting` would look for it in vain."""
+    desk.redis("ZADD", desk.key("waiting"), 1, ids["ready"])
+    return ids["ready"], "listed as waiting, and does not wait"
+
+
+@damage
 def a_wait_has_no_end(desk: Desk, ids: dict[str, str]) -> tuple[str, str]:
     """It was to go on without what it waits for."""
     desk.redis("ZREM", desk.key("due"), f"z{ids['for tasks']}")
