@@ -58,7 +58,7 @@ end
 
 -- What limit a ready task waits for, and how it stands there.
 local function parked_at()
-  if task.state ~= 'q' or not limits_exist() then return false end
+  if task.state ~= 'q' or not the_slots().exist() then return false end
   local slot, at = the_slots().where(task)
   return slot and { at, unpack(the_slots().view(slot)) } or false
 end
