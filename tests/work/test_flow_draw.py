@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from coordq.work.flow.draw import rows, text
 from coordq.work.flow.graph import SIGNS, Box, Graph, Line, graph_of_plan, graph_of_view
 from coordq.work.flow.layout import BOX_HEIGHT, lay_out
 from coordq.work.flow.mermaid import mermaid
-from coordq.work.flow.svg import svg
+from coordq.work.flow.svg import LABEL_CHARACTER, LABEL_HEIGHT, svg
 from coordq.work.flow.view import ENDED, EdgeView, NodeView, read_flow
 from coordq.work.task import State
 
@@ -159,6 +159,25 @@ def test_svg_shows_every_box_and_line_once() -> None:
     assert written.count('stroke-dasharray="5 4"') == 3
     assert written.count('fill="#f8d7da"') == 1
     assert "size &lt; 3" in written
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    """A branch has one for each way, side by side; all of them can be read."""
+    flow = Flow("f")
+    ways: list[Any] = [
+        (f"kind == 'number {at}'", ("way", {}, {"key": f"w{at}"})) for at in range(3)
+    ]
+    flow.branch(flow.task("a"), *ways, otherwise="other")
+    root = ET.fromstring(svg(graph_of_plan(flow.plan())))  # noqa: S314 - our own
+    found = [one for one in root.findall(f"{SVG}text") if one.text]
+    spans = [
+        (float(one.attrib["x"]), float(one.attrib["y"]), len(one.text or "") * LABEL_CHARACTER)
+        for one in found
+    ]
+
+    assert len(spans) == 4
+    for (x, y, wide), (other_x, other_y, other_wide) in combinations(spans, 2):
+        assert abs(y - other_y) >= LABEL_HEIGHT or abs(x - other_x) >= (wide + other_wide) / 2
 
 
 def test_a_picture_is_always_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from typing import Final
 
 from coordq.work.flow.graph import SIGNS, Box, Graph, Line
@@ -24,6 +25,17 @@ _COLOURS: Final = {
 _ROUND: Final = {"task": 5, "approval": 20, "signal": 20, "timer": 20}
 LABEL_MAX: Final = 40
 """Characters of a label on a line; all of it is in its title, which browsers show on hover."""
+LABEL_CHARACTER: Final = 6.1
+"""Width of a character of a label."""
+LABEL_HEIGHT: Final = 12.0
+LABEL_PARTS: Final = (0.7, 0.45, 0.92, 0.22)
+"""How far down a piece of a line its label may be, best first."""
+CELL: Final = 256.0
+"""No label is wider."""
+
+Points = tuple[tuple[float, float], ...]
+Label = tuple[float, float, float]
+"""Middle and width."""
 _HEAD: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
     'viewBox="0 0 {width:g} {height:g}" font-family="ui-monospace, Menlo, Consolas, monospace" '
@@ -70,7 +82,7 @@ def _box(box: Box, place: Place) -> str:
     )
 
 
-def _line(line: Line, points: tuple[tuple[float, float], ...]) -> str:
+def _line(line: Line, points: Points) -> str:
     dashes = ' stroke-dasharray="5 4"' if line.on in ("fallback", "failure") else ""
     stroke = "#b4232f" if line.on == "failure" else "#6b7280"
     x, y = points[0]
@@ -86,20 +98,54 @@ def _line(line: Line, points: tuple[tuple[float, float], ...]) -> str:
 
 
 def _labels(layout: Layout) -> list[str]:
-    """What is written on lines: above the child, where lines of one parent have parted."""
+    """What is written on lines: near the child, and beside each other."""
+    taken = _Taken()
     found = []
     for line, points in layout.routes:
         if not line.label:
             continue
-        (x0, y0), (x1, y1) = points[-2:]
-        x, y = x0 + (x1 - x0) * 0.7, y0 + (y1 - y0) * 0.7
         short = line.label if len(line.label) <= LABEL_MAX else f"{line.label[: LABEL_MAX - 1]}…"
+        x, y = taken.place(points, len(short) * LABEL_CHARACTER, layout.width)
         found.append(
             f'<text x="{x:g}" y="{y:g}" text-anchor="middle" font-size="10" fill="#374151" '
             f'stroke="#ffffff" stroke-width="3" paint-order="stroke">{_safe(short)}'
             f"<title>{_safe(line.label)}</title></text>"
         )
     return found
+
+
+class _Taken:
+    """Where labels are already, by cells, so that only near ones are looked at."""
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[int, int], list[Label]] = {}
+
+    def place(self, points: Points, wide: float, across: float) -> tuple[float, float]:
+        """Where on a line a label of this width covers no other; if nowhere, near the child."""
+        places: list[Label] = []
+        for (x0, y0), (x1, y1) in reversed(list(pairwise(points))):
+            for part in LABEL_PARTS:
+                bend = part * part * (3 - 2 * part)  # how far a curve has come across, so far down
+                x = min(x0 + (x1 - x0) * bend, across - wide / 2 - 2)
+                y = y0 + (y1 - y0) * part
+                places.append((round(max(x, wide / 2 + 2), 1), round(y, 1), wide))
+        x, y, _ = label = next(filter(self._is_free, places), places[0])
+        self._cells.setdefault((int(x / CELL), int(y / CELL)), []).append(label)
+        return x, y
+
+    def _is_free(self, label: Label) -> bool:
+        x, y = int(label[0] / CELL), int(label[1] / CELL)
+        return not any(
+            _touch(label, other)
+            for row in (y - 1, y, y + 1)
+            for column in (x - 1, x, x + 1)
+            for other in self._cells.get((column, row), ())
+        )
+
+
+def _touch(one: Label, other: Label) -> bool:
+    beside = abs(one[0] - other[0]) > (one[2] + other[2]) / 2 + 4
+    return not beside and abs(one[1] - other[1]) < LABEL_HEIGHT
 
 
 def _safe(text: str) -> str:
