@@ -184,7 +184,7 @@ _FIT: Final = {"lease": b"r", "cancel": b"r", "dead": b"f", "waiting": b"wp"}
 
 
 def unfit(kind: str, members: Sequence[str], records: Sequence[bytes | None]) -> list[Suspect]:
-    """Entries of lease, due, dead, waiting or cancels that do not agree with their tasks' records."""
+    """Entries of lease, due, dead, waiting or cancels that do not agree with the records."""
     return [
         (kind, member)
         for member, record in zip(members, records, strict=True)
