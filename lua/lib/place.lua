@@ -61,23 +61,60 @@ local function room_in(name)
   return left
 end
 
-local function take_key(group, key, id)
-  redis.call('SET', key, id)
-  if group.unique_ms ~= '0' then redis.call('PEXPIRE', key, group.unique_ms) end
-  taken[key] = id
-end
+-- What is done when the arguments of a newer order count; made on first use, as lib/slot is.
+local made_renewals = nil
 
--- As held_by, for modes in which the arguments of the newer order count, as long as the holder waits.
-local function renewed_by(group, id, args, key, holder)
-  local text = taken[key] and 'q' or redis.call('MGET', KEYS[1] .. 't:' .. holder)[1]
-  local state = text and string.sub(text, 1, 1)
-  if state and string.find('qdw', state, 1, true) then
-    amends[#amends + 1] = { holder = holder, args = args, group = group, key = key }
-    return holder
+local function the_renewals()
+  if made_renewals then return made_renewals end
+  local renewals = {}
+  made_renewals = renewals
+
+  local function take_key(group, key, id)
+    redis.call('SET', key, id)
+    if group.unique_ms ~= '0' then redis.call('PEXPIRE', key, group.unique_ms) end
+    taken[key] = id
   end
-  if group.mode == 'r' and (state or group.unique_ms ~= '0') then return holder end
-  take_key(group, key, id)
-  return nil
+
+  -- As held_by below, for modes in which the arguments of the newer order count, as long as the holder waits.
+  function renewals.held_by(group, id, args, key, holder)
+    local text = taken[key] and 'q' or redis.call('MGET', KEYS[1] .. 't:' .. holder)[1]
+    local state = text and string.sub(text, 1, 1)
+    if state and string.find('qdw', state, 1, true) then
+      amends[#amends + 1] = { holder = holder, args = args, group = group, key = key }
+      return holder
+    end
+    if group.mode == 'r' and (state or group.unique_ms ~= '0') then return holder end
+    take_key(group, key, id)
+    return nil
+  end
+
+  -- A debounced task waits anew, but not for longer than its key is held.
+  local function delay_again(change)
+    local group = change.group
+    local left_ms = redis.call('PTTL', change.key)
+    local at = now + (left_ms > 0 and math.min(group.delay_ms, left_ms) or group.delay_ms)
+    redis.call('ZADD', KEYS[1] .. 'due', 'XX', at, change.holder)
+    if group.expires_ms > 0 then redis.call('ZADD', KEYS[1] .. 'due', 'XX', at + group.expires_ms, 'x' .. change.holder) end
+  end
+
+  -- The holder of a unique key gets the arguments of a newer order.
+  function renewals.amend(change)
+    local key, large = KEYS[1] .. 't:' .. change.holder, KEYS[1] .. 'p:' .. change.holder
+    local life, spec, body, outcome = string.match(redis.call('GET', key) or '', '^([^\n]+)\n([^\n]+)\n([^\n]*)(.*)$')
+    if not life then return end
+    local state, version, rest = string.match(life, '^(%l)(%d+)(.*)$')
+    local apart_now = #change.args > ARGS_INLINE_MAX
+    local weighed = body == '@' and redis.call('STRLEN', large) or #body
+    if apart_now then redis.call('SET', large, change.args) elseif body == '@' then redis.call('UNLINK', large) end
+    life = string.format('%s%d%s', state, version + 1, rest)
+    redis.call('SET', key, life .. '\n' .. spec .. '\n' .. (apart_now and '@' or change.args) .. outcome)
+    local queue, name = string.match(spec, '^([^ ]+) ([^ ]+)')
+    if state ~= 'w' then count(queue, 'bytes', #change.args - weighed) end
+    if state == 'd' and change.group.mode == 'd' then delay_again(change) end
+    event(change.holder, 'replaced', { version = version + 1, fence = '0', queue = queue, name = name })
+  end
+
+  return renewals
 end
 
 -- Returns the id that holds the unique key, or nil when this task now does.
@@ -91,7 +128,7 @@ local function held_by(group, id, args)
   end
   local holder = redis.call('GET', key)
   if holder == id then return nil end
-  if group.mode ~= '' then return renewed_by(group, id, args, key, holder) end
+  if group.mode ~= '' then return the_renewals().held_by(group, id, args, key, holder) end
   -- the holder of a key that this call took has no record yet
   if lasting or taken[key] or redis.call('EXISTS', KEYS[1] .. 't:' .. holder) == 1 then return holder end
   redis.call('SET', key, id)
@@ -207,32 +244,6 @@ local function settle_in(group)
   if string.find(group.line, '@', 1, true) then learn_route(group.queue, route_in(group.line)) end
 end
 
--- A debounced task waits anew, but not for longer than its key is held.
-local function delay_again(change)
-  local group = change.group
-  local left_ms = redis.call('PTTL', change.key)
-  local at = now + (left_ms > 0 and math.min(group.delay_ms, left_ms) or group.delay_ms)
-  redis.call('ZADD', KEYS[1] .. 'due', 'XX', at, change.holder)
-  if group.expires_ms > 0 then redis.call('ZADD', KEYS[1] .. 'due', 'XX', at + group.expires_ms, 'x' .. change.holder) end
-end
-
--- The holder of a unique key gets the arguments of a newer order.
-local function amend(change)
-  local key, large = KEYS[1] .. 't:' .. change.holder, KEYS[1] .. 'p:' .. change.holder
-  local life, spec, body, outcome = string.match(redis.call('GET', key) or '', '^([^\n]+)\n([^\n]+)\n([^\n]*)(.*)$')
-  if not life then return end
-  local state, version, rest = string.match(life, '^(%l)(%d+)(.*)$')
-  local apart_now = #change.args > ARGS_INLINE_MAX
-  local weighed = body == '@' and redis.call('STRLEN', large) or #body
-  if apart_now then redis.call('SET', large, change.args) elseif body == '@' then redis.call('UNLINK', large) end
-  life = string.format('%s%d%s', state, version + 1, rest)
-  redis.call('SET', key, life .. '\n' .. spec .. '\n' .. (apart_now and '@' or change.args) .. outcome)
-  local queue, name = string.match(spec, '^([^ ]+) ([^ ]+)')
-  if state ~= 'w' then count(queue, 'bytes', #change.args - weighed) end
-  if state == 'd' and change.group.mode == 'd' then delay_again(change) end
-  event(change.holder, 'replaced', { version = version + 1, fence = '0', queue = queue, name = name })
-end
-
 local function refusal(name)
   give_keys_back()
   local settings = settings_of(name)
@@ -254,7 +265,7 @@ local function place_checked(groups)
   if #apart > 0 then redis.call('MSET', unpack(apart)) end
   if full then redis.call('HSET', KEYS[1] .. 'queue:' .. full, 'wanted', now) end
   for _, group in ipairs(groups) do settle_in(group) end
-  for _, change in ipairs(amends) do amend(change) end
+  for _, change in ipairs(amends) do the_renewals().amend(change) end
   write_counts()
   write_events()
   return reply
