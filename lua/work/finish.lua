@@ -38,6 +38,12 @@ local FIRST = 7
 local SHOWN_MAX = 20
 local postponed, due = {}, {}
 
+local function write_postponed()
+  if #postponed > 0 then redis.call('MSET', unpack(postponed)) end
+  if #due > 0 then redis.call('ZADD', KEYS[1] .. 'due', unpack(due)) end
+  postponed, due = {}, {}
+end
+
 local function again(task, state, delay_ms, body, what)
   task.state, task.version, task.since, task.worker = state, task.version + 1, now, '-'
   local size = #postponed
@@ -74,6 +80,7 @@ end
 local function wait_or_fail(task, timeout_ms, body)
   task.attempt = math.max(0, task.attempt - 1)
   if called_off(task, 'cancelled while it ran') then return 'ok' end
+  write_postponed() -- it may wait for one of these, and leaves its mark in its record
   local verdict, path = the_waits().suspend(task, timeout_ms, body)
   if verdict == 'ok' then return 'ok' end
   local error = { type = 'SenselessWait', reason = verdict, message = 'nothing can come of what it would wait for' }
@@ -143,8 +150,7 @@ local function commit_all()
 end
 
 local verdicts = commit_all()
-if #postponed > 0 then redis.call('MSET', unpack(postponed)) end
-if #due > 0 then redis.call('ZADD', KEYS[1] .. 'due', unpack(due)) end
+write_postponed()
 ripple()
 
 local want = tonumber(ARGV[3])

@@ -235,6 +235,23 @@ def test_both_may_come_in_one_call(desk: Desk, first: str) -> None:
     assert (desk.state(waiting), came(desk, waiting)) == ("ready", NOTHING)
 
 
+@pytest.mark.parametrize("first", ["child", "waiter"])
+def test_a_task_that_is_tried_again_in_the_same_call_is_waited_for(desk: Desk, first: str) -> None:
+    """Its record is written late in that call, and must know then who waits for its end."""
+    task_id, waiting = child(desk), desk.put("waiter")
+    ending, held = desk.take_one(task_id), desk.take_one(waiting)
+    outcomes = [
+        Outcome("retry", ending.id, ending.fence, b"{}", 60_000),
+        suspension(held, wait("tasks", ids=(task_id,))),
+    ]
+
+    desk.finish(*(outcomes if first == "child" else reversed(outcomes)))
+    assert (desk.state(task_id), desk.state(waiting)) == ("scheduled", "suspended")
+    desk.cancel(task_id)
+
+    assert desk.state(waiting) == "ready"
+
+
 def test_who_is_woken_goes_on_where_it_stood(desk: Desk) -> None:
     """At the head of its line: it had stood there before, and keeps its age."""
     held = waiter(desk, wait("approval"))
