@@ -19,6 +19,7 @@ import click
 import pytest
 
 from coordq import errors
+from coordq.client.flows import Flows
 from coordq.client.schedules import Schedules
 from coordq.client.work import Work
 from coordq.engine import keys
@@ -136,7 +137,8 @@ def test_every_setting_is_documented(setting: str) -> None:
 def test_every_verb_is_documented() -> None:
     """Each verb of the doors is in the client's README."""
     text = (ROOT / "coordq" / "client" / "README.md").read_text()
-    verbs = [verb for verb in (*vars(Work), *vars(Schedules)) if not verb.startswith("_")]
+    doors = (*vars(Work), *vars(Schedules), *vars(Flows))
+    verbs = [verb for verb in doors if not verb.startswith("_")]
 
     assert [verb for verb in verbs if f"`{verb}`" not in text] == []
 
