@@ -149,7 +149,7 @@ def test_throttle_keeps_the_first_for_its_time(desk: Desk) -> None:
 @pytest.mark.parametrize("mode", ["replace", "keep-last", "debounce"])
 def test_of_a_bulk_the_last_arguments_win(desk: Desk, mode: str) -> None:
     """Also when none of them was there before the call."""
-    options = {"delay": 60} if mode == "debounce" else {}
+    options: dict[str, Any] = {"delay": 60} if mode == "debounce" else {}
     orders = [order(args={"n": n}, unique="k", on_duplicate=mode, **options) for n in range(5)]
 
     receipts = desk.place_all(orders)
