@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from coordq.errors import InvalidInput
 
@@ -149,6 +149,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value
+
+
+def same_words(value: Any) -> Hashable:
+    """Like `same_json`, but two texts say the same whatever their case and the white space in them.
+
+    Raises InvalidInput when `value` is not JSON.
+    """
+    words = " ".join(value.split()).casefold() if isinstance(value, str) else value
+    return same_json(words)
+
+
+SAMENESS: Final[Mapping[str, Callable[[Any], Hashable]]] = {
+    "json": same_json,
+    "casefold": same_words,
+}
+"""When answers are equal, by a name that can be sent."""
 
 
 def synthesize(

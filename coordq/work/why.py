@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from coordq.work.allowance import Parked
 from coordq.work.claim import serves
-from coordq.work.flow.reserved import EXPAND
+from coordq.work.flow.reserved import BUILTIN
 from coordq.work.limit import ONCE
 from coordq.work.look import Glance, Turn
 from coordq.work.queue import WorkerView
@@ -111,13 +111,13 @@ def _ready(task: Task, glance: Glance, workers: Sequence[WorkerView]) -> str:
     hosting = [worker for worker in workers if task.queue in _queues(worker)]
     if not hosting:
         return f"No live worker serves queue {task.queue!r}: {_listed(workers, 'serve', _queues)}."
-    knowing = [worker for worker in hosting if task.name in (EXPAND, *_names(worker))]
+    knowing = [worker for worker in hosting if task.name in (*BUILTIN, *_names(worker))]
     if not knowing:
         return (
             f"No live worker on queue {task.queue!r} knows a task named {task.name!r}: they know "
             f"{_some(sorted({name for worker in hosting for name in _names(worker)}))}."
         )
-    able = [worker for worker in knowing if task.name == EXPAND or _able(worker, task)]
+    able = [worker for worker in knowing if task.name in BUILTIN or _able(worker, task)]
     if not able:
         return f"No live agent that knows {task.name!r} {_lacking(task)}."
     return _parked(glance.parked) if glance.parked else _in_line(task, glance, able)

@@ -12,11 +12,12 @@ from coordq.errors import InvalidArguments
 from coordq.ids import child_id, is_id, new_id, shard_of
 from coordq.work.flow.refs import MARKS, Outcome, Ref, fill, ids_in, listed_ids, read
 
-A, B, C = new_id(), new_id(), new_id()
+A, B, C, D = new_id(), new_id(), new_id(), new_id()
 DONE = {
     A: Outcome("succeeded", {"files": ["x", {"a/b|c~d": 1}]}),
     B: Outcome("failed", error={"reason": "error", "message": "no"}),
     C: Outcome("succeeded", [A, B]),
+    D: Outcome("succeeded"),
 }
 
 
@@ -34,6 +35,16 @@ DONE = {
         (f"{C}*", [{"files": ["x", {"a/b|c~d": 1}]}, None]),
         (f"{C}*/files/0", ["x", None]),
         (f"{B}*", []),
+        (f"{A}=", {"ok": {"files": ["x", {"a/b|c~d": 1}]}}),
+        (f"{A}=/ok/files/0", "x"),
+        (f"{A}=/error", None),
+        (f"{B}=", {"error": {"reason": "error", "message": "no"}}),
+        (f"{B}=/ok/files", None),
+        (f"{D}=", {"ok": None}),
+        (f"{new_id()}=", {"error": {"reason": "unknown"}}),
+        (f"{C}*=/error/reason", [None, "error"]),
+        (f"{C}*=", [{"ok": DONE[A].result}, {"error": DONE[B].error}]),
+        (f"{B}*=", [{"error": {"reason": "error", "message": "no"}}]),
         (f"{B}|{A}/files/0|{C}", "x"),
         (f"{B}|{B}?", None),
         ([f"{A}/files/0", f"{B}?", f"{B}|{C}/1"], ["x", None, B]),
@@ -54,6 +65,8 @@ def test_an_input_is_filled_in(spelled: Any, value: Any) -> None:
         (f"{A}/files/x", "has nothing at 'files/x'"),
         (f"{A}/files/-1", "has nothing at 'files/-1'"),
         (f"{A}*", "is no list of tasks"),
+        (f"{A}*=", "is no list of tasks"),
+        (f"{A}=*", "is no input"),
         (f"{C}*/files/9", "has nothing at 'files/9'"),
         (new_id(), "is unknown and has no result"),
         (f"{A}%", "is no input"),

@@ -22,15 +22,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from coordq.names import check_name
+from coordq.work.flow.answers import question
 from coordq.work.flow.building import EDGE_WORDS, Building, listed, take_wanted
 from coordq.work.flow.condition import Condition, all_of, parse
 from coordq.work.flow.graft import graft
 from coordq.work.flow.orders import Asked
 from coordq.work.flow.plan import FlowPlan
 from coordq.work.flow.refusal import refuse
-from coordq.work.flow.reserved import APPROVAL, EXPAND, SIGNAL, TIMER
+from coordq.work.flow.reserved import APPROVAL, EXPAND, SIGNAL, SYNTHESIZE, TIMER
 from coordq.work.flow.step import ERROR, Either, Group, Input, Link, Step, Tie
-from coordq.work.flow.ties import Tying, Wanted, attach, check_owner, links
+from coordq.work.flow.ties import Tying, Wanted, attach, check_key, check_owner, links
 from coordq.work.flow.weave import Weaver
 from coordq.work.options import Seconds, moment_ms, seconds
 
@@ -187,6 +188,16 @@ class Flow(Building):
             after = [*listed(of), *listed(options.pop("after", ()))]
             return self.task(task, args, after=after, **options)
         return self.task(task, {**(args or {}), into: of}, **options)
+
+    def synthesize(self, key: str, /, of: Any, *, same: str = "json", **options: Any) -> Step:
+        """Add a step that puts the answers of others side by side: coordq.synthesize, as JSON.
+
+        of: a group, or a list of steps, each an agent by its key. Who does not succeed is silent.
+        same: what makes answers equal: json, or casefold for texts. Options as for `task`.
+        """
+        args, inputs = question(self.name, check_key(self.name, key), of, same)
+        wanted = take_wanted(options)
+        return self._add(self._orders.own(key, SYNTHESIZE, args, inputs, options), key, wanted)
 
     def chain(self, *parts: Any, into: str | None = None, **options: Any) -> Group:
         """Let steps come one after the other; what is not a step yet becomes one.

@@ -19,9 +19,10 @@
     on_failure: {task: page}
 
 A task's key is its name unless `task` says another. `inputs` are results of other tasks: `key`,
-`key.field.0`, `key!` for the error, `key?` for the result or null, `a | b` for the first of both,
-and lists of such; YAML wants those with a ? or ! in quotes when they stand in braces. Tasks may
-stand in any order.
+`key.field.0`, `key!` for the error, `key?` for the result or null, `key=` for how it ended,
+`a | b` for the first of both, and lists of such; YAML wants those with a ? or ! in quotes when they
+stand in braces. `verdict: {synthesize: [ada, bob]}`, or `{synthesize: {of: ask, same: casefold}}`,
+puts answers side by side. Tasks may stand in any order.
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ _TOP: Final = (
     "name", "description", "labels", "ttl", "options", "parameters", "tasks", "on_success",
     "on_failure", "milestones",
 )  # fmt: skip
-_KINDS: Final = ("approval", "signal", "timer", "map")
+_KINDS: Final = ("approval", "signal", "timer", "map", "synthesize")
 _TASK: Final = ("task", "args", "inputs", "fallback", *_KINDS, *EDGE_WORDS, *NAMES)
 _FALLBACK: Final = ("task", "args", "inputs", "key", *NAMES)
 _CALLBACK: Final = ("task", "args", "inputs", "key", *NAMES)
 _LINK: Final = ("task", "on", "if_failed", "when")
 _MAP: Final = ("over", "into")
 _MILESTONE: Final = ("name", "needs", "by")
-_MARKS: Final = ("?", "!")
+_SYNTHESIZE: Final = ("of", "same")
+_MARKS: Final = ("?", "!", "=")
 _ERROR_WORD: Final = "$error"
 
 
@@ -132,6 +134,7 @@ class _Reader(Told):
                 found.append(one)
             elif isinstance(one, dict):
                 found += self._input_keys(place, one.get("inputs", {}))
+        found += [self._key(place, one) for one in self.several(self._answering(place, task)["of"])]
         over = task["map"].get("over") if isinstance(task.get("map"), dict) else None
         if isinstance(over, str):
             found.append(self._ref(f"{place}.map.over", over)[0])
@@ -145,13 +148,9 @@ class _Reader(Told):
         if "of" in edges:
             edges["of"] = self.made[self._key(place, edges["of"])]
         options = {**edges, **self.options(place, task, (*_TASK,))}
-        if "approval" in task:
-            return flow.approval(key, task["approval"], **options)
-        if "timer" in task:
-            delay = self.span(f"{place}.timer", task["timer"])
-            return flow.timer(delay, key=key, **options)
-        if "signal" in task:
-            return flow.signal(task["signal"], key=key, **options)
+        own = self._own(flow, key, task, options)
+        if own is not None:
+            return own
         name, args = task.get("task", key), self._args(place, task)
         fallback = [self._fallback(place, one) for one in self.several(task.get("fallback", ()))]
         if fallback:
@@ -169,6 +168,31 @@ class _Reader(Told):
             key=key,
             **options,
         )
+
+    def _own(
+        self, flow: Flow, key: str, task: Mapping[str, Any], options: dict[str, Any]
+    ) -> Step | None:
+        """A step that needs no handler; None for others."""
+        place = f"tasks.{key}"
+        if "approval" in task:
+            return flow.approval(key, task["approval"], **options)
+        if "timer" in task:
+            return flow.timer(self.span(f"{place}.timer", task["timer"]), key=key, **options)
+        if "signal" in task:
+            return flow.signal(task["signal"], key=key, **options)
+        if "synthesize" not in task:
+            return None
+        asked = self._answering(place, task)
+        made = [self.made[one] for one in self.several(asked["of"])]
+        of = made[0] if len(made) == 1 else made
+        return flow.synthesize(key, of, same=asked.get("same", "json"), **options)
+
+    def _answering(self, place: str, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Whose answers are put side by side, and how."""
+        told = task.get("synthesize", ())
+        asked: dict[str, Any] = told if isinstance(told, dict) else {"of": told}
+        self.known(f"{place}.synthesize", asked, _SYNTHESIZE)
+        return {"of": (), **asked}
 
     def _fallback(self, place: str, one: Any) -> Any:
         if isinstance(one, str):
@@ -234,6 +258,8 @@ class _Reader(Told):
         made = self.made[key]
         if isinstance(made, Group):
             if mark or path:
+                if mark == "=" and not path:
+                    return made.settled
                 self.refuse(place, f"{key} is many tasks: take all of it, as {key}")
             return made
         return Input(made, mark, path) if mark or path else made

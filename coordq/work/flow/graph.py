@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from coordq.ids import child_id
 from coordq.work.flow.order import layers, ordered
-from coordq.work.flow.reserved import EXPAND, RESERVED
+from coordq.work.flow.reserved import EXPAND, RESERVED, SYNTHESIZE
 
 if TYPE_CHECKING:
     from coordq.work.flow.plan import FlowPlan
@@ -33,6 +33,8 @@ SIGNS: Final[Mapping[str, str]] = {
     "gone": "?",
 }
 """Each state in one character."""
+_OWN: Final = {EXPAND: "map", SYNTHESIZE: "synthesis"}
+"""What tasks of coordq's own are called."""
 _WORST: Final = ("failed", "running", "suspended", "ready", "scheduled", "waiting", "cancelled")
 """What a box of several tasks is shown as: the first of these that one of them is."""
 
@@ -60,7 +62,7 @@ class Box:
         """What is written on it: its key, and its task where that has another name."""
         word = self.name
         if self.name.startswith(RESERVED):
-            word = "map" if self.name == EXPAND else self.kind
+            word = _OWN.get(self.name, self.kind)
         named = "" if word == self.key else f" ({word})"
         several = f" ×{self.count}" if self.states else ""  # noqa: RUF001 - times, not the letter x
         return f"{self.key}{named}{several}"

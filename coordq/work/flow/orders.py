@@ -100,6 +100,18 @@ class Orders:
         template, delay_ms = self.template(key, name, options)
         return Asked(name, template, delay_ms, self.dump(name, values, key), inputs)
 
+    def own(
+        self,
+        key: str,
+        name: str,
+        args: Mapping[str, Any],
+        inputs: dict[str, Value],
+        options: Mapping[str, Any],
+    ) -> Asked:
+        """A task of coordq's own, where the flow's tasks are. Raises InvalidOption, InvalidFlow."""
+        template, delay_ms = self.template(key, name, {**self._defaults, **options})
+        return Asked(name, template, delay_ms, self.dump(name, args, key), inputs)
+
     def dump(self, name: str, values: Mapping[str, Any], key: str = "") -> bytes:
         """Arguments as JSON. Raises InvalidArguments, InvalidFlow, PayloadTooLarge."""
         try:

@@ -9,10 +9,13 @@ Each value is a ref, or a list of refs that becomes a list:
     <id>        the result of that task
     <id>?       its result, or null when it has none: it failed, was cancelled, skipped, or runs on
     <id>!       its error, an object with reason, type, message; null when it did not fail
+    <id>=       how it ended: {"ok": <result>}, or {"error": <as above>} for any other end
     <id>*       the results of the tasks that its result lists by id, in order; null where one has
                 none, and [] when it has none itself. How the tasks of a map over a result, which
-                are not known before, are named.
-    <ref>/a/0   what stands at that path of it; `~1` is a "/" in a key, `~2` a "|", and `~0` a "~"
+                are not known before, are named. `<id>*=` says how each of them ended; when there is
+                no list, only how the task itself did.
+    <ref>/a/0   what stands at that path of it; `~1` is a "/" in a key, `~2` a "|", and `~0` a "~".
+                With a `?` or `=` what is not there is null
     <ref>|<ref> the first of them that is not null; all count as if they had a `?`
 
 A task that failed for good and has an alternative is followed to it, and so on, save for `!`.
@@ -33,7 +36,8 @@ from coordq.ids import is_id
 
 FROM: Final = "$from"
 ID_LENGTH: Final = 22
-MARKS: Final = ("", "?", "!", "*")
+MARKS: Final = ("", "?", "!", "=", "*", "*=")
+MANY: Final = ("*", "*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ def listed_ids(args: Mapping[str, Any], found: Mapping[str, Outcome]) -> list[st
     every: Iterable[str] = (
         one
         for ref in refs_in(args)
-        if ref.mark == "*" and ref.id in found
+        if ref.mark in MANY and ref.id in found
         for one in _listed(ref, found[ref.id])
     )
     return list(dict.fromkeys(every))
@@ -145,8 +149,14 @@ def _value(name: str, ref: Ref, found: Mapping[str, Outcome]) -> Any:
         return _at(name, ref, outcome.error) if outcome.error is not None else None
     if ref.mark == "*":
         ended = [found.get(one, _UNKNOWN) for one in _listed(ref, outcome)]
-        return [_at(name, ref, one.result) if one.state == "succeeded" else None for one in ended]
-    if outcome.state != "succeeded":
+        return [_at(name, ref, one.result) if _succeeded(one) else None for one in ended]
+    if ref.mark == "=":
+        return _at(name, ref, _settled(outcome))
+    if ref.mark == "*=":
+        ids = _listed(ref, outcome)
+        every = [found.get(one, _UNKNOWN) for one in ids] if _succeeded(outcome) else [outcome]
+        return [_at(name, ref, _settled(one)) for one in every]
+    if not _succeeded(outcome):
         if ref.mark == "?":
             return None
         raise InvalidArguments(
@@ -157,9 +167,19 @@ def _value(name: str, ref: Ref, found: Mapping[str, Outcome]) -> Any:
     return _at(name, ref, outcome.result)
 
 
+def _succeeded(outcome: Outcome) -> bool:
+    return outcome.state == "succeeded"
+
+
+def _settled(outcome: Outcome) -> dict[str, Any]:
+    if _succeeded(outcome):
+        return {"ok": outcome.result}
+    return {"error": outcome.error or {"reason": outcome.state}}
+
+
 def _listed(ref: Ref, outcome: Outcome) -> list[str]:
     ids = outcome.result
-    if outcome.state != "succeeded":
+    if not _succeeded(outcome):
         return []
     if not isinstance(ids, list) or not all(isinstance(one, str) and is_id(one) for one in ids):
         raise InvalidArguments(f"the result of task {ref.id} is no list of tasks.", id=ref.id)
@@ -172,7 +192,7 @@ def _at(name: str, ref: Ref, value: Any) -> Any:
             value = value[step]
         elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
-        elif ref.mark == "?":
+        elif ref.mark in ("?", "=", "*="):
             return None
         else:
             raise InvalidArguments(

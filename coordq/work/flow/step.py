@@ -140,6 +140,11 @@ class Step:
     def __or__(self, other: Step | Input | Either) -> Either:
         return self.result | other
 
+    @property
+    def settled(self) -> Input:
+        """How it ended: {"ok": <result>} or {"error": ...}, which is an edge after any end."""
+        return Input(self, "=")
+
     def link(
         self,
         *,
@@ -158,16 +163,40 @@ class Step:
 class Group(Sequence[Step]):
     """Steps in order. As an argument it means the list of their results, in the same order."""
 
-    def __init__(self, flow: Maker, steps: Sequence[Step], *, over: Step | None = None) -> None:
+    def __init__(
+        self,
+        flow: Maker,
+        steps: Sequence[Step],
+        *,
+        over: Step | None = None,
+        mark: str = "",
+    ) -> None:
         self.flow = flow
         self._steps = tuple(steps)
         self.over = over
         """For a map over a result: the step that will make its tasks; then there are none yet."""
+        self.mark = mark
+        """What is taken of each when it is an argument, as in `refs.py`."""
 
     @property
     def ends(self) -> tuple[Step, ...]:
         """What has to end before all of it has."""
         return self._steps if self.over is None else (self.over,)
+
+    @property
+    def settled(self) -> Group:
+        """As an argument: how each of them ended, {"ok": <result>} or {"error": ...}, in order."""
+        return Group(self.flow, self._steps, over=self.over, mark="=")
+
+    @property
+    def either(self) -> Either:
+        """As an argument: the first of their results that there is, in order.
+
+        For a task with `first=1`, which starts when one has succeeded, that is the one's.
+        """
+        if not self:
+            raise InvalidFlow(f"flow {self.flow.name!r}: an empty group has no result to take.")
+        return Either(tuple(one.result for one in self))
 
     def reduce(
         self, task: Any, /, args: Any = None, *, into: str = "parts", **options: Any
@@ -217,7 +246,7 @@ def inputs_of(value: Value) -> tuple[Input, ...]:
     if isinstance(value, Either):
         return value.inputs
     if isinstance(value, Group):
-        return tuple(one.result for one in value.ends)
+        return tuple(Input(one, value.mark) for one in value.ends)
     return tuple(inner for one in value for inner in inputs_of(one))
 
 

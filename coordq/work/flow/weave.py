@@ -175,7 +175,7 @@ class Weaver:
     def _ref(self, member: Member, name: str, value: Value) -> Any:
         match value:
             case Group(over=Step() as expander):
-                return str(Ref(self.ids[expander], "*"))
+                return str(Ref(self.ids[expander], f"*{value.mark}"))
             case Group():
                 return [self._text(member, name, one) for one in inputs_of(value)]
             case Either():
