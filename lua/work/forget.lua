@@ -16,7 +16,7 @@ for i = 1, #ARGV do
   if dead or task and string.find('sfc', task.state, 1, true) then
     redis.call('ZREM', KEYS[1] .. 'dead', id)
     redis.call('UNLINK', KEYS[1] .. 't:' .. id, KEYS[1] .. 'p:' .. id, KEYS[1] .. 'log:' .. id, KEYS[1] .. 'progress:' .. id,
-      KEYS[1] .. 'saved:' .. id)
+      KEYS[1] .. 'saved:' .. id, KEYS[1] .. 'kids:' .. id, KEYS[1] .. 'need:' .. id)
     deleted = deleted + 1
   end
 end

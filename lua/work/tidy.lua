@@ -32,7 +32,7 @@ local function old_dead_letters(age_ms)
   for _, id in ipairs(ids) do
     redis.call('ZREM', KEYS[1] .. 'dead', id)
     redis.call('UNLINK', KEYS[1] .. 't:' .. id, KEYS[1] .. 'p:' .. id, KEYS[1] .. 'log:' .. id, KEYS[1] .. 'progress:' .. id,
-      KEYS[1] .. 'saved:' .. id)
+      KEYS[1] .. 'saved:' .. id, KEYS[1] .. 'kids:' .. id, KEYS[1] .. 'need:' .. id)
   end
   return #ids
 end

@@ -11,6 +11,8 @@ from coordq.work.flow import calls
 from coordq.work.flow.plan import FlowPlan
 from coordq.work.flow.tidy import Swept, sweep
 from coordq.work.saved import checkpoint
+from coordq.work.tidy import Place, tidy
+from tests.work.damages import audited
 from tests.work.desk import Desk
 from tests.work.flows import Flows, node, plan
 
@@ -125,3 +127,22 @@ def test_a_leader_of_the_past_sweeps_nothing(desk: Desk, flows: Flows) -> None:
         desk.run(sweep(0, epoch=6))
 
     assert desk.dump() == before
+
+
+@pytest.mark.parametrize("how", ["forget", "tidy"])
+def test_a_dead_letter_of_a_flow_goes_with_its_edges(desk: Desk, flows: Flows, how: str) -> None:
+    """Whoever deletes it by itself leaves nothing for the auditor to find."""
+    first = node("first")
+    made = flows.start(first, *(node(f"n{n}", first) for n in range(10)))
+    flows.end("first", how="failed")
+    assert desk.redis("EXISTS", desk.key(f"kids:{first.id}")) == 1
+
+    if how == "forget":
+        desk.forget(first.id)
+    else:
+        desk.redis("ZADD", desk.key("dead"), 1, first.id)
+        desk.run(tidy(0, Place(), dead_ms=1))
+
+    assert [name for name in desk.names() if name.endswith(first.id)] == []
+    assert flows.outcome(made) == "failed"
+    assert audited(desk, look=True).findings == []
