@@ -95,6 +95,17 @@ def test_only_what_is_alike_is_folded() -> None:
     assert graph.folded().folded() == graph.folded()
 
 
+def test_a_long_chain_does_not_run_out_of_the_terminal() -> None:
+    """Below some twenty steps nothing is moved further in; every step still has its row."""
+    flow = Flow("long")
+    flow.chain(*(("a", None, {"key": f"step.{n}"}) for n in range(500)))
+
+    drawn = rows(graph_of_plan(flow.plan()))
+
+    assert len(drawn) == 500
+    assert max(len(str(row)) for row in drawn) < 80
+
+
 def test_ways_that_are_alike_are_folded_step_by_step() -> None:
     """A map whose tasks each have a task after them is two rows, not two thousand."""
     flow = Flow("f")

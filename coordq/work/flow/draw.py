@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from coordq.work.flow.graph import SIGNS, Box, Graph, Line
+
+LEAD_MAX: Final = 60
+"""Characters before a row; what stands deeper is not moved further in, as in a long chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def rows(graph: Graph, *, fold: bool = True) -> list[Row]:
                 (
                     one,
                     node,
-                    f"{lead}{'   ' if last else '│  '}",
+                    lead if len(lead) >= LEAD_MAX else f"{lead}{'   ' if last else '│  '}",
                     f"{lead}{'└─ ' if last else '├─ '}",
                 )
                 for at, one in enumerate(below)
