@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordq.engine.connection import Engine
+from coordq.work.cancel import cancel
 from coordq.work.claim import Claim
 from coordq.work.flow import calls
 from coordq.work.flow.plan import ON, POLICIES, FlowPlan, Node
@@ -104,3 +105,45 @@ def test_every_flow_comes_out_as_its_edges_say(
     }
     assert flows.outcome(made) == model.outcome()
     assert flows.account(made)["left"] == "0"
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(drawn=flows_with_ends(), seed=st.integers(0, 1000))
+def test_every_task_ends_whatever_is_cancelled_and_retried(
+    engine: Engine, drawn: tuple[FlowPlan, Ends], seed: int
+) -> None:
+    """Single tasks are cancelled at any moment, then nothing fails in a retry: nobody waits on."""
+    made, ends = drawn
+    flows = Flows(Desk(engine))
+    flows.submit(made)
+    flows.run(calls.launch(made))
+    chance = random.Random(seed)
+
+    for each in chance.sample(made.nodes, len(made.nodes) // 2):
+        flows.run(cancel(each.id))
+        if chance.random() < 0.5:
+            for key, claim in flows.take().items():
+                how, result = ends[next(n.id for n in made.nodes if n.key == key)]
+                flows.finish(claim, how, result)
+    work_off(flows, made, ends, seed)
+    first = flows.outcome(made)
+    assert_over(flows, made)
+    if first == "succeeded":
+        return
+    flows.retry(made, limit=chance.choice((1, 3, 500)))
+    work_off(flows, made, {one: ("succeeded", {"good": True}) for one in ends}, seed)
+
+    assert_over(flows, made)
+    assert not {"failed", "cancelled"} & {
+        flows.state(each) for each in made.nodes if each.fallback is None
+    }
+
+
+def assert_over(flows: Flows, made: FlowPlan) -> None:
+    """The flow has ended, with all of its tasks and with nothing under way."""
+    assert flows.account(made)["left"] == "0"
+    assert flows.outcome(made) in {"succeeded", "failed", "cancelled"}
+    assert not {"waiting", "ready", "running", "scheduled"} & set(flows.states(*made.nodes))
+    assert flows.desk.redis("HLEN", flows.desk.key("rippling")) == 0
