@@ -6,8 +6,9 @@ from typing import Any
 
 from coordq.engine.call import Call
 from coordq.work import allowance, claim, finish, limit
+from coordq.work import enqueue as ordering
 from coordq.work.finish import Outcome
-from tests.work.desk import Desk, ask
+from tests.work.desk import Desk, ask, order
 from tests.work.gate import allow, pass_time, seen, some
 from tests.work.scenes import Check, scene
 
@@ -114,6 +115,36 @@ def finish_under_limits(desk: Desk) -> tuple[Call[Any], Check]:
 
     outcome = Outcome("succeeded", held.id, held.fence, b"1", units=50)
     return finish.finish(0, [outcome], ask()), check
+
+
+@scene
+def enqueue_renewing(desk: Desk) -> tuple[Call[Any], Check]:
+    """The one that waits has the newer arguments, and no second one came."""
+    first = desk.put(unique="k", on_duplicate="replace")
+    made = order(args={"n": 2}, unique="k", on_duplicate="replace")
+
+    def check(receipt: Any) -> None:
+        assert receipt == ordering.Receipt(first, created=False)
+        assert desk.task(first).args == {"n": 2}
+        assert desk.queue().ready == 1
+
+    return ordering.enqueue(made), check
+
+
+@scene
+def enqueue_behind_a_run(desk: Desk) -> tuple[Call[Any], Check]:
+    """One waits for the end of the run, not two."""
+    desk.put(unique="k", on_duplicate="keep-last")
+    held = desk.take()
+    made = order(unique="k", on_duplicate="keep-last")
+
+    def check(receipt: Any) -> None:
+        assert receipt == ordering.Receipt(made.id)
+        assert desk.claim(5).claims == ()
+        desk.end(held)
+        assert [each.id for each in desk.claim(5).claims] == [made.id]
+
+    return ordering.enqueue(made), check
 
 
 @scene

@@ -21,6 +21,7 @@ from coordq.work import allowance
 from coordq.work.claim import Claim
 from coordq.work.finish import Outcome
 from coordq.work.task import State
+from tests.work.damages import audited
 from tests.work.desk import Desk
 from tests.work.gate import allow, pass_time, seen
 
@@ -130,6 +131,11 @@ class Limited(RuleBasedStateMachine):
         """And what is due happens."""
         pass_time(self.desk, ms)
         self.desk.promote()
+
+    @rule()
+    def audit(self) -> None:
+        """Nothing is wrong, so nothing is found."""
+        assert audited(self.desk, look=True).findings == []
 
     # -- what must hold ------------------------------------------------------------------------
 
