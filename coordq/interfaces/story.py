@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from coordq.interfaces.words import one_line, span
+from coordq.interfaces.words import one_line, several, span
 
 if TYPE_CHECKING:
     from coordq.work.events import Event
@@ -42,6 +42,19 @@ STYLES: Final = {
     "repaired": "bold magenta",
     "fired": "cyan",
     "skipped": "yellow",
+    "waiting": "dim",
+    "unblocked": "cyan",
+    "suspended": "yellow",
+    "resumed": "cyan",
+    "approved": "green",
+    "rejected": "red",
+    "parked": "yellow",
+    "flow-started": "cyan",
+    "flow-grown": "cyan",
+    "flow-ended": "bold green",
+    "flow-retried": "yellow",
+    "stuck": "bold red",
+    "building": "dim",
     "started": "green",
     "exited": "yellow",
     "scaled": "cyan",
@@ -96,6 +109,27 @@ def _refused(event: Event) -> str:
     return f"an outcome came too late, by the old fence {event.detail or '?'}: nothing was changed"
 
 
+def _skipped(event: Event) -> str:
+    """A task that was left out; of a schedule's slot the detail is the sentence."""
+    return "left out: it will not run" if event.detail in {"", "skipped"} else event.detail
+
+
+def _started(event: Event) -> str:
+    size = int(event.detail) if event.detail.isdecimal() else 0
+    return f"a flow of {several(size, 'task')} has started" if size else "a flow has started"
+
+
+def _suspended(event: Event) -> str:
+    kind, _, what = event.detail.partition(" ")
+    waits = {
+        "tasks": "other tasks",
+        "approval": "an approval",
+        "signal": f"the signal {what!r}",
+        "time": "a moment",
+    }
+    return f"waits for {waits.get(kind, event.detail or 'something')}, and holds no slot"
+
+
 _SENTENCES: Final[dict[str, Callable[[Event], str]]] = {
     "ready": _ready,
     "scheduled": lambda _: "enqueued for a later moment",
@@ -111,6 +145,19 @@ _SENTENCES: Final[dict[str, Callable[[Event], str]]] = {
     "lapsed": _lapsed,
     "requeued": lambda _: "made ready again, with all its attempts",
     "refused": _refused,
+    "waiting": lambda _: "waits for the tasks before it",
+    "unblocked": lambda _: "the tasks before it have ended",
+    "skipped": _skipped,
+    "suspended": _suspended,
+    "resumed": lambda _: "what it waited for has come: ready",
+    "approved": lambda event: f"approved by {event.detail or 'somebody'}",
+    "rejected": lambda event: f"rejected by {event.detail or 'somebody'}",
+    "parked": lambda event: f"waits for the limit {event.detail}",
+    "flow-started": _started,
+    "flow-grown": lambda event: _with(event, "tasks were added"),
+    "flow-ended": lambda event: f"the flow has ended: {event.detail}",
+    "flow-retried": lambda _: "the flow is run again, but for what succeeded",
+    "stuck": lambda event: f"the flow does not get on: {event.detail}",
     "stalled": lambda event: _with(event, "its loop is blocked"),
 }
 """What the leader and spawners tell is a sentence already."""

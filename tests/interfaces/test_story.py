@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from coordq import Flow
 from coordq.client.client import Client
 from coordq.fleet.election import Candidate, campaign
 from coordq.fleet.tell import tell
@@ -14,7 +15,7 @@ from coordq.interfaces.story import sentence
 from coordq.work.beat import Pulse, beat, reap, release
 from coordq.work.events import EVENTS, Event
 from coordq.work.finish import Outcome, finish
-from tests.interfaces.conftest import Shell
+from tests.interfaces.conftest import Shell, end
 
 
 def told(shell: Shell) -> list[tuple[str, str, str]]:
@@ -168,3 +169,41 @@ def test_the_board_draws_the_same_lines(client: Client) -> None:
     console.print(Board(client).draw())
 
     assert "led by s1" in console.export_text()
+
+
+def test_a_flow_is_a_story(shell: Shell, client: Client) -> None:
+    """From the launch to the end: who waited for whom, who was left out, and who said yes."""
+    flow = Flow("print")
+    text = flow.task("write", key="write")
+    flow.task("translate", after=text, when="language != 'en'")
+    flow.approval("ship", after=text)
+    flow_id = client.flows.run(flow).id
+    ids = {node.key: node.id for node in client.flows.get(flow_id).nodes}
+    end(client, ids["write"], "succeeded", {"language": "en"})
+    client.flows.approve(ids["ship"], by="ada", note="go")
+
+    story = told(shell)
+
+    assert ("flow-started", flow_id, "a flow of 3 tasks has started") in story
+    assert ("unblocked", ids["write"], "the tasks before it have ended") in story
+    assert ("skipped", ids["translate"], "left out: it will not run") in story
+    assert ("suspended", ids["ship"], "waits for an approval, and holds no slot") in story
+    assert ("approved", ids["ship"], "approved by ada: go") in story
+    assert story[-1] == ("flow-ended", flow_id, "the flow has ended: succeeded")
+
+
+def test_every_kind_of_event_has_a_sentence() -> None:
+    """With and without a detail; nobody has to know how scripts spell it."""
+    for kind in EVENTS:
+        for detail in ("", "something"):
+            assert sentence(Event("1-0", 0, "x", kind, 2, 0, "-", "x", detail)) or not detail
+
+
+def test_tasks_that_wait_can_be_listed(shell: Shell, client: Client) -> None:
+    """For others, or for an answer."""
+    flow = Flow("ask")
+    flow.task("crawl", after=flow.approval("ship"), key="later")
+    ids = {node.key: node.id for node in client.flows.run(flow).get().nodes}
+
+    for state, key in (("suspended", "ship"), ("waiting", "later")):
+        assert [one["id"] for one in shell.json("ls", "--state", state)] == [ids[key]]

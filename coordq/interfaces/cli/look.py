@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from coordq.client.client import Client
     from coordq.work.task import Task
 
-STATES: Final = ("ready", "scheduled", "running", "succeeded", "failed", "cancelled")
+STATES: Final = (
+    "waiting",
+    "scheduled",
+    "ready",
+    "running",
+    "suspended",
+    "succeeded",
+    "failed",
+    "cancelled",
+)
 WAITING: Final = ("waiting", "suspended")
 LOOK_AT_MAX: Final = 100_000
 """Tasks that --older-than looks at, at most."""
