@@ -224,7 +224,7 @@ LOOKING = [
     call("logs: no id", "task-not-found", "22 characters", lambda w, _: w.logs("../etc")),
     call("ls: state", "invalid-option", "scheduled", lambda w, _: w.ls(state="pending")),
     call("ls: state as number", "invalid-option", "state=3", lambda w, _: w.ls(state=3)),
-    call("ls: unlisted state", "invalid-option", "waiting", lambda w, _: w.ls(state="waiting")),
+    call("ls: state of a flow", "invalid-option", "building", lambda w, _: w.ls(state="building")),
     call("ls: negative limit", "invalid-option", "limit=-1", lambda w, _: w.ls(limit=-1)),
     call("ls: limit as text", "invalid-option", "limit='9'", lambda w, _: w.ls(limit="9")),
     call("ls: queue", "invalid-name", "queue name", lambda w, _: w.ls(queue="my queue")),
