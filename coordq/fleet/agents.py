@@ -79,6 +79,7 @@ class AgentSummary:
             "running": self.running,
             "succeeded": self.succeeded,
             "failed": self.failed,
+            "worked_ms": self.worked_ms,
             "success_percent": self.success_percent,
             "mean_ms": self.mean_ms,
             "recent": None

@@ -11,7 +11,8 @@ import pytest
 import coordq
 from coordq.client.client import Client
 from coordq.errors import CoordqError, InvalidName, InvalidOption, ReadOnly, Refused, WorkerNotFound
-from coordq.fleet.election import Candidate, campaign
+from coordq.fleet.election import Candidate, campaign, inaugurate
+from coordq.fleet.report import publish
 from coordq.fleet.roster import Entry, Health, enroll, newcomer
 from coordq.work.beat import Pulse, beat
 from tests.work.desk import Desk
@@ -184,11 +185,40 @@ def test_force_is_true_or_false(client: Client, force: Any) -> None:
         client.work.enqueue("job", force=force)
 
 
+def test_what_agents_have_done_is_added_up_beside_what_was_measured(
+    client: Client, desk: Desk
+) -> None:
+    """Over workers, by what they say; of the last minute by what the leader says."""
+    done = {"succeeded": 3, "failed": 1, "worked_ms": 400, "running": 1}
+    for name in ("w1", "w2"):
+        live(desk, name, agents=[{"name": "ada", "role": "critic"}], by_agent={"ada": done})
+    desk.run(inaugurate(0, 7))
+    recent = {"ended_s": 2.5, "success_percent": 50.0, "mean_ms": None}
+    desk.run(publish(7, "rates", {"agents": {"ada": recent, "gone": recent}}, 60_000))
+
+    (ada,) = client.fleet.agents()
+
+    assert ada.to_json() == {
+        "name": "ada",
+        "roles": ["critic"],
+        "workers": 2,
+        "uncounted": 0,
+        "running": 2,
+        "succeeded": 6,
+        "failed": 2,
+        "worked_ms": 800,
+        "success_percent": 75.0,
+        "mean_ms": 100.0,
+        "recent": recent,
+    }
+
+
 async def test_the_async_door_does_the_same(redis_url: str, client: Client, desk: Desk) -> None:
     """Same names, same answers; forced and unforced orders do not travel together."""
-    live(desk, "w1", silent_ms=5000)
+    live(desk, "w1", silent_ms=5000, agents=[{"name": "ada"}])
     async with coordq.connect_async(redis_url, namespace=client.namespace) as aclient:
         status = await aclient.fleet.status()
+        assert await aclient.fleet.agents() == client.fleet.agents()
         await aclient.fleet.expect(3)
         assert await aclient.fleet.read_only(on=True, reason="because")
         forced = await aclient.work.enqueue("job", force=True)

@@ -63,11 +63,12 @@ def test_no_worker_knows_its_name(desk: Desk) -> None:
     assert sentence.endswith("they know job.")
 
 
-def test_every_worker_can_expand_a_map(desk: Desk) -> None:
+@pytest.mark.parametrize("task", ["coordq.expand", "coordq.synthesize"])
+def test_every_worker_can_do_what_is_coordqs_own(desk: Desk, task: str) -> None:
     """No agent has that task, so it is in no list of what workers know."""
     alive(desk)
 
-    sentence = because(desk, desk.put("coordq.expand"))
+    sentence = because(desk, desk.put(task))
 
     assert sentence.startswith("It waits its turn: it is the next in its line")
 
