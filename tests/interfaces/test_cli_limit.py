@@ -43,7 +43,7 @@ def test_a_task_from_the_command_line_names_its_limits(shell: Shell, client: Cli
 def test_limits_are_listed_and_shown(shell: Shell) -> None:
     """As rows, as facts, and as JSON."""
     shell("limit", "set", "queue:slow", "--concurrency", "2")
-    shell("limit", "pause", "openai", "--for", "2h")
+    shell("limit", "pause", "openai", "--during", "2h")
 
     listed = shell("limit", "ls").stdout
     assert "queue:slow\t2 at once\t0\t0\tnow" in listed
@@ -71,7 +71,7 @@ def test_a_pause_is_made_and_ended(shell: Shell, client: Client) -> None:
         ("limit set 'bad name' --rate 5/s", 2, "not allowed"),
         ("limit show nothing", 3, "no limit 'nothing'"),
         ("limit rm nothing", 3, "no limit 'nothing'"),
-        ("limit pause openai --for soon", 2, "not a length of time"),
+        ("limit pause openai --during soon", 2, "not a length of time"),
         ("enqueue ask --limit queue:default", 2, "without naming"),
         ("enqueue ask --cost lots", 2, "lots"),
         ("enqueue ask --unique k --on-duplicate throttle", 2, "unique_for"),

@@ -149,7 +149,7 @@ def test_the_shell_sets_and_shows_limits(shell: Shell) -> None:
     """The same, for operators."""
     assert "100 in 60 s" in shell("limit", "set", "github", "--rate", "100/min")
     assert json.loads(shell("limit", "show", "github", "--json"))["parked"] == 0
-    shell("limit", "pause", "github", "--for", "5m")
+    shell("limit", "pause", "github", "--during", "5m")
     assert "paused" in shell("limit", "ls")
     shell("limit", "resume", "github")
     shell("limit", "rm", "github")

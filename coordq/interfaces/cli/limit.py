@@ -121,12 +121,12 @@ def limit_rm(session: Session, *, name: str) -> None:
 
 @limit_command.command("pause")
 @click.argument("name")
-@click.option("--for", "seconds", type=SPAN, help="Until it is resumed unless said.")
+@click.option("--during", type=SPAN, help="So long; until it is resumed unless said.")
 @common
-def limit_pause(session: Session, *, name: str, seconds: float | None) -> None:
+def limit_pause(session: Session, *, name: str, during: float | None) -> None:
     """Start nothing that counts against it; what runs goes on."""
     with session.connect() as client:
-        client.limits.pause(name, seconds)
+        client.limits.pause(name, during)
     _tell(session, name, "paused")
 
 
