@@ -108,8 +108,9 @@ class ChildProcess:
         return [] if self.phase is Phase.GONE else self.ledger.held()
 
     def tick_age_s(self) -> float:
-        """For how long its loop has not turned."""
-        return clock.monotonic() - self.ledger.get(Word.TICK) / 1e9
+        """For how long its loop has not turned; 0 while it has not begun to."""
+        last = self.ledger.get(Word.TICK)
+        return clock.monotonic() - last / 1e9 if last else 0.0
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it is still there."""
