@@ -26,10 +26,13 @@ class Slots:
         os.ftruncate(descriptor, size * SLOT.size)
         os.close(descriptor)
 
+    def read(self) -> list[tuple[float, int]]:
+        """(moment, process) by slot; process 0 where nobody has stamped yet."""
+        return list(SLOT.iter_unpack(Path(self.path).read_bytes()))
+
     def stamps(self) -> list[tuple[float, int]]:
         """(moment, process) of the tasks that have run."""
-        data = Path(self.path).read_bytes()
-        return [(at, pid) for at, pid in SLOT.iter_unpack(data) if pid]
+        return [(at, pid) for at, pid in self.read() if pid]
 
     def wait_for(self, amount: int) -> list[tuple[float, int]]:
         """The stamps once `amount` tasks have run. Raises TimeoutError."""

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from itertools import pairwise
 
-from coordq.client.client import Client, connect
+from coordq.client.client import connect
 from coordq.interfaces.bench.fleet import Slots, worker
 from coordq.interfaces.bench.measure import BULK, Figures
 from coordq.interfaces.bench.server import Server
@@ -55,11 +55,15 @@ def most_at_once(spans: list[tuple[float, float]]) -> int:
     return most
 
 
-def _kill_one(client: Client, turn: int) -> None:
-    """Kill a child as it works; what it ran comes back, and keeps its slot until it does."""
-    children = client.work.workers()[0].info["children"]
-    with suppress(ProcessLookupError):
-        os.kill(int(children[turn % len(children)]["pid"]), signal.SIGKILL)
+def _kill_one(slots: Slots) -> None:
+    """Kill a process that naps; what it ran comes back, and keeps its slot until it does."""
+    while True:
+        stamps = slots.read()
+        for (_, pid), (_, woke) in zip(stamps[::2], stamps[1::2], strict=True):
+            if pid and not woke:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    return
 
 
 def _concurrency(server: Server) -> Figures:
@@ -74,7 +78,7 @@ def _concurrency(server: Server) -> Figures:
             with worker(server.url, slots, children=WORKERS):
                 for turn in range(KILLS):
                     slots.wait_for(2 * NAPS * turn // (KILLS + 1) + 1)
-                    _kill_one(client, turn)
+                    _kill_one(slots)
                 ends = [at for at, _ in slots.wait_for(2 * NAPS)]
         finally:
             slots.close()
