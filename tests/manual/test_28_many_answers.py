@@ -167,6 +167,10 @@ tasks:
 
 def test_what_each_agent_has_done(shell: Shell, client: Client) -> None:
     """Completed, failed, success rate, average: over all workers that are there."""
+    for task in ("recall", "look_up"):
+        client.work.run(task, QUESTION, wait_for=30)
+    client.work.enqueue("refuse", QUESTION)
+
     wait_until(
         lambda: {one.name for one in client.fleet.agents() if one.succeeded} >= {"ada", "bob"},
         what="the next beat",
