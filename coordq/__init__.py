@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from coordq.client.client import connect as connect
     from coordq.client.client_async import AsyncClient as AsyncClient
     from coordq.client.client_async import connect_async as connect_async
+    from coordq.client.flows import FlowHandle as FlowHandle
+    from coordq.client.flows_async import AsyncFlowHandle as AsyncFlowHandle
     from coordq.client.work import TaskHandle as TaskHandle
     from coordq.client.work_async import AsyncTaskHandle as AsyncTaskHandle
     from coordq.errors import CoordqError as CoordqError
@@ -42,6 +44,7 @@ _HOMES = {
     "Agent": "coordq.work.agent",
     "Answer": "coordq.work.synthesis",
     "AsyncClient": "coordq.client.client_async",
+    "AsyncFlowHandle": "coordq.client.flows_async",
     "AsyncTaskHandle": "coordq.client.work_async",
     "Backoff": "coordq.work.backoff",
     "Batch": "coordq.work.batch",
@@ -50,6 +53,7 @@ _HOMES = {
     "CoordqError": "coordq.errors",
     "Depends": "coordq.work.depends",
     "Flow": "coordq.work.flow.build",
+    "FlowHandle": "coordq.client.flows",
     "Middleware": "coordq.work.middleware",
     "Options": "coordq.work.options",
     "RateLimited": "coordq.work.signals",
