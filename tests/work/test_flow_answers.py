@@ -152,6 +152,21 @@ def test_an_included_question_keeps_the_names_of_its_agents() -> None:
     assert ties(plan, "inner.verdict")[0][0] == "inner.ada"
 
 
+def test_an_included_group_stays_settled() -> None:
+    """What is known of an end must not become a result by being copied."""
+    inner, outer = Flow("inner"), Flow("outer")
+    start = inner.task("start")
+    inner.synthesize("crowd", inner.map("ask", over=start, into="who"))
+    inner.group("a", "b").settled.reduce("report")
+    outer.include(inner)
+    plan = outer.plan()
+
+    crowd = json.loads(node(plan, "inner.crowd").args)["$from"]
+    report = json.loads(node(plan, "inner.report").args)["$from"]
+    assert crowd == {"answers": f"{node(plan, 'inner.ask').id}*="}
+    assert report == {"parts": [f"{node(plan, f'inner.{one}').id}=" for one in "ab"]}
+
+
 FILE = """
 name: f
 tasks:

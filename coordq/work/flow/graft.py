@@ -66,7 +66,7 @@ def _moved(flow: Maker, value: Value, twins: Mapping[Step, Step]) -> Value:
         case Group():
             over = None if value.over is None else twins[value.over]
             steps = () if over is not None else tuple(twins[one] for one in value)
-            return Group(flow, steps, over=over)
+            return Group(flow, steps, over=over, mark=value.mark)
         case _:
             moved = [_moved(flow, one, twins) for one in value]
             return [one for one in moved if isinstance(one, Input | Either)]
