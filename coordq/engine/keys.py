@@ -334,7 +334,7 @@ def flows_open(root: str) -> str:
 
 
 def flows_ended(root: str) -> str:
-    """Flows that will be deleted, ended or not launched yet: ZSET, score = when, in milliseconds."""
+    """Flows to be deleted, ended or not launched yet: ZSET, score = when, in milliseconds."""
     return f"{root}flows:ended"
 
 

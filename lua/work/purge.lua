@@ -8,7 +8,8 @@ ARGV[2]  limit     how many at most, 1 to 1000
 
 Returns  {cancelled, left}  left: 1 when the call should be repeated
 
-Ready and scheduled tasks become cancelled; running ones go on.
+Ready and scheduled tasks become cancelled; running ones go on. Tasks that wait for others, or are suspended,
+stand in no queue yet and stay.
 ]]
 --- @include lib/clock
 --- @include lib/record

@@ -1,7 +1,7 @@
 """What becomes of a flow, worked out by a few lines of Python instead of the scripts.
 
-The model knows how each task that runs will end, and says how every task ends, in whatever order they
-are worked off: nothing but its parents decides about a task.
+The model knows how each task that runs will end, and says how every task ends, in whatever order
+they are worked off: nothing but its parents decides about a task.
 """
 
 from __future__ import annotations
