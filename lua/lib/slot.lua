@@ -173,6 +173,7 @@ local function the_slots()
       count(task.queue, 'parked', 1)
       event(task.id, 'parked', task, slot)
     end
+    slots.heir = entries[1]
     for first = 1, #scored, 2000 do
       local some = { unpack(scored, first, math.min(first + 1999, #scored)) }
       if ask('ZADD', key('park:', slot), unpack(some)) == nil then
@@ -292,7 +293,9 @@ local function the_slots()
   function slots.wake(slot)
     local best = ask('ZRANGE', key('park:', slot), 0, 0)
     if not best or not best[1] then return end
-    local room, later = slots.room(slot, record_of(string.sub(best[1], 1, 22)))
+    local first = record_of(string.sub(best[1], 1, 22))
+    local room, later = slots.room(slot, first)
+    slots.heir = slots.heir or first
     while room > 0 do
       local popped, found = bring_back(slot, room)
       if popped == 0 then break end
@@ -363,9 +366,13 @@ local function the_slots()
     return slots.known
   end
 
-  -- The next due moment, with those that this call has set for parked tasks.
-  function slots.next_due(next_due)
-    return slots.soonest and math.min(slots.soonest, next_due or slots.soonest) or next_due
+  -- The next due moment, with those that this call has set for parked tasks. busy: the caller has other
+  -- things to do until then, so somebody else must learn of it.
+  function slots.next_due(next_due, busy)
+    local soonest, heir = slots.soonest, slots.heir
+    if not soonest then return next_due end
+    if busy and heir then mark(heir.queue, line_of(heir), 1) end
+    return math.min(soonest, next_due or soonest)
   end
 
   return slots

@@ -36,6 +36,6 @@ if not reply then
   if more == 1 then pass_on(ARGV[5], ARGV[6]) end
   close_books()
 end
-if made_slots then next_due = made_slots.next_due(next_due) end
+if made_slots then next_due = made_slots.next_due(next_due, #reply > 0) end
 local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1
 return { reply, wait_ms, more, redis.call('SCARD', KEYS[1] .. 'routes') }

@@ -165,6 +165,6 @@ if want > 0 then
   end
 end
 close_books()
-if made_slots then next_due = made_slots.next_due(next_due) end
+if made_slots then next_due = made_slots.next_due(next_due, want == 0 or #reply > 0) end
 local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1
 return { verdicts, reply, wait_ms, more, want > 0 and redis.call('SCARD', KEYS[1] .. 'routes') or -1 }

@@ -239,6 +239,21 @@ def test_whoever_claims_learns_when_the_next_may_start(desk: Desk) -> None:
     assert 0 < claimed.next_due_ms <= 60_000
 
 
+def test_a_claimer_that_gets_busy_wakes_somebody_who_learns_it_too(desk: Desk) -> None:
+    """It may run for an hour, and the next one may start in a minute."""
+    allow(desk, "openai", rate="1/min")
+    some(desk, 3, "openai")
+    desk.redis("DEL", desk.key("marker:default:job"))
+
+    desk.claim(2)
+    marks = desk.marks()
+    desk.redis("DEL", desk.key("marker:default:job"))
+
+    assert marks == 1
+    assert desk.claim(2).next_due_ms is not None
+    assert desk.marks() == 0, "who got nothing waits by itself"
+
+
 def test_time_brings_back_as_many_as_may_start(desk: Desk) -> None:
     """Not all of them: a crowd would be parked again."""
     allow(desk, "openai", rate="60/min")
