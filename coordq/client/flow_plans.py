@@ -100,9 +100,14 @@ def ls(shards: int, *, state: str, name: str, limit: int) -> Plan[list[FlowView]
     return sorted(found, key=lambda view: view.created_ms, reverse=True)[:limit]
 
 
-def results(flow_id: str) -> Plan[dict[str, Any]]:
-    """The results of a flow that has ended. Raises FlowFailed, FlowNotFound."""
+def results(flow_id: str) -> Plan[dict[str, Any] | None]:
+    """The results of a flow; None when it goes on, because a letter was about an earlier end.
+
+    Raises FlowFailed, FlowNotFound.
+    """
     view = yield from get(flow_id, nodes=True)
+    if not view.ended:
+        return None
     if view.state != State.SUCCEEDED:
         raise failed(view)
     wanted = {key: node.id for key, node in view.sinks().items() if node.state == State.SUCCEEDED}

@@ -12,6 +12,7 @@ from coordq.client import flow_looks as looks
 from coordq.client import flow_plans as plans
 from coordq.client.drive import drive
 from coordq.client.waiting import wait
+from coordq.clock import monotonic
 from coordq.engine.connection import Engine
 from coordq.work.flow.view import FlowView
 
@@ -90,10 +91,15 @@ class Flows:
         limit = checked.timeout("timeout", timeout)
         # one for each thread, also of a forked child: nobody takes another's letters
         mailbox = f"{self._name}.{threading.get_native_id():x}"
-        (ended,) = self._engine.run(plans.FLOWS.watch([flow_id], mailbox))
-        if ended is None:
-            wait(self._engine, plans.FLOWS, flow_id, mailbox, limit)
-        return drive(self._engine, plans.results(flow_id))
+        deadline = None if limit is None else monotonic() + limit
+        while True:
+            (ended,) = self._engine.run(plans.FLOWS.watch([flow_id], mailbox))
+            if ended is None:
+                left = None if deadline is None else deadline - monotonic()
+                wait(self._engine, plans.FLOWS, flow_id, mailbox, left)
+            found = drive(self._engine, plans.results(flow_id))
+            if found is not None:
+                return found
 
     # -- look ----------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from coordq.client import flow_looks as looks
 from coordq.client import flow_plans as plans
 from coordq.client.drive import drive_async
 from coordq.client.mailbox import Mailbox
+from coordq.clock import monotonic
 from coordq.engine.aio import AsyncEngine
 from coordq.work.flow.view import FlowView
 
@@ -86,8 +87,13 @@ class AsyncFlows:
         """Wait for a flow's results, by key; see AsyncFlowHandle.result."""
         looks.check_id(flow_id)
         limit = checked.timeout("timeout", timeout)
-        await self._mailbox.wait(flow_id, limit)
-        return await drive_async(self._engine, plans.results(flow_id))
+        deadline = None if limit is None else monotonic() + limit
+        while True:
+            left = None if deadline is None else deadline - monotonic()
+            await self._mailbox.wait(flow_id, left)
+            found = await drive_async(self._engine, plans.results(flow_id))
+            if found is not None:
+                return found
 
     async def close(self) -> None:
         """Stop listening; who still waits is told so."""

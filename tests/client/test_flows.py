@@ -19,7 +19,6 @@ from coordq.errors import (
     InvalidFlow,
     InvalidOption,
     ReadOnly,
-    TaskCancelled,
     TaskNotFound,
     WaitTimeout,
 )
@@ -170,6 +169,20 @@ def test_what_failed_is_run_again(client: Client) -> None:
         handle.retry()
 
 
+def test_word_of_an_earlier_end_is_not_taken_for_the_last(client: Client) -> None:
+    """A letter that nobody fetched may be about the time before a retry."""
+    handle = client.flows.run(chain("a"))
+    with pytest.raises(WaitTimeout):
+        handle.result(timeout=0.01)
+    bury(client, take_one(client))
+    handle.retry()
+
+    with pytest.raises(WaitTimeout):
+        handle.result(timeout=0.05)
+    succeed(client, take_one(client), 1)
+    assert handle.result(timeout=10) == {"a": 1}
+
+
 def test_a_flow_grows_from_outside(client: Client) -> None:
     """New tasks come after tasks that are there, by their keys; a key is taken only once."""
     handle = client.flows.run(chain("a"))
@@ -277,68 +290,6 @@ def test_why_names_what_is_waited_for(client: Client) -> None:
     succeed(client, take_one(client))
     succeed(client, take_one(client))
     assert f"for an approval: `coordq approve {ids['ship']}`" in client.work.why(ids["ship"])
-
-
-def test_a_task_waits_for_others(client: Client) -> None:
-    """`depends_on` takes handles and ids; the order is all it means."""
-    first = client.work.enqueue("job")
-    second = client.work.enqueue("job", depends_on=[first])
-    third, fourth = client.work.enqueue_many([("job", None)] * 2, depends_on=[first.id, second])
-    assert second.get().state == "waiting"
-    assert client.work.why(third.id) == "It waits for 2 of 2 tasks to end."
-
-    succeed(client, take_one(client))
-    held = take_one(client)
-    assert held.id == second.id
-    succeed(client, held)
-
-    assert {one.id for one in take(client, want=5)} == {third.id, fourth.id}
-
-
-def test_a_task_ends_with_the_one_that_it_depends_on(client: Client) -> None:
-    """It cannot wait for ever for one that has failed."""
-    first = client.work.enqueue("job")
-    second = client.work.enqueue("job", depends_on=first)
-
-    bury(client, take_one(client))
-
-    with pytest.raises(TaskCancelled, match="failed or was cancelled"):
-        second.result(timeout=10)
-
-
-def test_a_task_after_one_that_has_ended_starts_at_once(client: Client) -> None:
-    """Whether it ends before or after the other is enqueued makes no difference."""
-    first = client.work.enqueue("job")
-    succeed(client, take_one(client))
-
-    client.work.enqueue("job", depends_on=[first], delay=0)
-
-    assert len(take(client)) == 1
-
-
-def test_tasks_of_two_shards_cannot_wait_for_each_other(sharded_url: str) -> None:
-    """No script can see both; a flow has all its tasks on one."""
-    with coordq.connect(sharded_url) as client:
-        with pytest.raises(InvalidOption, match="2 shards"):
-            client.work.enqueue("job", depends_on=[coordq.new_id(0), coordq.new_id(1)])
-        first = client.work.enqueue("job", id=coordq.new_id(2))
-
-        assert client.work.enqueue("job", depends_on=[first]).id[9:11] == first.id[9:11]
-
-
-def test_dependencies_that_cannot_be_are_refused(client: Client) -> None:
-    """With nothing enqueued."""
-    for bad in ("x", [], [7], 7, ["0" * 21]):
-        with pytest.raises(InvalidOption):
-            client.work.enqueue("job", depends_on=bad)
-    for option in ({"unique": "a"}, {"at": 2_000_000_000}):
-        with pytest.raises(InvalidOption, match=next(iter(option))):
-            client.work.enqueue("job", depends_on=["0" * 22], **option)
-    with pytest.raises(TaskNotFound, match="no task"):
-        client.work.enqueue("job", depends_on=[coordq.new_id()])
-    with pytest.raises(InvalidOption, match="all that enqueue_many"):
-        client.work.enqueue_many([("job", None, {"depends_on": ["0" * 22]})])
-    assert client.work.ls() == []
 
 
 def test_a_flow_that_is_none_is_refused(client: Client) -> None:
