@@ -12,7 +12,7 @@ from typing import Any, assert_type
 import pytest
 
 from coordq.client.client import Client
-from coordq.errors import CoordqError, InvalidAgent, InvalidArguments, InvalidOption
+from coordq.errors import CoordqError, InvalidArguments
 from coordq.runtime.executor import Executor
 from coordq.work.agent import Agent
 from coordq.work.batch import Batch
@@ -352,57 +352,6 @@ def test_the_type_checker_sees_one_entry() -> None:
 
     assert_type(embed, TaskFunction[[str], int])
     assert_type(index, TaskFunction[[str], None])
-
-
-def refuse_default(text: list[str] = []) -> None:  # noqa: B006 - what is refused
-    """Whose would it be?"""
-
-
-def refuse_text(text: str) -> None:
-    """No list."""
-
-
-def refuse_nothing() -> None:
-    """Nothing to gather."""
-
-
-def refuse_extra(text: list[str], **more: Any) -> None:
-    """Columns without names."""
-
-
-@pytest.mark.parametrize("fn", [refuse_default, refuse_text, refuse_nothing, refuse_extra])
-def test_a_function_that_cannot_take_batches_is_refused(fn: Callable[..., Any]) -> None:
-    """Where it is defined, with what to write."""
-    with pytest.raises(InvalidAgent, match=fn.__name__):
-        batched(fn)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"size": 0},
-        {"size": 1.5},
-        {"delay": -1},
-        {"delay": 61},
-        {"delay": float("nan")},
-        {"bytes": 0},
-    ],
-)
-def test_a_batch_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
-    """Sizes are whole and not too large."""
-    with pytest.raises(InvalidOption, match=next(iter(options))):
-        Batch(**options)
-
-
-def test_what_is_no_batch_is_refused() -> None:
-    """As is one for a process of its own."""
-    agent = Agent("a")
-
-    def fine(n: list[int]) -> None: ...
-
-    for options in ({"batch": 100}, {"batch": Batch(), "isolation": "process"}):
-        with pytest.raises(InvalidAgent, match="batch"):
-            agent.task(**options)(refuse_text if "isolation" in options else fine)
 
 
 @pytest.mark.live
