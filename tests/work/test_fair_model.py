@@ -134,7 +134,7 @@ def test_turns_are_dealt_as_the_definition_says(redis_url: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40,
+            max_examples=100,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
