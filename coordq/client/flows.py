@@ -14,6 +14,7 @@ from coordq.client.drive import drive
 from coordq.client.waiting import wait
 from coordq.clock import monotonic
 from coordq.engine.connection import Engine
+from coordq.errors import WaitTimeout
 from coordq.work.flow.view import FlowView
 
 if TYPE_CHECKING:
@@ -96,7 +97,10 @@ class Flows:
             (ended,) = self._engine.run(plans.FLOWS.watch([flow_id], mailbox))
             if ended is None:
                 left = None if deadline is None else deadline - monotonic()
-                wait(self._engine, plans.FLOWS, flow_id, mailbox, left)
+                try:
+                    wait(self._engine, plans.FLOWS, flow_id, mailbox, left)
+                except WaitTimeout:  # names what was left, not what was asked
+                    raise plans.FLOWS.too_late(flow_id, limit or 0) from None
             found = drive(self._engine, plans.results(flow_id))
             if found is not None:
                 return found

@@ -12,6 +12,7 @@ from coordq.client.drive import drive_async
 from coordq.client.mailbox import Mailbox
 from coordq.clock import monotonic
 from coordq.engine.aio import AsyncEngine
+from coordq.errors import WaitTimeout
 from coordq.work.flow.view import FlowView
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ class AsyncFlows:
         deadline = None if limit is None else monotonic() + limit
         while True:
             left = None if deadline is None else deadline - monotonic()
-            await self._mailbox.wait(flow_id, left)
+            try:
+                await self._mailbox.wait(flow_id, left)
+            except WaitTimeout:  # names what was left, not what was asked
+                raise plans.FLOWS.too_late(flow_id, limit or 0) from None
             found = await drive_async(self._engine, plans.results(flow_id))
             if found is not None:
                 return found
