@@ -14,11 +14,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.clusters import Cluster
 from tests.proxy import LossyProxy
 from tests.replicas import Guarded
 from tests.servers import Server, any_binary
+
+# How long an example takes is the machine's affair: no test fails for it. A test's own settings
+# are added to these.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")
