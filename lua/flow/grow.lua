@@ -106,7 +106,7 @@ local function cycle_of(edges)
   end
   for _, child in ipairs(suspects) do
     if targets[child][child] then return { child, child } end
-    local path = way_to(child, targets[child], children)
+    local path = the_waits().way_to(child, targets[child], children)
     if path then
       path[#path + 1] = path[1]
       return path

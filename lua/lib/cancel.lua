@@ -1,6 +1,16 @@
 --[[
 lib/cancel: a task that has not ended is cancelled at once, or its worker is told to stop it.
 ]]
+-- Its worker is told to stop it.
+local function cancel_running(task, reason)
+  local member = task.id .. '|' .. task.fence
+  redis.call('SADD', KEYS[1] .. 'cancels', task.id)
+  local worker = string.match(task.worker, '^[^/]+')
+  local key = KEYS[1] .. 'inbox:' .. worker
+  redis.call('RPUSH', key, cjson.encode({ ['do'] = 'cancel', member = member, reason = reason }))
+  redis.call('PEXPIRE', key, 60000)
+end
+
 -- task: read from its record. Returns what work/cancel does; the caller writes counts and events.
 local function cancel_task(task, reason)
   if task.state == 'r' then

@@ -18,14 +18,14 @@ are false. An empty list equals an empty object: cjson does not tell them apart.
 what is empty count as false, all else as true. A tree that is none of these, is longer or deeper than
 the limits, or looks at more values than LOOKS_MAX does not hold, whatever stands around its fault.
 
-All of it is made at the first use: a call in which no condition is asked does not pay for it.
+Made at the first use: a call in which no condition is asked does not pay for it.
 ]]
-local CONDITION_MAX = 8192
-local CONDITION_DEPTH_MAX = 32
-local LOOKS_MAX = 100000
 local ask_condition = nil
 
 local function make_conditions()
+  local CONDITION_MAX = 8192
+  local CONDITION_DEPTH_MAX = 32
+  local LOOKS_MAX = 100000
   local looks_left = 0
   local last_result, last_decoded = nil, nil
 

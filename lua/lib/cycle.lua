@@ -4,6 +4,8 @@ lib/cycle: whether tasks would wait for each other for ever.
 Edges lead from who must end first to who waits for that: those of a record's option e, those of LIST
 kids:<id>, and the one to its alternative (option k). Only tasks that wait can be part of a circle, so the
 search goes from one to the next through waiting and suspended tasks only, all of one distance at a time.
+
+Made with lib/wait on its first use; others find way_to there.
 ]]
 local CYCLE_LOOKS_MAX = 50000
 

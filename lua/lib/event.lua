@@ -12,7 +12,6 @@ these two. Batching and this are what keep "events on" affordable: 4 bytes for a
 stranger's key stand where the stream should be, events are lost and the work goes on.
 ]]
 local EVENT_ENTRIES_MAX = 8192
-local EVENT_ITEMS_MAX = 64
 local event_head, event_items, event_stem = nil, {}, ''
 
 local function write_events()
@@ -24,6 +23,7 @@ local function write_events()
 end
 
 local function event(id, what, task, detail)
+  local EVENT_ITEMS_MAX = 64
   local head = what .. ' ' .. task.queue .. ' ' .. task.name .. ' ' .. (detail or '')
   if head ~= event_head or #event_items >= EVENT_ITEMS_MAX then
     write_events()

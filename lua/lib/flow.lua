@@ -18,10 +18,10 @@ flow fail: field unhandled of flow:<id>.
 ]]
 --- @include lib/line
 --- @include lib/ready
---- @include lib/kin
-local RIPPLE_MAX = 500
 
 local function make_flows()
+--- @include lib/kin
+  local RIPPLE_MAX = 500
   local budget = RIPPLE_MAX
   local tallies, paces = {}, {}
 

@@ -7,8 +7,6 @@ was lost asks again and gets the same tasks, not others.
 ]]
 --- @include lib/cancel
 --- @include lib/limit
-local SCAN_MAX = 1000
-
 local function next_fence(amount)
   -- whatever a stranger may have put there: tasks that have left their line must not be stranded
   local last = redis.pcall('GET', KEYS[1] .. 'fence')
@@ -159,6 +157,7 @@ end
 -- queues: in the caller's order of preference. served: ' route route ... '. Returns tasks, more.
 -- Nothing while the fleet is read-only: see lib/readonly.
 local function choose(queues, served, want)
+  local SCAN_MAX = 1000
   limited = redis.call('EXISTS', KEYS[1] .. 'readonly', KEYS[1] .. 'limits', KEYS[1] .. 'pauses') > 0
   if limited and redis.call('EXISTS', KEYS[1] .. 'readonly') == 1 then return {}, 0 end
   local tasks, seen, scanned = {}, {}, 0

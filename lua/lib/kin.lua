@@ -3,14 +3,12 @@ lib/kin: edges are fired, and what they decide about the tasks at their ends hap
 
 A parent here is a table: id, ended (lib/edges), flow ("" for none), failed, outcome (the result as JSON, nil
 for none); taken and passed say afterwards whether its failure was dealt with, or passed on. What is released
-is written in one go by write_released().
+is written in one go by write_released(). All of it stands inside lib/flow, which is made on first use.
 ]]
---- @include lib/line
---- @include lib/ready
---- @include lib/condition
 -- tally(flow, field, by): counts for a flow.
 local function make_kin(tally)
 --- @include lib/edges
+--- @include lib/condition
   local entry_stamp = stamp(now)
   local records, stood, due, delayed_in = {}, {}, {}, {}
   local kin = { ending_of = ending_of }

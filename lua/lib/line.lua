@@ -14,7 +14,6 @@ route are one entry of heads, the fair line <priority><route>~: see lib/fair.
 marker:<queue>:<route> is what idle workers block on; a burst leaves up to eight marks, one a worker.
 ]]
 local HEAD_START_MS = { ['0'] = 3600000, ['1'] = 600000, ['2'] = 0, ['3'] = -600000 }
-local MARKS_MAX = 8
 
 local function rank(entry, line, strict)
   local moment = tonumber(#entry > 22 and string.sub(entry, 23, 31) or string.sub(entry, 1, 9), 32) or 0
@@ -39,6 +38,7 @@ local function leave_marks(queue, route, amount)
 end
 
 local function mark(queue, line, entries)
+  local MARKS_MAX = 8
   leave_marks(queue, route_in(line), math.min(entries, MARKS_MAX))
 end
 

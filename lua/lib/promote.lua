@@ -2,64 +2,56 @@
 lib/promote: what is due becomes ready; what waited too long ends.
 
 ZSET due: <id> is a delayed or retried task, x<id> the end of its queue timeout, y<id> the end of its
-total timeout, z<id> the end of its wait, l<slot> when parked tasks may run; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's
-forwarder does the same when nobody claims. Returns the next moment something is due, or nil, and how
-many members were taken.
+total timeout, z<id> the end of its wait, l<slot> when parked tasks may run, e<id> edges that are left, see
+lib/flow; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's forwarder does
+the same when nobody claims. Returns the next moment something is due, or nil, and how many members were
+taken.
 ]]
 --- @include lib/wait
-local PROMOTE_MAX = 100
+--- @include lib/cancel
+-- Something is due, and happens. Returns how many members were taken.
+local function take_due()
+  local PROMOTE_MAX = 100
 
-local function promote_one(task)
-  if task.options ~= '' and option(task, 'w') then -- a node that was to wait for a moment, and no more
-    leave_backlog(task)
-    return settle(task, 's', 'null', '')
-  end
-  task.state, task.version, task.since = 'q', task.version + 1, now
-  redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
-  count(task.queue, 'scheduled', -1)
-  count(task.queue, 'bytes', -weight(task))
-  make_ready(task)
-  event(task.id, 'ready', task)
-end
-
-local function expire(task)
-  if (task.state ~= 'q' and task.state ~= 'd') or task.attempt > 0 then return end
-  leave_backlog(task)
-  settle(task, 'f', reason_json('expired', 'no worker started it within its queue timeout'), 'expired')
-end
-
--- A handler that waits is told that the time is up; a node that only waits has failed.
-local function end_wait(task)
-  if task.state == 'p' and option(task, 'w') then
-    leave_backlog(task)
-    return settle(task, 'f', reason_json('timeout', 'what it waited for did not come in time'), 'timeout')
-  end
-  the_waits().time_is_up(task)
-end
-
-local function cancel_running(task, reason)
-  local member = task.id .. '|' .. task.fence
-  redis.call('SADD', KEYS[1] .. 'cancels', task.id)
-  local worker = string.match(task.worker, '^[^/]+')
-  local key = KEYS[1] .. 'inbox:' .. worker
-  redis.call('RPUSH', key, cjson.encode({ ['do'] = 'cancel', member = member, reason = reason }))
-  redis.call('PEXPIRE', key, 60000)
-end
-
-local function overrun(task)
-  if string.find('qdwp', task.state, 1, true) then
-    leave_backlog(task)
-    settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
-  elseif task.state == 'r' then
-    task.flags = (task.flags == '-' and '' or task.flags) .. 'k'
+  local function promote_one(task)
+    if task.options ~= '' and option(task, 'w') then -- a node that was to wait for a moment, and no more
+      leave_backlog(task)
+      return settle(task, 's', 'null', '')
+    end
+    task.state, task.version, task.since = 'q', task.version + 1, now
     redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
-    cancel_running(task, 'deadline')
+    count(task.queue, 'scheduled', -1)
+    count(task.queue, 'bytes', -weight(task))
+    make_ready(task)
+    event(task.id, 'ready', task)
   end
-end
 
-local function promote()
-  local next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
-  if not next_due[2] or tonumber(next_due[2]) > now then return tonumber(next_due[2]), 0 end
+  local function expire(task)
+    if (task.state ~= 'q' and task.state ~= 'd') or task.attempt > 0 then return end
+    leave_backlog(task)
+    settle(task, 'f', reason_json('expired', 'no worker started it within its queue timeout'), 'expired')
+  end
+
+  -- A handler that waits is told that the time is up; a node that only waits has failed.
+  local function end_wait(task)
+    if task.state == 'p' and option(task, 'w') then
+      leave_backlog(task)
+      return settle(task, 'f', reason_json('timeout', 'what it waited for did not come in time'), 'timeout')
+    end
+    the_waits().time_is_up(task)
+  end
+
+  local function overrun(task)
+    if string.find('qdwp', task.state, 1, true) then
+      leave_backlog(task)
+      settle(task, 'f', reason_json('deadline', 'its total timeout passed'), 'deadline')
+    elseif task.state == 'r' then
+      task.flags = (task.flags == '-' and '' or task.flags) .. 'k'
+      redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+      cancel_running(task, 'deadline')
+    end
+  end
+
   local members = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE_MAX)
   redis.call('ZREM', KEYS[1] .. 'due', unpack(members))
   local keys = {}
@@ -85,6 +77,13 @@ local function promote()
     end
   end
   if rippling then the_flows().ripple(rippling) else ripple() end
+  return #members
+end
+
+local function promote()
+  local next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
+  if not next_due[2] or tonumber(next_due[2]) > now then return tonumber(next_due[2]), 0 end
+  local taken = take_due()
   next_due = redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')
-  return tonumber(next_due[2]), #members
+  return tonumber(next_due[2]), taken
 end

@@ -11,7 +11,6 @@ HASH queue:<name>
 Counters are collected over a call and written once. Settings are one field, so that the usual queue,
 which has none, costs one HGET.
 ]]
-local WANTED_MS = 2500
 local queue_settings, counted = {}, {}
 
 local function settings_of(name)
@@ -47,6 +46,7 @@ end
 -- Producers that wait for room are woken by tokens, one for each free place, as long as one of them
 -- has asked lately: they ask again at least every two seconds, and whoever is not let in asks again.
 local function offer_space(name, settings)
+  local WANTED_MS = 2500
   local wanted = tonumber(redis.call('HGET', KEYS[1] .. 'queue:' .. name, 'wanted') or 0)
   if not wanted or now - wanted > WANTED_MS then return end
   local tasks, bytes = backlog_of(name)

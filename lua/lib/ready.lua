@@ -4,10 +4,8 @@ lib/ready: one task becomes ready again, after a delay, a retry, a release or a 
 Its entry carries the moment, so that its age counts from now and not from its birth; not so when it
 goes to the head of its line: it had stood there before, and keeps its age.
 ]]
-local DIGITS = '0123456789abcdefghijklmnopqrstuv'
-
 local function stamp(ms)
-  local text = ''
+  local DIGITS, text = '0123456789abcdefghijklmnopqrstuv', ''
   for _ = 1, 9 do
     local digit = ms % 32
     text = string.sub(DIGITS, digit + 1, digit + 1) .. text

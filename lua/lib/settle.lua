@@ -8,8 +8,6 @@ schedule that made it remembers how it ended.
 ]]
 --- @include lib/saved
 --- @include lib/slot
-local DEAD_MAX = 10000
-local DONE_MAX = 10000
 local MAILBOX_TTL_MS = 60000
 local finished = {}
 local ended_kin = {} -- tasks that this call has ended and that others wait for, or a flow: see lib/flow
@@ -46,6 +44,7 @@ local function clear_options(task)
 end
 
 local function bury(task, text)
+  local DEAD_MAX = 10000
   redis.call('SET', KEYS[1] .. 't:' .. task.id, text)
   redis.call('ZADD', KEYS[1] .. 'dead', now, task.id)
   local excess = redis.call('ZCARD', KEYS[1] .. 'dead') - DEAD_MAX
@@ -135,7 +134,7 @@ local function leave_backlog(task)
 end
 
 local function write_finished()
-  local size = #finished
+  local DONE_MAX, size = 10000, #finished
   if size == 0 then return end
   for first = 1, size, 2000 do
     redis.pcall('LPUSH', KEYS[1] .. 'done', unpack(finished, first, math.min(first + 1999, size)))

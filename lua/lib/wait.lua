@@ -16,13 +16,13 @@ suspended task:
 Nearly every script carries this and few calls need it: it is made on first use.
 ]]
 --- @include lib/saved
---- @include lib/cycle
-local WAITS_MAX = 1000
-local NO_EDGE = string.rep('0', 22) .. 'ai'
-local NOTHING_CAME = '{"value":null}'
 
 local function make_waits()
-  local waits = {}
+--- @include lib/cycle
+  local WAITS_MAX = 1000
+  local NO_EDGE = string.rep('0', 22) .. 'ai'
+  local NOTHING_CAME = '{"value":null}'
+  local waits = { way_to = way_to }
 
   -- A wait as it was written, or nil when it makes no sense.
   local function read_wait(text)

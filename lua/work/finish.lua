@@ -34,8 +34,6 @@ ZREM, which a Redis at maxmemory allows, and what follows it in the script is th
 --- @include lib/settle
 --- @include lib/promote
 --- @include lib/grant
-local FIRST = 7
-local SHOWN_MAX = 20
 local postponed, due = {}, {}
 
 local function write_postponed()
@@ -85,6 +83,7 @@ local function wait_or_fail(task, timeout_ms, body)
   if verdict == 'ok' then return 'ok' end
   local error = { type = 'SenselessWait', reason = verdict, message = 'nothing can come of what it would wait for' }
   if verdict == 'would-cycle' then
+    local SHOWN_MAX = 20
     local way = table.concat(path, ', which waits for ', 1, math.min(#path, SHOWN_MAX))
     error = { type = 'WouldCycle', reason = verdict, path = path, message = 'it would wait for ' .. way }
   end
@@ -116,7 +115,7 @@ local function commit(task, kind, delay_ms, body)
 end
 
 local function commit_all()
-  local members, keys, verdicts = {}, {}, {}
+  local FIRST, members, keys, verdicts = 7, {}, {}, {}
   for at = FIRST, #ARGV, 4 do
     members[#members + 1] = ARGV[at + 1]
     keys[#keys + 1] = KEYS[1] .. 't:' .. string.sub(ARGV[at + 1], 1, 22)
