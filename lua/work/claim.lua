@@ -21,21 +21,25 @@ Returns  {{id, record, ...}, next_due_ms, more, routes}
 --- @include lib/queue
 --- @include lib/line
 --- @include lib/ready
+-- In a function of its own, as lua/README says of what a call costs.
+local function claim()
 --- @include lib/settle
 --- @include lib/promote
 --- @include lib/grant
-local reply, more = granted_before(ARGV[1], ARGV[2]), 0
-local next_due
--- fails here when a stranger's key is in the way, and not when tasks have left their lines
-redis.call('ZCARD', KEYS[1] .. 'lease')
-if not reply then
-  next_due = promote()
-  local tasks
-  tasks, more = choose(ARGV[5], ARGV[6], tonumber(ARGV[3]))
-  reply = grant(tasks, ARGV[1], ARGV[2], tonumber(ARGV[4]))
-  if more == 1 then pass_on(ARGV[5], ARGV[6]) end
-  close_books()
+  local reply, more = granted_before(ARGV[1], ARGV[2]), 0
+  local next_due
+  -- fails here when a stranger's key is in the way, and not when tasks have left their lines
+  redis.call('ZCARD', KEYS[1] .. 'lease')
+  if not reply then
+    next_due = promote()
+    local tasks
+    tasks, more = choose(ARGV[5], ARGV[6], tonumber(ARGV[3]))
+    reply = grant(tasks, ARGV[1], ARGV[2], tonumber(ARGV[4]))
+    if more == 1 then pass_on(ARGV[5], ARGV[6]) end
+    close_books()
+  end
+  if made_slots then next_due = made_slots.next_due(next_due, #reply > 0) end
+  local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1
+  return { reply, wait_ms, more, redis.call('SCARD', KEYS[1] .. 'routes') }
 end
-if made_slots then next_due = made_slots.next_due(next_due, #reply > 0) end
-local wait_ms = next_due and math.max(0, math.floor(next_due - now)) or -1
-return { reply, wait_ms, more, redis.call('SCARD', KEYS[1] .. 'routes') }
+return claim()
