@@ -95,7 +95,7 @@ local function finish()
 
   local function commit(task, kind, delay_ms, body)
     count(task.queue, 'running', -1)
-    if #kind > 1 or kind == 'k' or string.find(task.flags, '[hg]') then
+    if kind ~= 's' and (#kind > 1 or kind == 'k') or task.flags ~= '-' and string.find(task.flags, '[hg]') then
       kind = the_slots().end_claim(task, kind, delay_ms, body)
     end
     if kind == 's' then
@@ -138,7 +138,7 @@ local function finish()
       elseif leased[i] and task then
         task.id, seen[member] = id, true
         verdicts[i] = commit(task, ARGV[at], tonumber(ARGV[at + 2]), ARGV[at + 3])
-        waits = waits or string.sub(ARGV[at], 1, 1) == 'p'
+        waits = waits or ARGV[at] ~= 's' and string.sub(ARGV[at], 1, 1) == 'p'
       elseif task and task.fence == fence and task.state ~= 'r' then
         verdicts[i] = 'duplicate'
       else
