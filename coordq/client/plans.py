@@ -36,8 +36,10 @@ WORKER_ORDERS: Final = ("drain", "stop", "dump")
 BATCH_BYTES: Final = 1024 * 1024
 LISTED: Final = (
     State.RUNNING,
+    State.SUSPENDED,
     State.READY,
     State.SCHEDULED,
+    State.WAITING,
     State.FAILED,
     State.SUCCEEDED,
     State.CANCELLED,

@@ -192,7 +192,10 @@ class Work:
         name: str = "",
         limit: int = 100,
     ) -> list[Task]:
-        """Tasks that fit: running, ready, scheduled, dead letters, then recently ended."""
+        """Tasks that fit, state by state, up to `limit`.
+
+        In this order: running, suspended, ready, scheduled, waiting, dead letters, recently ended.
+        """
         wanted = checked.state(state)
         return self._drive(
             plans.ls(self._engine.shards, state=wanted, queue=queue, name=name, limit=limit)

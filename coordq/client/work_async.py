@@ -198,7 +198,10 @@ class AsyncWork:
         name: str = "",
         limit: int = 100,
     ) -> list[Task]:
-        """Tasks that fit: running, ready, scheduled, dead letters, then recently ended."""
+        """Tasks that fit, state by state, up to `limit`.
+
+        In this order: running, suspended, ready, scheduled, waiting, dead letters, recently ended.
+        """
         wanted = checked.state(state)
         return await self._drive(
             plans.ls(self._engine.shards, state=wanted, queue=queue, name=name, limit=limit)

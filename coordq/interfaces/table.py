@@ -92,6 +92,13 @@ def show_facts(facts: Sequence[tuple[str, str | Cell]]) -> None:
     show(table)
 
 
+def show_block(title: str, text: str) -> None:
+    """Print text of several lines, under a title."""
+    say(f"\n{title}:")
+    for line in text.splitlines() or [""]:
+        say(f"  {line}")
+
+
 def show(renderable: RenderableType) -> None:
     """Print what rich can draw."""
     from rich.console import Console

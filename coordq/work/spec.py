@@ -11,6 +11,7 @@
     f flow                e edges, see lua/lib/edges.lua
     k its alternative     a whose alternative it is D pause after its parents, ms
     w what it waits for instead of running: a, s:<signal>, t
+    B ids of the tasks that it was enqueued behind, without a flow; at most BEHIND_MAX
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ PRIORITIES: Final = ("critical", "high", "normal", "low")
 NORMAL: Final = PRIORITIES.index("normal")
 MAX_ATTEMPTS: Final = 3
 RESULT_TTL_S: Final = 600
+BEHIND_MAX: Final = 100
+"""Tasks before it that a spec names; how many there are is counted elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Spec:
     """How long it waits after the tasks before it."""
     waits: str = ""
     """What a node without a handler waits for: a, s:<signal> or t."""
+    behind: tuple[str, ...] = ()
+    """Ids of the tasks that it waits, or waited, for by depends_on."""
 
     @property
     def route(self) -> str:
@@ -124,6 +129,7 @@ def write_spec(spec: Spec) -> str:
         "a": spec.stands_for,
         "D": str(spec.pause_ms or ""),
         "w": quote(spec.waits, safe=":"),
+        "B": ",".join(spec.behind),
     }
     tail = "".join(f" {letter}={value}" for letter, value in options.items() if value)
     return f"{spec.queue} {spec.name}{tail}"
@@ -166,6 +172,7 @@ def _parse(line: bytes) -> Spec:
         stands_for=options.get("a", ""),
         pause_ms=int(options.get("D", 0)),
         waits=unquote(options.get("w", "")),
+        behind=tuple(filter(None, options.get("B", "").split(","))),
     )
 
 

@@ -10,7 +10,14 @@ import click
 from coordq.interfaces.cli.group import Command
 from coordq.interfaces.cli.params import SPAN
 from coordq.interfaces.cli.session import Session, common
-from coordq.interfaces.table import say, show_facts, show_json, show_json_line, show_table
+from coordq.interfaces.table import (
+    say,
+    show_block,
+    show_facts,
+    show_json,
+    show_json_line,
+    show_table,
+)
 from coordq.interfaces.words import as_text, printable
 
 if TYPE_CHECKING:
@@ -51,7 +58,10 @@ def ls_command(
     limit: int,
     watch: bool,
 ) -> None:
-    """List tasks: running, ready, scheduled, dead letters, then the recently ended."""
+    """List tasks: those that run first, dead letters and what has ended last.
+
+    Without --state: running, suspended, ready, scheduled, waiting, dead letters, recently ended.
+    """
 
     def look(client: Client) -> list[Task]:
         return find(
@@ -110,20 +120,14 @@ def show_command(session: Session, *, task_id: str) -> None:
     from coordq.interfaces.show import error_line, task_facts
 
     show_facts([*task_facts(task), *([("waits", printable(waits))] if waits else [])])
-    _block("args", as_text(task.args or {}))
+    show_block("args", as_text(task.args or {}))
     if task.state == "succeeded":
-        _block("result", as_text(task.result))
+        show_block("result", as_text(task.result))
     if task.error:
-        _block("error", error_line(task.error))
+        show_block("error", error_line(task.error))
         trace = task.error.get("traceback")
         if trace:
-            _block("traceback", printable(str(trace), keep="\n"))
-
-
-def _block(title: str, text: str) -> None:
-    say(f"\n{title}:")
-    for line in text.splitlines() or [""]:
-        say(f"  {line}")
+            show_block("traceback", printable(str(trace), keep="\n"))
 
 
 @click.command("result", cls=Command)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from coordq.engine.call import Argument
 from coordq.work.flow.plan import Edge, FlowPlan, Node
+from coordq.work.spec import BEHIND_MAX
 
 NODES_MAX: Final = 500
 """Nodes of a page."""
@@ -98,6 +99,8 @@ def spec_of(flow: str, node: Node, edges: Sequence[str] = (), stands_for: str = 
     waits = f"s:{quote(node.signal, safe='')}" if node.kind == "signal" else _WAITS[node.kind]
     if waits:
         parts.append(f"w={waits}")
+    if not flow and node.parents:  # in a flow its graph says so
+        parts.append(f"B={','.join(edge.parent for edge in node.parents[:BEHIND_MAX])}")
     return " ".join(parts)
 
 
