@@ -113,6 +113,12 @@ class InvalidCondition(InvalidFlow):
     code = "invalid-condition"
 
 
+class OtherShard(InvalidInput):
+    """A task was to wait for one that lives on another shard. Facts: ids."""
+
+    code = "other-shard"
+
+
 class InvalidLimit(InvalidInput):
     """A rate, concurrency, budget or weight that cannot be kept."""
 
@@ -313,6 +319,12 @@ class FlowFailed(CoordqError):
     """The flow whose result was asked for failed or was cancelled. Facts: id, state, failed."""
 
     code = "flow-failed"
+
+
+class TooFewAnswers(CoordqError):
+    """Fewer agents than there must be have answered a question. Facts: answered, asked, least."""
+
+    code = "too-few-answers"
 
 
 class WaitExpired(CoordqError):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from coordq.client.draft import Draft, Item, taken_apart
 from coordq.engine.call import Call
 from coordq.engine.replica import replicated
-from coordq.errors import InvalidOption
+from coordq.errors import InvalidOption, OtherShard
 from coordq.ids import is_id, new_id, shard_of
 from coordq.work.enqueue import Order, Receipt
 from coordq.work.flow.calls import depend
@@ -82,13 +82,14 @@ def _ids(given: Any) -> list[str]:
 
 
 def _shard(parents: list[str], own: Any) -> int:
-    """Where all of them live. Raises InvalidOption."""
+    """Where all of them live. Raises OtherShard."""
     ids = [*parents, own] if isinstance(own, str) and is_id(own) else parents
     shards = {shard_of(one) for one in ids}
     if len(shards) > 1:
-        raise InvalidOption(
+        raise OtherShard(
             f"{OPTION}: these tasks live on {len(shards)} shards, and none can wait for one on "
             "another: put them in a flow, or give them ids of one shard (coordq.new_id(shard)).",
             option=OPTION,
+            ids=ids,
         )
     return shards.pop()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from coordq.client.plans import Plan
-from coordq.errors import FlowNotFound
+from coordq.errors import FlowNotFound, TaskNotFound
 from coordq.ids import is_id
 from coordq.work.flow import look
 from coordq.work.flow.view import EdgeView, FlowView, NodeView
+from coordq.work.look import watch
+from coordq.work.task import State
 
 
 def check_id(flow_id: object) -> str:
@@ -38,4 +40,12 @@ def _whole(view: FlowView) -> Plan[FlowView]:
         found += page.nodes
         edges += page.edges
         at, pages = at + 1, page.pages
-    return replace(view, nodes=tuple(found), edges=tuple(edges))
+    whole = replace(view, nodes=tuple(found), edges=tuple(edges))
+    node = whole.returning()
+    if node is None or view.state != State.SUCCEEDED or node.state != State.SUCCEEDED:
+        return whole
+    try:
+        (task,) = yield watch([node.id])
+    except TaskNotFound:  # it has expired since
+        return whole
+    return replace(whole, result=task.result)

@@ -100,8 +100,8 @@ def ls(shards: int, *, state: str, name: str, limit: int) -> Plan[list[FlowView]
     return sorted(found, key=lambda view: view.created_ms, reverse=True)[:limit]
 
 
-def results(flow_id: str) -> Plan[dict[str, Any] | None]:
-    """The results of a flow; None when it goes on, because a letter was about an earlier end.
+def results(flow_id: str) -> Plan[tuple[Any] | None]:
+    """The result of a flow; None when it goes on, because a letter was about an earlier end.
 
     Raises FlowFailed, FlowNotFound.
     """
@@ -110,12 +110,14 @@ def results(flow_id: str) -> Plan[dict[str, Any] | None]:
         return None
     if view.state != State.SUCCEEDED:
         raise failed(view)
+    if view.returns:
+        return (view.result,)
     wanted = {key: node.id for key, node in view.sinks().items() if node.state == State.SUCCEEDED}
     found: dict[str, Any] = {}
     for ids in chunks(list(wanted.values())):
         tasks: list[Task | None] = yield looking.watch(ids)
         found |= {task.id: task.result for task in tasks if task is not None}
-    return {key: found.get(task_id) for key, task_id in wanted.items()}
+    return ({key: found.get(task_id) for key, task_id in wanted.items()},)
 
 
 def failed(view: FlowView) -> FlowFailed:

@@ -32,11 +32,11 @@ class FlowHandle:
         self._flows = flows
         self.id = flow_id
 
-    def result(self, timeout: float | None = None) -> dict[str, Any]:
+    def result(self, timeout: float | None = None) -> Any:
         """Wait for the end, `timeout` seconds (None: for ever): results by key.
 
         Those of the tasks that nothing comes after; of one that failed, its alternative's. A task
-        that was skipped has none.
+        that was skipped has none. If the flow `returns` a step, it is the result of that one.
 
         Raises FlowFailed, which names the tasks that failed, WaitTimeout, FlowNotFound.
         """
@@ -86,8 +86,8 @@ class Flows:
         drive(self._engine, plans.run(plan, force=force, durability=durability))
         return FlowHandle(self, plan.id)
 
-    def result(self, flow_id: str, *, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for a flow's results, by key; see FlowHandle.result."""
+    def result(self, flow_id: str, *, timeout: float | None = None) -> Any:
+        """Wait for a flow's result, or results by key; see FlowHandle.result."""
         looks.check_id(flow_id)
         limit = checked.timeout("timeout", timeout)
         # one for each thread, also of a forked child: nobody takes another's letters
@@ -103,7 +103,7 @@ class Flows:
                     raise plans.FLOWS.too_late(flow_id, limit or 0) from None
             found = drive(self._engine, plans.results(flow_id))
             if found is not None:
-                return found
+                return found[0]
 
     # -- look ----------------------------------------------------------------------------------
 

@@ -30,11 +30,11 @@ class AsyncFlowHandle:
         self._flows = flows
         self.id = flow_id
 
-    async def result(self, timeout: float | None = None) -> dict[str, Any]:
+    async def result(self, timeout: float | None = None) -> Any:
         """Wait for the end, `timeout` seconds (None: for ever): results by key.
 
         Those of the tasks that nothing comes after; of one that failed, its alternative's. A task
-        that was skipped has none.
+        that was skipped has none. If the flow `returns` a step, it is the result of that one.
 
         Raises FlowFailed, which names the tasks that failed, WaitTimeout, FlowNotFound.
         """
@@ -84,8 +84,8 @@ class AsyncFlows:
         await drive_async(self._engine, plans.run(plan, force=force, durability=durability))
         return AsyncFlowHandle(self, plan.id)
 
-    async def result(self, flow_id: str, *, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for a flow's results, by key; see AsyncFlowHandle.result."""
+    async def result(self, flow_id: str, *, timeout: float | None = None) -> Any:
+        """Wait for a flow's result, or results by key; see AsyncFlowHandle.result."""
         looks.check_id(flow_id)
         limit = checked.timeout("timeout", timeout)
         deadline = None if limit is None else monotonic() + limit
@@ -97,7 +97,7 @@ class AsyncFlows:
                 raise plans.FLOWS.too_late(flow_id, limit or 0) from None
             found = await drive_async(self._engine, plans.results(flow_id))
             if found is not None:
-                return found
+                return found[0]
 
     async def close(self) -> None:
         """Stop listening; who still waits is told so."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordq.errors import InvalidArguments, InvalidInput
+from coordq.errors import InvalidArguments, InvalidInput, TooFewAnswers
 from coordq.runtime.shares import BUILTIN
 from coordq.work.agent import Agent
 from coordq.work.context import Context
@@ -27,7 +27,7 @@ def builtin() -> Agent:
         await ctx.grow(made.nodes, made.edges)
         return made.result
 
-    @agent.task(name=SYNTHESIZE, give_up_on=InvalidInput)
+    @agent.task(name=SYNTHESIZE, give_up_on=(InvalidInput, TooFewAnswers))
     async def put_side_by_side(**args: Any) -> dict[str, Any]:
         """All answers, equal ones together, as JSON. See work/flow/answers.py."""
         from coordq.work.flow.answers import synthesis

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from coordq.errors import InvalidArguments, InvalidLimit, PayloadTooLarge
+from coordq.errors import InvalidArguments, InvalidLimit, OtherShard, PayloadTooLarge
 from coordq.work.finish import Outcome
 from coordq.work.hints import ResultNotJSON
 from coordq.work.limit import slot_text
@@ -157,6 +157,8 @@ def _final_reason(error: BaseException) -> str:
         return "deadline"
     if isinstance(error, _TooLarge):
         return "result-too-large"
+    if isinstance(error, OtherShard):
+        return error.code
     return ""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
-from coordq.errors import CoordqError, InvalidInput
+from coordq.errors import CoordqError, InvalidInput, OtherShard
 from coordq.ids import is_id, shard_of
 from coordq.names import check_name
 from coordq.work.flow.refs import Outcome
@@ -177,7 +177,8 @@ class Durable:
             first.
 
         Raises TaskFailed, TaskCancelled, WaitExpired, TaskNotFound. A wait that closes a circle
-        makes the task a dead letter: `would-cycle`.
+        makes the task a dead letter, `would-cycle`; so does OtherShard, which is raised for a task
+        that lives on another shard than this one, and `other-shard` is the reason.
         """
         alone = isinstance(tasks, str) or hasattr(tasks, "id")
         ids = [_id_of(one) for one in ((tasks,) if alone else tasks)]
@@ -251,10 +252,11 @@ class Durable:
 
     def _check_near(self, task_id: str) -> None:
         if shard_of(task_id) != shard_of(self._claim.id):
-            raise InvalidInput(
-                f"Task {self._claim.id} cannot wait for {task_id}, which is on another shard:"
-                " make it with ctx.spawn.",
-                id=task_id,
+            raise OtherShard(
+                f"Task {self._claim.id} is on shard {shard_of(self._claim.id)} and cannot wait for"
+                f" {task_id}, which is on shard {shard_of(task_id)}: make it with ctx.spawn, or"
+                f" enqueue it with id=coordq.new_id({shard_of(self._claim.id)}).",
+                ids=[self._claim.id, task_id],
             )
 
     def _do(self, what: str, work: Callable[[Errands], Work]) -> Any:

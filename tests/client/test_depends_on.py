@@ -6,7 +6,8 @@ import pytest
 
 import coordq
 from coordq import Client
-from coordq.errors import InvalidOption, TaskCancelled, TaskNotFound
+from coordq.engine import keys
+from coordq.errors import InvalidOption, OtherShard, TaskCancelled, TaskNotFound
 from tests.client.hands import bury, succeed, take, take_one
 
 
@@ -16,7 +17,9 @@ def test_a_task_waits_for_others(client: Client) -> None:
     second = client.work.enqueue("job", depends_on=[first])
     third, fourth = client.work.enqueue_many([("job", None)] * 2, depends_on=[first.id, second])
     assert second.get().state == "waiting"
-    assert client.work.why(third.id) == "It waits for 2 of 2 tasks to end."
+    assert client.work.why(third.id) == (
+        f"It waits for 2 of 2 tasks to end: job {first.id} (ready), job {second.id} (waiting)."
+    )
 
     succeed(client, take_one(client))
     held = take_one(client)
@@ -24,6 +27,35 @@ def test_a_task_waits_for_others(client: Client) -> None:
     succeed(client, held)
 
     assert {one.id for one in take(client, want=5)} == {third.id, fourth.id}
+
+
+def test_why_names_those_of_many_that_have_not_ended(client: Client) -> None:
+    """Also of more than a record names: how many there are is counted."""
+    done = [client.work.enqueue("job") for _ in range(2)]
+    for _ in done:
+        succeed(client, take_one(client))
+    slow = client.work.enqueue("slow")
+    take_one(client, "slow")
+    first = client.work.enqueue("after", depends_on=[*done, slow])
+    many = client.work.enqueue_many([("job", None)] * 120)
+    last = client.work.enqueue("last", depends_on=many)
+
+    said = client.work.why(first.id)
+    assert said == f"It waits for 1 of 3 tasks to end: slow {slow.id} (running)."
+    said = client.work.why(last.id)
+    assert said.startswith(f"It waits for 120 of 120 tasks to end: job {many[0].id} (ready), job")
+    assert said.endswith(" and 115 more.")
+    assert last.get().spec.behind == tuple(one.id for one in many[:100])
+
+
+def test_why_does_without_tasks_that_are_gone(client: Client) -> None:
+    """A record that expired, or that somebody deleted, is no reason to fail."""
+    first = client.work.enqueue("job")
+    second = client.work.enqueue("job", depends_on=first)
+    root = keys.root(client.namespace, 0)
+    client.engine.execute(0, "DEL", keys.task(root, first.id))
+
+    assert client.work.why(second.id) == "It waits for another task to end."
 
 
 def test_a_task_ends_with_the_one_that_it_depends_on(client: Client) -> None:
@@ -50,8 +82,11 @@ def test_a_task_after_one_that_has_ended_starts_at_once(client: Client) -> None:
 def test_tasks_of_two_shards_cannot_wait_for_each_other(sharded_url: str) -> None:
     """No script can see both; a flow has all its tasks on one."""
     with coordq.connect(sharded_url) as client:
-        with pytest.raises(InvalidOption, match="2 shards"):
-            client.work.enqueue("job", depends_on=[coordq.new_id(0), coordq.new_id(1)])
+        ids = [coordq.new_id(0), coordq.new_id(1)]
+        with pytest.raises(OtherShard, match="2 shards") as caught:
+            client.work.enqueue("job", depends_on=ids)
+        assert (caught.value.code, caught.value.exit_code) == ("other-shard", 2)
+        assert caught.value.facts["ids"] == ids
         first = client.work.enqueue("job", id=coordq.new_id(2))
 
         assert client.work.enqueue("job", depends_on=[first]).id[9:11] == first.id[9:11]

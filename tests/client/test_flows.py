@@ -126,6 +126,51 @@ def test_a_result_is_its_alternatives_when_a_task_failed(client: Client) -> None
     assert handle.get().failures() == ()
 
 
+def test_a_flow_returns_the_result_of_a_step(client: Client) -> None:
+    """`returns`: not all results by key, and not those of what comes after the step."""
+    flow = Flow("sum")
+    part = flow.task("job", key="part")
+    flow.returns(flow.task("job", {"part": part}, key="total", fallback="other"))
+    flow.task("job", after=flow["total"], key="tell")
+    handle = client.flows.run(flow)
+    succeed(client, take_one(client), 1)
+    bury(client, take_one(client))
+    succeed(client, take_one(client, "other"), [1, 2])
+    assert (handle.get().returns, handle.get().result) == ("total", None)
+    succeed(client, take_one(client), "told")
+
+    assert handle.result(timeout=10) == [1, 2]
+    view = handle.get()
+    assert (view.result, view.to_json()["result"]) == ([1, 2], [1, 2])
+    assert handle.progress().result is None
+
+
+def test_a_flow_returns_nothing_when_its_step_was_left_out(client: Client) -> None:
+    """It has succeeded all the same."""
+    flow = Flow("maybe")
+    first = flow.task("job", key="first")
+    flow.returns(flow.task("job", after=first, when="result > 1", key="second"))
+    handle = client.flows.run(flow)
+    succeed(client, take_one(client), 1)
+
+    assert handle.result(timeout=10) is None
+    assert (handle.get().state, handle.get().result) == ("succeeded", None)
+
+
+def test_a_flow_that_failed_returns_its_failures(client: Client) -> None:
+    """Whether the step that it returns has succeeded or not."""
+    flow = Flow("half")
+    flow.returns(flow.task("job", key="a"))
+    flow.task("other", key="b")
+    handle = client.flows.run(flow)
+    succeed(client, take_one(client), 1)
+    bury(client, take_one(client, "other"))
+
+    with pytest.raises(FlowFailed, match="b: ValueError"):
+        handle.result(timeout=10)
+    assert handle.get().result is None
+
+
 def test_flows_are_listed_newest_first(client: Client) -> None:
     """All, or those of a state or a name."""
     first, second = client.flows.run(chain("a")), client.flows.run(chain("b"))

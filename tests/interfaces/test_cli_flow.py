@@ -176,11 +176,13 @@ def test_a_picture_goes_into_a_file(shell: Shell, file: Path, tmp_path: Path) ->
 
 
 def test_after_says_what_a_task_waits_for(shell: Shell, client: Client) -> None:
-    """`why` tells how many; `show` has it too, for people and for programs."""
+    """`why` names it, with its state; `show` has it too, for people and for programs."""
     first = shell.line("enqueue", "crawl")
     second = shell.line("enqueue", "crawl", "--after", first)
 
-    assert shell.line("why", second) == "It waits for another task to end."
+    assert shell.line("why", second) == (
+        f"It waits for another task to end: crawl {first} (ready)."
+    )
     assert "waits for another task" in shell("show", second).stdout
     assert shell.json("show", second)["waits"].startswith("It waits")
     end(client, first, "succeeded")

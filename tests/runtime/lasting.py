@@ -193,6 +193,10 @@ AGENT = """
     async def unsettled(ctx: Context) -> list:
         return await ctx.wait_for([await ctx.spawn("broken")])
 
+    @agent.task
+    async def waiter(ctx: Context, ids: list[str]) -> list:
+        return await ctx.wait_for(ids)
+
     @agent.task(max_attempts=1)
     async def selfish(ctx: Context) -> None:
         await ctx.wait_for(ctx.task_id)

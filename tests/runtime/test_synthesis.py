@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coordq.client.client import Client
+from coordq.errors import FlowFailed
 from coordq.work.flow.build import Flow
 from tests.runtime.conftest import NewFleet
 from tests.runtime.fleet import Fleet
@@ -107,7 +108,7 @@ def test_a_map_that_made_nothing_is_silent(client: Client) -> None:
     """What was to be asked is no list: the verdict says so, and makes nothing up."""
     flow = Flow("crowd")
     asked = flow.map("say", over=flow.task("say", {"value": 3}, key="three"), into="value")
-    flow.synthesize("crowd", asked)
+    flow.synthesize("crowd", asked, at_least=0)
     flow.task("say", {"value": asked.settled}, key="settled")
 
     told = run(client, flow)
@@ -151,3 +152,21 @@ def test_what_is_no_answer_fails_at_once(client: Client) -> None:
     verdict = handle.get().node("verdict")
     assert (verdict.state, verdict.attempt) == ("failed", 1)
     assert "'ada' cannot be read" in str(client.work.get(verdict.id).error)
+
+
+@pytest.mark.usefixtures("panel")
+def test_a_question_that_nobody_answers_fails_its_flow(client: Client) -> None:
+    """At once, with the reasons of all who were asked; `at_least=0` goes on without answers."""
+    flow = Flow("silence")
+    asked = [flow.task("refuse", key=name) for name in ("ada", "bob")]
+    flow.synthesize("verdict", asked)
+    loose = Flow("silence")
+    loose.synthesize("verdict", [loose.task("refuse", key="ada")], at_least=0)
+    handle = client.flows.run(flow)
+
+    with pytest.raises(FlowFailed, match="Of 2 agents that were asked 0 answered") as caught:
+        handle.result(timeout=30)
+
+    assert list(caught.value.failed) == ["ada", "bob", "verdict"]
+    assert handle.get().node("verdict").attempt == 1
+    assert run(client, loose)["verdict"]["silent"] == ["ada"]

@@ -275,3 +275,20 @@ def test_a_hook_of_a_sync_handler_cannot_block_the_loop() -> None:
 
     error = error_of(outcome_of(agent, claim_of(task), engine=nobody))
     assert "on the event loop" in error["message"]
+
+
+def test_a_wait_for_a_task_of_another_shard_fails_at_once(
+    new_fleet: NewFleet, redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """It is a dead letter with a reason of its own: to try again would change nothing."""
+    url = f"{redis_url}?ns={namespace}&shards=2"
+    with connect(url) as client:
+        lasting(new_fleet, tmp_path, url=url)
+        far = client.work.enqueue("echo", {"text": "x"}, id=new_id(1))
+        handle = client.work.enqueue("waiter", {"ids": [far.id]}, id=new_id(0))
+
+        done = ended(client, handle.id)
+
+        assert (done.state, done.attempt) == ("failed", 1)
+        error = done.error or {}
+        assert (error["type"], error["reason"]) == ("OtherShard", "other-shard")

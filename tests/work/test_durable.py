@@ -16,6 +16,7 @@ from coordq.errors import (
     InvalidInput,
     InvalidName,
     InvalidTime,
+    OtherShard,
     PayloadTooLarge,
     TaskCancelled,
     TaskFailed,
@@ -139,7 +140,6 @@ def test_a_timedelta_is_a_time() -> None:
         lambda ctx: ctx.wait_for("no id"),
         lambda ctx: ctx.wait_for([3]),
         lambda ctx: ctx.wait_for([None]),
-        lambda ctx: ctx.wait_for(new_id(1)),
         lambda ctx: ctx.wait_for(new_id(), key=3),
         lambda ctx: ctx.wait_approval("k" * 201),
         lambda ctx: ctx.wait_approval(7),
@@ -152,6 +152,16 @@ def test_what_makes_no_sense_is_refused_at_once(ask: Any) -> None:
     """In the handler, before anything is sent."""
     with pytest.raises(InvalidInput):
         ask(context())
+
+
+def test_a_task_of_another_shard_cannot_be_waited_for() -> None:
+    """No script sees both. The error has a code, both ids, and says what to do."""
+    other = new_id(1)
+
+    with pytest.raises(OtherShard, match=r"is on shard 0 .* on shard 1: make it with") as caught:
+        context().wait_for([other])
+
+    assert (caught.value.code, caught.value.facts["ids"][1]) == ("other-shard", other)
 
 
 @pytest.mark.parametrize("name", ["", "two words", None, "-x"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordq.errors import InvalidArguments, InvalidFlow
+from coordq.errors import InvalidArguments, InvalidFlow, TooFewAnswers
 from coordq.work.flow.answers import synthesis
 from coordq.work.flow.build import Flow
 from coordq.work.flow.draw import text as drawn
@@ -34,9 +34,9 @@ def ties(plan: FlowPlan, key: str) -> list[tuple[str, str, str]]:
     return [(keys[edge.parent], edge.on, edge.policy) for edge in node(plan, key).parents]
 
 
-def verdict(asked: Any, *answers: Any, same: str = "json") -> dict[str, Any]:
+def verdict(asked: Any, *answers: Any, same: str = "json", **terms: Any) -> dict[str, Any]:
     """What is made of some answers."""
-    return synthesis({"asked": asked, "answers": list(answers), "same": same})
+    return synthesis({"asked": asked, "answers": list(answers), "same": same, **terms})
 
 
 # -- how it is said --------------------------------------------------------------------------------
@@ -115,6 +115,9 @@ def test_one_step_may_be_taken_as_it_settled() -> None:
         ("part", {}, "cannot be asked"),
         ("foreign", {}, "belongs to flow 'other'"),
         ("step", {"fallback": "x"}, "fallback"),
+        ("step", {"at_least": -1}, "at_least=-1: give a number of answers"),
+        ("step", {"at_least": True}, "at_least=True"),
+        ("step", {"at_least": 2}, "at_least=2: only 1 are asked"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(of: Any, options: dict[str, Any], words: str) -> None:
@@ -174,7 +177,7 @@ tasks:
   ada: {}
   bob: {}
   ask: {map: {over: ada.names, into: who}}
-  many: {synthesize: {of: ask, same: casefold}, priority: high}
+  many: {synthesize: {of: ask, same: casefold, at_least: 2}, priority: high}
   told: {inputs: {one: ada=, all: ask=}}
 """
 
@@ -185,6 +188,7 @@ def test_a_file_says_the_same() -> None:
 
     assert json.loads(node(plan, "verdict").args)["asked"] == ["ada", "bob"]
     assert json.loads(node(plan, "many").args)["same"] == "casefold"
+    assert json.loads(node(plan, "many").args)["at_least"] == 2
     assert node(plan, "many").template.spec.priority == "high"
     assert json.loads(node(plan, "told").args)["$from"] == {
         "one": f"{node(plan, 'ada').id}=",
@@ -273,6 +277,26 @@ def test_the_tasks_of_a_map_are_named_by_their_number() -> None:
     assert told["silent"] == ["ask.1"]
 
 
+def test_nobody_who_answers_is_a_failure_unless_it_was_said_otherwise() -> None:
+    """A synthesis of nothing looks like one of something to who does not read the counts."""
+    with pytest.raises(TooFewAnswers, match="Of 2 agents that were asked 0 answered") as caught:
+        verdict(["ada", "bob"], FAILED, FAILED)
+    assert caught.value.facts == {"answered": 0, "asked": 2, "least": 1}
+    with pytest.raises(TooFewAnswers, match="at least 2 must"):
+        verdict(["ada", "bob"], {"ok": 1}, FAILED, at_least=2)
+
+    assert verdict(["ada", "bob"], FAILED, FAILED, at_least=0)["silent"] == ["ada", "bob"]
+    assert verdict(["ada", "bob"], {"ok": 1}, FAILED, at_least=1)["answered"] == 1
+
+
+def test_a_question_that_nobody_was_asked_fails_only_if_somebody_must_answer() -> None:
+    """A map over an empty list is no failure; a number that was named is meant."""
+    assert verdict("ask")["asked"] == 0
+    assert verdict(["ada"], SKIPPED)["asked"] == 0
+    with pytest.raises(TooFewAnswers):
+        verdict("ask", at_least=1)
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -281,6 +305,7 @@ def test_the_tasks_of_a_map_are_named_by_their_number() -> None:
         ({"answers": [{"ok": 1}], "asked": ["a"], "same": "roughly"}, "same= is none we know"),
         ({"answers": [{"ok": 1}], "asked": []}, "1 answers of 0 agents"),
         ({"answers": [3], "asked": ["a"]}, "does not say how a task ended"),
+        ({"answers": [], "asked": [], "at_least": "x"}, "at_least='x' is no number"),
         ({"answers": [{"ok": {"value": 1, "evidence": 3}}], "asked": ["a"]}, "'a' cannot be read"),
         ({"answers": [{"ok": {"value": 1, "about": "x"}}], "asked": ["a"]}, "`about` is str"),
     ],
@@ -302,7 +327,7 @@ ENDED = st.one_of(
 def test_nobody_is_lost_and_nothing_is_made_up(ended: list[dict[str, Any]], same: str) -> None:
     """Each agent stands in one place; a majority is more than half of those who were asked."""
     names = [f"a{at}" for at in range(len(ended))]
-    told = verdict(names, *ended, same=same)
+    told = verdict(names, *ended, same=same, at_least=0)
     heard = [name for one in told["opinions"] for name in one["agents"]]
     asked = [name for name, one in zip(names, ended, strict=True) if one != SKIPPED]
 

@@ -11,7 +11,7 @@ from coordq.interfaces.cli.confirm import confirm, yes_option
 from coordq.interfaces.cli.group import Group
 from coordq.interfaces.cli.params import PAIR, SPAN
 from coordq.interfaces.cli.session import Session, common
-from coordq.interfaces.table import say, show_facts, show_json, show_table
+from coordq.interfaces.table import say, show_block, show_facts, show_json, show_table
 from coordq.interfaces.words import as_text, printable, several
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def flow_show(session: Session, *, flow_id: str, tasks: bool) -> None:
     )
 
     show_facts(flow_facts(flow))
+    if flow.returns and flow.state == "succeeded":
+        show_block("result", as_text(flow.result))
     say("")
     if tasks:
         show_table(NODE_COLUMNS, node_rows(flow.nodes))

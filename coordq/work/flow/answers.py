@@ -6,6 +6,7 @@ without a handler. Its arguments, filled in as those of any task (`refs.fill`):
     asked     the keys of the steps, in order: the names of the agents. Of a map over a result its
               key: its tasks are "<key>.0", "<key>.1", ...
     same      when two answers are equal: json or casefold, see `synthesis.SAMENESS`
+    at_least  how many must answer; without it one, unless nobody was asked
     answers   how each of them ended, {"ok": <result>} or {"error": ...}; filled in
 
 A result that is an object of `value`, and perhaps `evidence` and `about`, is an answer in these
@@ -19,7 +20,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from coordq.errors import InvalidArguments
+from coordq.errors import InvalidArguments, TooFewAnswers
 from coordq.work.flow.refusal import refuse
 from coordq.work.flow.step import Group, Input, Step, Value
 from coordq.work.synthesis import SAMENESS, Answer, synthesize
@@ -27,12 +28,13 @@ from coordq.work.synthesis import SAMENESS, Answer, synthesize
 _WORDS = frozenset({"value", "evidence", "about"})
 
 
-def question(flow: str, key: str, of: Any, same: str) -> tuple[dict[str, Any], dict[str, Value]]:
+def question(
+    flow: str, key: str, of: Any, same: str, at_least: int | None = None
+) -> tuple[dict[str, Any], dict[str, Value]]:
     """Arguments and inputs of the node that puts answers together. Raises InvalidFlow."""
-    if same not in SAMENESS:
-        refuse(flow, key, f"same={same!r:.40}: use one of {', '.join(SAMENESS)}")
+    terms = _terms(flow, key, same, at_least)
     if isinstance(of, Group) and of.over is not None:
-        return {"asked": of.over.key, "same": same}, {"answers": of.settled}
+        return {"asked": of.over.key, **terms}, {"answers": of.settled}
     steps: list[Step] = []
     for one in of if isinstance(of, list | tuple | Group) else (of,):
         if isinstance(one, Group) and one.over is None:
@@ -43,14 +45,27 @@ def question(flow: str, key: str, of: Any, same: str) -> tuple[dict[str, Any], d
             refuse(flow, key, f"{one!r:.60} cannot be asked: give steps, or one map over a result")
     if not steps:
         refuse(flow, key, "it has nobody to ask: give steps, or a group")
-    inputs: list[Any] = [Input(one, "=") for one in dict.fromkeys(steps)]
-    return {"asked": [one.key for one in dict.fromkeys(steps)], "same": same}, {"answers": inputs}
+    steps = list(dict.fromkeys(steps))
+    if at_least is not None and at_least > len(steps):
+        refuse(flow, key, f"at_least={at_least}: only {len(steps)} are asked")
+    inputs: list[Any] = [Input(one, "=") for one in steps]
+    return {"asked": [one.key for one in steps], **terms}, {"answers": inputs}
+
+
+def _terms(flow: str, key: str, same: str, at_least: Any) -> dict[str, Any]:
+    if same not in SAMENESS:
+        refuse(flow, key, f"same={same!r:.40}: use one of {', '.join(SAMENESS)}")
+    if at_least is None:
+        return {"same": same}
+    if isinstance(at_least, bool) or not isinstance(at_least, int) or at_least < 0:
+        refuse(flow, key, f"at_least={at_least!r:.40}: give a number of answers; 0 needs none")
+    return {"same": same, "at_least": at_least}
 
 
 def synthesis(args: Mapping[str, Any]) -> dict[str, Any]:
-    """What the node returns: `Synthesis.to_json()`. Raises InvalidArguments for what is no answer.
+    """What the node returns: `Synthesis.to_json()`. The same arguments give the same result.
 
-    The same arguments give the same result.
+    Raises TooFewAnswers, and InvalidArguments for what is no answer.
     """
     given, asked = args.get("answers"), args.get("asked")
     same = SAMENESS.get(str(args.get("same", "json")))
@@ -61,7 +76,22 @@ def synthesis(args: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidArguments(f"There are {len(given)} answers of {len(names)} agents.")
     ended = [(str(name), one) for name, one in zip(names, given, strict=True) if not _left_out(one)]
     answers = [_answer(name, one["ok"]) for name, one in ended if "ok" in one]
+    least = args.get("at_least")
+    _check_enough(len(answers), len(ended), min(1, len(ended)) if least is None else least)
     return synthesize(answers, asked=[name for name, _ in ended], same=same).to_json()
+
+
+def _check_enough(answered: int, asked: int, least: Any) -> None:
+    if not isinstance(least, int):
+        raise InvalidArguments(f"at_least={least!r:.40} is no number of answers.")
+    if answered < least:
+        raise TooFewAnswers(
+            f"Of {asked} agents that were asked {answered} answered, and at least {least} must: "
+            "look why the others failed, or ask with at_least=0 to go on without.",
+            answered=answered,
+            asked=asked,
+            least=least,
+        )
 
 
 def _left_out(ended: Any) -> bool:

@@ -18,13 +18,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from coordq.names import check_name
 from coordq.work.flow.answers import question
 from coordq.work.flow.building import EDGE_WORDS, Building, listed, take_wanted
 from coordq.work.flow.condition import Condition, all_of, parse
+from coordq.work.flow.described import Described, about
 from coordq.work.flow.graft import graft
 from coordq.work.flow.orders import Asked
 from coordq.work.flow.plan import FlowPlan
@@ -33,17 +33,14 @@ from coordq.work.flow.reserved import APPROVAL, EXPAND, SIGNAL, SYNTHESIZE, TIME
 from coordq.work.flow.step import ERROR, Either, Group, Input, Link, Step, Tie
 from coordq.work.flow.ties import Tying, Wanted, attach, check_key, check_owner, links
 from coordq.work.flow.weave import Weaver
-from coordq.work.options import Seconds, moment_ms, seconds
+from coordq.work.options import Seconds, seconds
 
 TTL_S: Final = 3600
-ABOUT_MAX: Final = 10_000
-"""Characters of a description, or of all labels."""
-
 Task = Any
 """A task's name, or a function made with @agent.task."""
 
 
-class Flow(Building):
+class Flow(Described, Building):
     """A graph of tasks that is being built.
 
     name: as `coordq.names` allows it; several flows may have the same.
@@ -68,7 +65,7 @@ class Flow(Building):
     ) -> None:
         super().__init__(check_name("flow", name), options)
         self.ttl_s = math.ceil(seconds("ttl", ttl))
-        self.about = _about(name, description, labels)
+        self.about = about(name, description, labels)
 
     # -- tasks ---------------------------------------------------------------------------------
 
@@ -189,13 +186,23 @@ class Flow(Building):
             return self.task(task, args, after=after, **options)
         return self.task(task, {**(args or {}), into: of}, **options)
 
-    def synthesize(self, key: str, /, of: Any, *, same: str = "json", **options: Any) -> Step:
+    def synthesize(
+        self,
+        key: str,
+        /,
+        of: Any,
+        *,
+        same: str = "json",
+        at_least: int | None = None,
+        **options: Any,
+    ) -> Step:
         """Add a step that puts the answers of others side by side: coordq.synthesize, as JSON.
 
         of: a group, or a list of steps, each an agent by its key. Who does not succeed is silent.
         same: what makes answers equal: json, or casefold for texts. Options as for `task`.
+        at_least: how many must answer, else the step fails; one unless said, 0 to go on anyhow.
         """
-        args, inputs = question(self.name, check_key(self.name, key), of, same)
+        args, inputs = question(self.name, check_key(self.name, key), of, same, at_least)
         wanted = take_wanted(options)
         return self._add(self._orders.own(key, SYNTHESIZE, args, inputs, options), key, wanted)
 
@@ -343,28 +350,13 @@ class Flow(Building):
         """
         return self._callback("failure", task, args, options)
 
-    def milestone(self, name: str, /, *, needs: Any, by: datetime | float | None = None) -> None:
-        """Say that the flow has come somewhere when some of its steps have ended well.
-
-        needs: steps or groups. by: when it should be so: an aware datetime, or seconds since 1970.
-        """
-        if not isinstance(name, str) or not name.strip():
-            refuse(self.name, "", f"milestone {name!r:.60}: give it a name")
-        if any(one["name"] == name for one in self.about["milestones"]):
-            refuse(self.name, "", f"there is a milestone {name!r} already")
-        keys = [link.step.key for link in links(self, name, needs)]
-        if not keys:
-            refuse(self.name, "", f"milestone {name!r} needs steps")
-        due = {"by": moment_ms(by)} if by is not None else {}
-        self.about["milestones"].append({"name": name, "needs": keys, **due})
-
     def plan(self, shard: int = 0) -> FlowPlan:
         """The flow as it is submitted, with ids: each plan is a flow of its own.
 
         Raises InvalidFlow, with the path of a cycle; PayloadTooLarge.
         """
-        about = {what: value for what, value in self.about.items() if value}
-        return Weaver(self.name, self._members).weave(about, self.ttl_s, shard)
+        told = {what: value for what, value in self.about.items() if value}
+        return Weaver(self.name, self._members).weave(told, self.ttl_s, shard)
 
     def _callback(self, hears: str, task: Task, args: Any, options: dict[str, Any]) -> Step:
         label = self._label(options.get("key"), task)
@@ -380,13 +372,3 @@ class Flow(Building):
                 refuse(self.name, step.key, f"from {parent.key!r} on_{hears} may take only {what}")
             tie.policy = "skip" if hears == "success" else "ignore"
         return step
-
-
-def _about(name: str, description: Any, labels: Any) -> dict[str, Any]:
-    if not isinstance(description, str) or len(description) > ABOUT_MAX:
-        refuse(name, "", f"description: give text of at most {ABOUT_MAX:,} characters")
-    pairs: dict[Any, Any] = dict(labels or {}) if isinstance(labels, Mapping | None) else {0: 0}
-    texts = [one for pair in pairs.items() for one in pair]
-    if not all(isinstance(one, str) for one in texts) or sum(map(len, texts)) > ABOUT_MAX:
-        refuse(name, "", f"labels: give texts by name, {ABOUT_MAX:,} characters at most")
-    return {"description": description, "labels": pairs, "milestones": []}

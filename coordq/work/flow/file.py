@@ -43,8 +43,8 @@ from coordq.work.flow.written import refuse as refuse_file
 from coordq.work.options import NAMES
 
 _TOP: Final = (
-    "name", "description", "labels", "ttl", "options", "parameters", "tasks", "on_success",
-    "on_failure", "milestones",
+    "name", "description", "labels", "ttl", "options", "parameters", "tasks", "returns",
+    "on_success", "on_failure", "milestones",
 )  # fmt: skip
 _KINDS: Final = ("approval", "signal", "timer", "map", "synthesize")
 _TASK: Final = ("task", "args", "inputs", "fallback", *_KINDS, *EDGE_WORDS, *NAMES)
@@ -53,7 +53,7 @@ _CALLBACK: Final = ("task", "args", "inputs", "key", *NAMES)
 _LINK: Final = ("task", "on", "if_failed", "when")
 _MAP: Final = ("over", "into")
 _MILESTONE: Final = ("name", "needs", "by")
-_SYNTHESIZE: Final = ("of", "same")
+_SYNTHESIZE: Final = ("of", "same", "at_least")
 _MARKS: Final = ("?", "!", "=")
 _ERROR_WORD: Final = "$error"
 
@@ -99,6 +99,9 @@ class _Reader(Told):
                 self.tried(word, lambda: self._callback(add, word, data[word]))  # noqa: B023 - used at once
         for at, milestone in enumerate(self.listed("milestones", data.get("milestones", []))):
             self._milestone(flow, f"milestones[{at}]", milestone)
+        if data.get("returns") is not None:
+            returned: Any = self.made[self._key("returns", data["returns"])]
+            self.tried("returns", lambda: flow.returns(returned))
         return flow
 
     def _flow(self, data: dict[str, Any]) -> Flow:
@@ -185,7 +188,8 @@ class _Reader(Told):
         asked = self._answering(place, task)
         made = [self.made[one] for one in self.several(asked["of"])]
         of = made[0] if len(made) == 1 else made
-        return flow.synthesize(key, of, same=asked.get("same", "json"), **options)
+        terms = {word: asked[word] for word in _SYNTHESIZE[1:] if word in asked}
+        return flow.synthesize(key, of, **terms, **options)
 
     def _answering(self, place: str, task: Mapping[str, Any]) -> dict[str, Any]:
         """Whose answers are put side by side, and how."""

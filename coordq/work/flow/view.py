@@ -132,6 +132,8 @@ class FlowView:
     """description, labels, milestones."""
     knot: str = ""
     """What has held it up since it moved last, in words, as far as a supervisor has found out."""
+    result: Any = None
+    """Of the step that it returns, once the flow has succeeded; read with the nodes."""
     nodes: tuple[NodeView, ...] = ()
     """Its tasks in their order, if they were asked for."""
     edges: tuple[EdgeView, ...] = ()
@@ -154,6 +156,16 @@ class FlowView:
     def by_id(self) -> Mapping[str, NodeView]:
         """Its tasks by id."""
         return {node.id: node for node in self.nodes}
+
+    @property
+    def returns(self) -> str:
+        """The key of the step whose result is that of the flow; "" when it has results by key."""
+        return str(self.about.get("returns", ""))
+
+    def returning(self) -> NodeView | None:
+        """The task that has the flow's result, or will; None when there is no such one."""
+        found = (node for node in self.nodes if node.key == self.returns)
+        return next((self.standing_for(node) for node in found), None)
 
     def failures(self) -> tuple[NodeView, ...]:
         """The tasks that have failed for good, without those whose place another one took."""
@@ -209,6 +221,7 @@ class FlowView:
             "ttl_s": self.ttl_s,
             "about": self.about,
             "knot": self.knot or None,
+            "result": self.result,
             "nodes": [node.to_json() for node in self.nodes],
             "edges": [edge.to_json() for edge in self.edges],
         }
