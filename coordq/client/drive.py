@@ -8,6 +8,7 @@ from coordq.client.plans import Command, Plan
 from coordq.engine.aio import AsyncEngine
 from coordq.engine.call import Call
 from coordq.engine.connection import Engine
+from coordq.errors import CoordqError
 
 R = TypeVar("R")
 
@@ -23,7 +24,12 @@ def drive(engine: Engine, plan: Plan[R]) -> R:
     try:
         step = next(plan)
         while True:
-            step = plan.send(take(step))
+            try:
+                answer = take(step)
+            except CoordqError as error:  # which the plan may know what to do about
+                step = plan.throw(error)
+            else:
+                step = plan.send(answer)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
 
@@ -39,6 +45,11 @@ async def drive_async(engine: AsyncEngine, plan: Plan[R]) -> R:
     try:
         step = next(plan)
         while True:
-            step = plan.send(await take(step))
+            try:
+                answer = await take(step)
+            except CoordqError as error:  # which the plan may know what to do about
+                step = plan.throw(error)
+            else:
+                step = plan.send(answer)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]

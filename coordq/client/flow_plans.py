@@ -235,16 +235,6 @@ def forget(flow_id: str) -> Plan[None]:
         more = done.more
 
 
-# -- answer ------------------------------------------------------------------------------------
-
-
-def answer(
-    task_id: str, *, approved: bool, by: str, note: str, value: Any = None, key: str = ""
-) -> Plan[None]:
-    """Approve or reject. Raises TaskNotFound, Conflict, InvalidInput."""
-    yield answers.answer(task_id, approved=approved, by=by, note=note, value=value, key=key)
-
-
 def signal(shards: int, name: str, value: Any, *, keep: float | timedelta) -> Plan[int]:
     """Tell all who wait for it, on every shard; how many there were."""
     nonce, woken = new_id(), 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from coordq.client import checked
 from coordq.client import flow_looks as looks
 from coordq.client import flow_plans as plans
+from coordq.client.answer_plans import answer
 from coordq.client.drive import drive_async
 from coordq.client.mailbox import Mailbox
 from coordq.clock import monotonic
@@ -169,21 +170,31 @@ class AsyncFlows:
     # -- answer --------------------------------------------------------------------------------
 
     async def approve(
-        self, task_id: str, *, by: str = "", note: str = "", value: Any = None, key: str = ""
+        self,
+        task_id: str,
+        step: str = "",
+        *,
+        by: str = "",
+        note: str = "",
+        value: Any = None,
+        key: str = "",
     ) -> None:
         """Let a task go on that waits for an approval; `value` is what it gets.
 
-        task_id: a node of a flow, or a task whose handler waits. key: which of its approvals is
-            meant; "" for the one that it waits for now.
+        task_id: a node of a flow, or a task whose handler waits; or the flow, of which `step` says
+            by its key which is meant.
+        key: which of a handler's approvals; "" for the one that it waits for now.
 
-        Raises TaskNotFound, and Conflict when it waits for none.
+        Raises TaskNotFound, FlowNotFound, and Conflict when it waits for none.
         """
-        plan = plans.answer(task_id, approved=True, by=by, note=note, value=value, key=key)
+        plan = answer(task_id, step, approved=True, by=by, note=note, value=value, key=key)
         await drive_async(self._engine, plan)
 
-    async def reject(self, task_id: str, *, by: str = "", note: str = "", key: str = "") -> None:
+    async def reject(
+        self, task_id: str, step: str = "", *, by: str = "", note: str = "", key: str = ""
+    ) -> None:
         """Refuse it: the node fails, the handler gets ApprovalRejected. As `approve`."""
-        plan = plans.answer(task_id, approved=False, by=by, note=note, key=key)
+        plan = answer(task_id, step, approved=False, by=by, note=note, key=key)
         await drive_async(self._engine, plan)
 
     async def signal(self, name: str, value: Any = None, *, keep: float | timedelta = 0) -> int:

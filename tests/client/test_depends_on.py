@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import coordq
-from coordq import Client
+from coordq import Client, Flow
 from coordq.engine import keys
 from coordq.errors import InvalidOption, OtherShard, TaskCancelled, TaskNotFound
 from tests.client.hands import bury, succeed, take, take_one
@@ -56,6 +56,16 @@ def test_why_does_without_tasks_that_are_gone(client: Client) -> None:
     client.engine.execute(0, "DEL", keys.task(root, first.id))
 
     assert client.work.why(second.id) == "It waits for another task to end."
+
+
+def test_why_does_without_a_flow_that_is_gone(client: Client) -> None:
+    """As far as it can: the task is still there, its graph is not."""
+    flow = Flow("gone")
+    flow.chain("job", "job")
+    view = client.flows.run(flow).get()
+    client.engine.execute(0, "DEL", keys.flow(keys.root(client.namespace, 0), view.id))
+
+    assert client.work.why(view.nodes[1].id) == "It waits for another task to end."
 
 
 def test_a_task_ends_with_the_one_that_it_depends_on(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -278,6 +279,35 @@ def test_an_approval_is_answered_once(client: Client) -> None:
     assert "approved by ada: fine" in client.work.logs(asked.id)
     with pytest.raises(Conflict):
         client.flows.reject(asked.id)
+
+
+def test_a_step_is_answered_by_its_key(url: str) -> None:
+    """In both clients; a flow larger than a page is looked through until the key is found."""
+    flow = Flow("ask")
+    flow.approval("ship")
+    flow.approval("bill")
+    flow.map("job", ({"n": n} for n in range(501)), key="part")
+
+    async def refuse(flow_id: str) -> None:
+        async with coordq.connect_async(url) as other:
+            await other.flows.reject(flow_id, "bill", by="bob")
+
+    with coordq.connect(url) as client:
+        handle = client.flows.run(flow)
+        client.flows.approve(handle.id, "ship", value=7)
+        asyncio.run(refuse(handle.id))
+
+        view = handle.get()
+        assert client.work.get(view.node("ship").id).result == 7
+        assert view.node("bill").state == "failed"
+        with pytest.raises(TaskNotFound, match="has no task 'shop'; did you mean 'ship'"):
+            client.flows.approve(handle.id, "shop")
+        with pytest.raises(Conflict, match=view.node("part.500").id):
+            client.flows.approve(handle.id, "part.500")
+        with pytest.raises(FlowNotFound):
+            client.flows.approve(coordq.new_id(), "ship")
+        with pytest.raises(TaskNotFound, match="is flow 'ask', not a task"):
+            client.flows.approve(handle.id)
 
 
 def test_a_rejection_fails_the_node(client: Client) -> None:

@@ -144,6 +144,33 @@ def test_approve_reject_and_signal(shell: Shell, client: Client) -> None:
     assert shell.line("signal", "go") == "0 tasks went on"
 
 
+def test_steps_of_a_flow_are_answered_by_their_keys(shell: Shell, client: Client) -> None:
+    """Nobody has to look for the id of a task; what is wrong with a key is said."""
+    flow = Flow("ask")
+    for key in ("ship", "bill", "later"):
+        flow.approval(key)
+    flow_id = client.flows.run(flow).id
+
+    assert shell.line("approve", flow_id, "ship", "--value", "7") == (
+        f"ship of flow {flow_id} is approved"
+    )
+    assert shell.json("reject", flow_id, "bill", "--by", "bob", "--note", "no") == {
+        "id": flow_id,
+        "step": "bill",
+        "answer": "rejected",
+        "by": "bob",
+    }
+    states = {one.key: one.state for one in client.flows.get(flow_id).nodes}
+    assert states == {"ship": "succeeded", "bill": "failed", "later": "suspended"}
+
+    again, typo, bare = (shell("approve", flow_id, *words) for words in (["ship"], ["latr"], []))
+    assert (again.exit_code, typo.exit_code, bare.exit_code) == (5, 3, 3)
+    assert "did you mean 'later'?" in typo.stderr
+    assert "say which of its tasks" in bare.stderr
+    assert "there wait: later." in bare.stderr
+    assert shell("approve", NOBODY, "ship").exit_code == 3
+
+
 def test_retry_runs_again_what_failed(shell: Shell, client: Client, file: Path) -> None:
     """And says what is left to do."""
     flow_id = run(shell, file)

@@ -91,14 +91,17 @@ def test_a_file_is_drawn_before_it_is_run(shell: Shell) -> None:
 
 
 def test_run_show_approve(shell: Shell, client: Client) -> None:
-    """`show` tells how it stands and what somebody has to do; `approve` does it."""
+    """`show` tells how it stands and what somebody has to do; `approve` does it, by either name.
+
+    The id of the task, as `show` has it, or that of the flow and the key of the step.
+    """
     flow_id = shell("flow", "run", "print.yaml", "--set", "book=Emma")
     task_id = asked(client, flow_id)
 
     shown = shell("flow", "show", flow_id)
     assert f"coordq approve {task_id}" in shown
     assert "✗ illustrate" in shown
-    shell("approve", task_id, "--by", "ada", "--note", "go", "--value", '{"copies": 3}')
+    shell("approve", flow_id, "ship", "--by", "ada", "--note", "go", "--value", '{"copies": 3}')
 
     wait_until(lambda: client.flows.get(flow_id).state == "succeeded")
     assert flow_id in shell("flow", "ls", "--state", "succeeded")

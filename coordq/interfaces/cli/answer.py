@@ -12,7 +12,7 @@ from coordq.interfaces.cli.pairs import guess
 from coordq.interfaces.cli.params import SPAN
 from coordq.interfaces.cli.session import Function, Session, common
 from coordq.interfaces.table import say, show_json
-from coordq.interfaces.words import several
+from coordq.interfaces.words import printable, several
 
 _KEY_HELP: Final = "Which of its approvals, if a task asks for several."
 
@@ -40,37 +40,52 @@ def _who(by: str | None) -> str:
 
 @click.command("approve", cls=Command)
 @click.argument("task_id", metavar="ID")
+@click.argument("step", metavar="[KEY]", default="")
 @click.option("--value", metavar="VALUE", help="What the task gets: JSON, or text.")
 @_answer_options
 @common
 def approve_command(
-    session: Session, *, task_id: str, by: str | None, note: str, key: str, value: str | None
+    session: Session,
+    *,
+    task_id: str,
+    step: str,
+    by: str | None,
+    note: str,
+    key: str,
+    value: str | None,
 ) -> None:
-    """Let a task go on that waits for an approval."""
+    """Let a task go on that waits for an approval: by its ID, or a flow's ID and its KEY there."""
     given = None if value is None else guess(value)
     who = _who(by)
     with session.connect() as client:
-        client.flows.approve(task_id, by=who, note=note, value=given, key=key)
-    _tell(session, task_id, "approved", who)
+        client.flows.approve(task_id, step, by=who, note=note, value=given, key=key)
+    _tell(session, task_id, step, "approved", who)
 
 
 @click.command("reject", cls=Command)
 @click.argument("task_id", metavar="ID")
+@click.argument("step", metavar="[KEY]", default="")
 @_answer_options
 @common
-def reject_command(session: Session, *, task_id: str, by: str | None, note: str, key: str) -> None:
-    """Refuse a task that waits for an approval: it fails, or its handler is told so."""
+def reject_command(
+    session: Session, *, task_id: str, step: str, by: str | None, note: str, key: str
+) -> None:
+    """Refuse a task that waits for an approval: it fails, or its handler is told so.
+
+    By its ID, or a flow's ID and its KEY there.
+    """
     who = _who(by)
     with session.connect() as client:
-        client.flows.reject(task_id, by=who, note=note, key=key)
-    _tell(session, task_id, "rejected", who)
+        client.flows.reject(task_id, step, by=who, note=note, key=key)
+    _tell(session, task_id, step, "rejected", who)
 
 
-def _tell(session: Session, task_id: str, what: str, who: str) -> None:
+def _tell(session: Session, task_id: str, step: str, what: str, who: str) -> None:
     if session.json:
-        show_json({"id": task_id, "answer": what, "by": who or None})
+        named = {"step": step} if step else {}
+        show_json({"id": task_id, **named, "answer": what, "by": who or None})
     else:
-        say(f"{task_id} is {what}")
+        say(f"{printable(step)} of flow {task_id} is {what}" if step else f"{task_id} is {what}")
 
 
 @click.command("signal", cls=Command)
