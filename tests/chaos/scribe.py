@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from coordq.interfaces.chaos.checker import check
 from coordq.interfaces.chaos.history import Ack, History, Run
 from coordq.work.events import Event
 
@@ -14,13 +17,17 @@ class Scribe:
 
     def __init__(self) -> None:
         self.history = History()
-        self._ms = START_MS
+        self.ms = START_MS
 
-    def enqueue(self, task_id: str, *, name: str = "quick", key: str = "-") -> None:
+    def enqueue(
+        self, task_id: str, *, name: str = "quick", key: str = "-", limits: tuple[str, ...] = ()
+    ) -> None:
         """A producer enqueues, Redis takes it, the producer hears of it."""
         self.history.wished[task_id] = key
+        if limits:
+            self.history.limits[task_id] = limits
         self.event(task_id, "ready", 1)
-        self.history.acked[task_id] = Ack(name, self._ms - 1, self._ms)
+        self.history.acked[task_id] = Ack(name, self.ms - 1, self.ms)
 
     def event(
         self,
@@ -34,14 +41,18 @@ class Scribe:
         shard: int = 0,
     ) -> None:
         """Something happens in Redis."""
-        self._ms += 1
-        event = Event(f"{self._ms}-0", shard, subject, kind, version, fence, queue, "quick", detail)
+        self.ms += 1
+        event = Event(f"{self.ms}-0", shard, subject, kind, version, fence, queue, "quick", detail)
         self.history.events.setdefault(shard, []).append(event)
+
+    def wait(self, ms: int) -> None:
+        """Time passes."""
+        self.ms += ms
 
     def run(self, task_id: str, fence: int, how: str = "done") -> None:
         """A handler runs, to its end."""
-        self._ms += 1
-        self.history.runs[task_id, fence] = Run(task_id, fence, self._ms, how, self._ms)
+        self.ms += 1
+        self.history.runs[task_id, fence] = Run(task_id, fence, self.ms, how, self.ms)
 
     def succeed(self, task_id: str, fence: int, *, version: int = 2) -> None:
         """A claim, a run, a success."""
@@ -52,3 +63,13 @@ class Scribe:
     def leader(self, kind: str, subject: str, epoch: int, *, shard: int = 0) -> None:
         """A leader writes an event."""
         self.event(subject, kind, 1, epoch, queue="-", shard=shard)
+
+
+Tale = Callable[[Scribe], None]
+
+
+def rules(tell: Tale) -> set[str]:
+    """Which rules a history breaks."""
+    scribe = Scribe()
+    tell(scribe)
+    return {violation.rule for violation in check(scribe.history).violations}

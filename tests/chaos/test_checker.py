@@ -5,23 +5,11 @@ A checker that says yes to everything is worse than none: these histories are ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from coordq.interfaces.chaos.checker import check
 from coordq.interfaces.chaos.history import Ack, History, Rest
-from tests.chaos.scribe import START_MS, A, B, Scribe
-
-Tale = Callable[[Scribe], None]
-
-
-def rules(tell: Tale) -> set[str]:
-    """Which rules a history breaks."""
-    scribe = Scribe()
-    tell(scribe)
-    return {violation.rule for violation in check(scribe.history).violations}
-
+from tests.chaos.scribe import START_MS, A, B, Scribe, Tale, rules
 
 # -- what is right ---------------------------------------------------------------------------------
 

@@ -73,6 +73,7 @@ def test_every_kind_is_documented(kind: Kind) -> None:
         {"only": ("kill-everything",)},
         {"bug": "no-such"},
         {"duration_s": -1},
+        {"flows": 1.0},
     ],
 )
 def test_a_run_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:

@@ -12,10 +12,12 @@ from threading import Barrier, Thread
 import pytest
 
 import coordq
+from coordq.interfaces.chaos.composer import Composer, sample_flow
+from coordq.interfaces.chaos.flows import ENDED, MEMBERS
 from coordq.interfaces.chaos.handlers import Recorder
 from coordq.interfaces.chaos.history import read_history
 from coordq.interfaces.chaos.journal import Journal, lines
-from coordq.interfaces.chaos.load import SHARES, wishes
+from coordq.interfaces.chaos.load import LIMITS, SHARES, wishes
 from coordq.interfaces.chaos.resource import Resource
 from tests.waiting import wait_until
 
@@ -46,9 +48,56 @@ def test_a_producer_draws_some_of_everything() -> None:
     many = [next(drawn) for _ in range(3000)]
 
     assert {"quick", "nap", "blocking", "fenced", "flaky", "doomed", "snoozer"} <= set(SHARES)
-    for option in ("delay", "unique", "timeout", "priority", "max_attempts"):
+    for option in ("delay", "unique", "timeout", "priority", "max_attempts", "limits"):
         assert any(option in wish.options for wish in many), option
     assert any(wish.cancel for wish in many)
+    counted = {limit for wish in many for limit in wish.options.get("limits", ())}
+    assert {limit.partition(":")[0] for limit in counted} == set(LIMITS)
+
+
+# -- flows -----------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """What ends a producer between two calls."""
+
+
+class CutShort(Journal):
+    """Its producer dies when Redis has taken a flow, before it hears of that."""
+
+    def write(self, *fields: object) -> None:
+        """Add a line, unless it is the one."""
+        if fields[0] == "fak":
+            raise Killed
+        super().write(*fields)
+
+
+@pytest.mark.live
+def test_a_producers_next_life_repeats_the_flow_of_the_last(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    """It cannot know how far that came; with the same ids there is one flow, however far it was."""
+    under_way = tmp_path / "producer-0-flow"
+    first, next_one = CutShort(tmp_path / "producer-0-1.journal"), tmp_path / "producer-0-2.journal"
+    with coordq.connect(redis_url, namespace=namespace) as client:
+        with pytest.raises(Killed):
+            Composer(under_way, first, set()).keep_up(client, 1, share=0.1, durability="primary")
+        told = read_history(tmp_path).flows
+        assert [one.acked for one in told.values()] == [False]
+
+        next_life = Composer(under_way, Journal(next_one), set())
+        next_life.keep_up(client, 1, share=0.1, durability="primary")
+        assert [view.id for view in client.flows.ls()] == list(told)
+        assert [one.acked for one in read_history(tmp_path).flows.values()] == [True]
+
+        last_life = Composer(under_way, Journal(next_one), set(told))
+        last_life.keep_up(client, 2 * MEMBERS * 9, share=0.1, durability="primary")
+        assert len(client.flows.ls()) == 2
+
+
+def test_the_shape_of_the_flow_is_what_the_checker_expects() -> None:
+    """Each of its tasks, and no other, has an end that it should come to."""
+    assert {node.key for node in sample_flow().plan().nodes} == set(ENDED)
 
 
 # -- the resource ----------------------------------------------------------------------------------

@@ -17,10 +17,16 @@
 | `leader` | an epoch has one leader; nobody writes under an older one than its shard has seen |
 | `counters` | a queue's counters say what its events say |
 | `repaired` | nothing had to be mended |
+| `flow` | a flow starts, and ends as its shape says, each task after its parents |
+| `limit` | of one key no more run at once, or start in a period, than may; nobody keeps a slot |
 | `failure` | no worker and no supervisor met an error that nobody had foreseen |
 
+What `limit` means while workers are stopped or cut past their leases, see `limits`: an old run that
+goes on for a while holds no slot, and nobody can prevent it.
+
 What a failover of Redis took back is forgotten with it, except that fences go on growing. A task
-that was acknowledged in those moments may be missing: `excused` tells these apart.
+or a flow that was acknowledged in those moments may be missing: `excused` tells these apart. A flow
+some of which was taken back may end otherwise than its shape says, but it ends.
 """
 
 from __future__ import annotations
@@ -29,18 +35,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from coordq.interfaces.chaos.history import History
+from coordq.interfaces.chaos.flows import check_flows, never_launched
+from coordq.interfaces.chaos.history import History, Rest
 from coordq.interfaces.chaos.leaders import check_leaders
+from coordq.interfaces.chaos.limits import check_limits
 from coordq.interfaces.chaos.lives import Life, check_lives
 from coordq.interfaces.chaos.violation import Violation
 
 SLACK_MS = 250
 """Between two clocks of one machine, and for what Redis's time of a script is rounded by."""
 COUNTED = {
-    "enqueued": ("ready", "scheduled"),
+    "enqueued": ("ready", "scheduled", "unblocked"),
     "succeeded": ("succeeded",),
     "failed": ("failed",),
-    "cancelled": ("cancelled",),
+    "cancelled": ("cancelled", "skipped"),
     "retried": ("retrying",),
 }
 WRITTEN = {"applied", "known"}
@@ -63,12 +71,19 @@ def check(history: History) -> Verdict:
     lives, found = check_lives(history)
     for rule in RULES:
         found += rule(history, lives)
-    excused = {one for one in found if one.rule == "lost" and history.lost_by_failover(one.subject)}
+    gone = never_launched(history)
+    excused = {one for one in found if _is_excused(history, gone, one)}
     return Verdict(
         tuple(one for one in found if one not in excused),
         tuple(one for one in found if one in excused),
         lives,
     )
+
+
+def _is_excused(history: History, never_launched: set[str], one: Violation) -> bool:
+    if one.subject in never_launched:
+        return one.rule in {"lost", "stuck", "flow"}
+    return one.rule == "lost" and history.lost_by_failover(one.subject)
 
 
 def _incomplete(history: History, _: dict[str, Life]) -> Iterator[Violation]:
@@ -164,10 +179,15 @@ def _counters(history: History, _: dict[str, Life]) -> Iterator[Violation]:
                 if said != seen:
                     what = f"shard {shard}: {name} is {said}, its events say {seen}"
                     yield Violation("counters", queue, what)
-            for name in () if history.rest.open else STANDING:
+            for name in () if _stand(history.rest) else STANDING:
                 if counters.get(name, 0) != 0:
                     what = f"shard {shard}: {name} is {counters[name]} with nothing left"
                     yield Violation("counters", queue, what)
+
+
+def _stand(rest: Rest) -> bool:
+    """Whether tasks are left that the standing counters count."""
+    return any(state != "waiting" for state in rest.open.values())
 
 
 def _told(history: History, shard: int) -> Counter[tuple[str, str]]:
@@ -208,4 +228,6 @@ RULES: tuple[Callable[[History, dict[str, Life]], Iterator[Violation]], ...] = (
     _counters,
     _repaired,
     _failure,
+    check_flows,
+    check_limits,
 )

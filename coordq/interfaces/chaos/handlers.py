@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from functools import cached_property
@@ -67,6 +68,7 @@ def recording_agent(folder: Path) -> Agent:
     agent, told = Agent("chaos"), Recorder(folder)
     _add_steady(agent, told)
     _add_difficult(agent, told)
+    _add_kin(agent, told)
     return agent
 
 
@@ -102,6 +104,38 @@ def _add_steady(agent: Agent, told: Recorder) -> None:
         await asyncio.sleep(seconds)
         told.write(ctx, "apply", slot)
         told.end(ctx)
+
+
+def _add_kin(agent: Agent, told: Recorder) -> None:
+    """Handlers of the tasks of a flow."""
+
+    @agent.task
+    async def part(ctx: Context, value: int) -> int:
+        """Say a number."""
+        told.begin(ctx)
+        told.end(ctx)
+        return value
+
+    @agent.task
+    async def join(ctx: Context, seen: list[int]) -> dict[str, int]:
+        """Note what the parents said."""
+        told.begin(ctx)
+        told.journal.write("saw", ctx.task_id, ctx.fence, json.dumps(seen))
+        told.end(ctx)
+        return {"value": len(seen)}
+
+    @agent.task
+    async def brood(ctx: Context) -> list[int]:
+        """Add two tasks, and wait for them without a slot; go on from a checkpoint."""
+        told.begin(ctx)
+        ids = ctx.state or [await ctx.spawn("part", {"value": n}, key=f"{n}") for n in range(2)]
+        for one in ids:
+            told.journal.write("kid", one)
+        if ctx.state is None:
+            await ctx.checkpoint(ids)
+        answers: list[int] = await ctx.wait_for(ids)
+        told.end(ctx)
+        return answers
 
 
 def _add_difficult(agent: Agent, told: Recorder) -> None:

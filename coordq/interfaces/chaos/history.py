@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,17 @@ class Run:
     ended_ms: int = 0
 
 
+@dataclass(slots=True)
+class FlowTold:
+    """A flow that a producer wanted to start."""
+
+    ids: Mapping[str, str]
+    """Of its tasks, by key."""
+    asked_ms: int
+    """When it first asked, on the machine's monotonic clock."""
+    acked: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Rest:
     """What Redis held when everything was over."""
@@ -47,6 +59,12 @@ class Rest:
     """Unique keys that are held: digest to the id of the holder."""
     dead: Mapping[str, str] = field(default_factory=dict)
     """Dead letters: id to reason."""
+    flows: Sequence[str] = ()
+    """Flows that have not ended."""
+    seats: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Who holds a slot of a limit: slot name to ids."""
+    parked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Who is held up by a limit: slot name to entries."""
     counters: Mapping[int, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     """Shard, queue, field."""
 
@@ -57,7 +75,12 @@ class History:
 
     wished: dict[str, str] = field(default_factory=dict)
     """Ids that producers tried to enqueue, with their unique key or "-"."""
+    limits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What tasks count against, by id: names of slots, such as `seats:1`."""
     acked: dict[str, Ack] = field(default_factory=dict)
+    flows: dict[str, FlowTold] = field(default_factory=dict)
+    seen: dict[tuple[str, int], str] = field(default_factory=dict)
+    """What a run got of its parents, as JSON, by id and fence."""
     runs: dict[tuple[str, int], Run] = field(default_factory=dict)
     """By id and fence."""
     answers: list[tuple[str, int, str]] = field(default_factory=list)
@@ -83,10 +106,14 @@ class History:
         ack = self.acked.get(task_id)
         if ack is None or self.durable:
             return False
-        asked, knew = ack.asked_ms + self.offset_ms, ack.ms + self.offset_ms
-        windows = self.rewound.get(shard_of(task_id), ())
+        asked_ms, knew_ms = ack.asked_ms + self.offset_ms, ack.ms + self.offset_ms
+        return self.rolled_back(shard_of(task_id), asked_ms, knew_ms)
+
+    def rolled_back(self, shard: int, since_ms: float, until_ms: float) -> bool:
+        """Whether a failover took back writes of that time, by Redis's clock, or nearly of it."""
         return any(
-            asked <= until + MARGIN_MS and knew >= since - MARGIN_MS for since, until in windows
+            since_ms <= until + MARGIN_MS and until_ms >= since - MARGIN_MS
+            for since, until in self.rewound.get(shard, ())
         )
 
 
@@ -120,8 +147,18 @@ def _tracebacks(log: Path) -> Iterator[str]:
 def _read_producers(history: History, told: Iterable[list[str]]) -> None:
     for line in told:
         match line:
-            case ["try", task_id, key]:
+            case ["try", task_id, key, limits]:
                 history.wished[task_id] = key
+                if limits != "-":
+                    history.limits[task_id] = tuple(map(intern, limits.split(",")))
+            case ["flw", flow_id, ids, asked_ms]:
+                flow = history.flows.setdefault(flow_id, FlowTold(json.loads(ids), int(asked_ms)))
+                flow.asked_ms = min(flow.asked_ms, int(asked_ms))
+                history.wished |= dict.fromkeys(flow.ids.values(), "-")
+            case ["fak", flow_id, asked_ms, ms]:
+                flow = history.flows[flow_id]
+                flow.acked, ack = True, Ack("member", int(asked_ms), int(ms))
+                history.acked |= dict.fromkeys(flow.ids.values(), ack)
             case ["ack", task_id, name, _, asked_ms, ms]:
                 history.acked.setdefault(task_id, Ack(intern(name), int(asked_ms), int(ms)))
 
@@ -134,6 +171,10 @@ def _read_runs(history: History, told: Iterable[list[str]]) -> None:
             case ["end", task_id, fence, how, ms]:
                 run = _run_of(history, task_id, int(fence))
                 run.how, run.ended_ms = intern(how), int(ms)
+            case ["kid", task_id]:
+                history.wished[task_id] = "-"
+            case ["saw", task_id, fence, seen]:
+                history.seen[task_id, int(fence)] = intern(seen)
             case ["res", task_id, fence, answer]:
                 history.answers.append((task_id, int(fence), intern(answer)))
 

@@ -3,9 +3,11 @@
 A file is written by one process only, opened with O_APPEND, one write for a line: what was written
 before a SIGKILL is there, whole lines, at most the last one cut. Fields are separated by tabs.
 
-    try <id> <key> / off <id> <answer>                                    a producer
+    try <id> <key> <limits> / off <id> <answer>                           a producer
+    flw <id> <ids by key, JSON> <ms> / fak <id> <asked ms> <ms>           a flow of a producer
     ack, dup <id> <name> <key> <asked ms> <ms>
     beg <id> <fence> <attempt> <ms> / end <id> <fence> <how> <ms>         a handler
+    kid <id> / saw <id> <fence> <results of parents, JSON>                a handler in a flow
     res <id> <fence> <answer>                                             the fenced resource
     evt <at> <kind> <subject> <version> <fence> <queue> <name> <detail>   a tailer
     gap <after> <at> / rew <from>                                         a tailer, see `tailer`

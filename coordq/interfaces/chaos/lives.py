@@ -9,11 +9,12 @@ from coordq.interfaces.chaos.history import History
 from coordq.interfaces.chaos.violation import Violation
 from coordq.work.events import Event
 
-ENDS: Final = frozenset({"succeeded", "failed", "cancelled"})
-OUTCOMES: Final = frozenset({"succeeded", "retrying", "snoozed"})
+ENDS: Final = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+OUTCOMES: Final = frozenset({"succeeded", "retrying", "snoozed", "suspended"})
 """Written by a finish, so they carry the fence of the claim that it committed."""
 GIVEN_BACK: Final = frozenset({"released", "crashed", "lapsed"})
-STEPS: Final = ENDS | OUTCOMES | GIVEN_BACK | {"ready", "scheduled", "running", "requeued"}
+MOVES: Final = frozenset({"waiting", "unblocked", "resumed", "ready", "scheduled", "running"})
+STEPS: Final = ENDS | OUTCOMES | GIVEN_BACK | MOVES | {"requeued"}
 """Each of these raises the version of a task by one."""
 ADMINISTRATIVE: Final = ("poison", "expired", "deadline")
 """Reasons of dead letters that no handler gave."""

@@ -1,4 +1,7 @@
-"""What a producer enqueues: drawn from a seed, some of everything that tasks can do. Pure."""
+"""What a producer enqueues: drawn from a seed, some of everything that tasks can do. Pure.
+
+Flows are not drawn: there is one shape of them, see `flows`.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,21 @@ BACKOFF: Final = Backoff(base=0.1, max=1.0)
 PRIORITIES: Final = ("critical", "high", "normal", "low")
 KEYS: Final = 12
 """So few unique keys that tasks meet at them."""
+LIMITS: Final[dict[str, dict[str, Any]]] = {
+    "seats": {"concurrency": 2},
+    "pace": {"rate": (6, 1.0), "window": "sliding"},
+}
+"""What is set before anything is enqueued; each key of a limit has slots and starts of its own."""
+LIMIT_KEYS: Final = 2
+"""So few that tasks have to wait for each other, and enough to keep up with those that come."""
 RESULT_TTL_S: Final = 45
 """Longer than any fault, short enough that a long run does not fill Redis."""
 
 SHARES: Final = {
-    "quick": 658,  # does nothing
+    "quick": 598,  # does nothing
     "nap": 80,  # awaits a little
     "blocking": 30,  # in a thread
+    "limited": 60,  # may run at the same time as one other of its key only
     "fenced": 80,  # writes to an outside resource that knows fences
     "flaky": 50,  # fails at first
     "delayed": 40,  # not before a moment
@@ -70,6 +81,22 @@ def _called_off(chance: random.Random) -> Wish:
     return Wish("nap", {"seconds": 0.5}, delay, cancel=True)
 
 
+def _limited(chance: random.Random) -> Wish:
+    """Its limits hold over attempts that fail, are put off or called off; half have a pace too."""
+    key = chance.randrange(LIMIT_KEYS)
+    paced = chance.random() < 0.5  # noqa: PLR2004 - a coin
+    limits = (f"seats:{key}", f"pace:{key}") if paced else (f"seats:{key}",)
+    how = chance.choices(("nap", "flaky", "snoozer", "called-off"), (75, 10, 10, 5))[0]
+    seconds = {"seconds": round(chance.uniform(0.1, 0.35), 3)}
+    draft = {
+        "nap": Wish("nap", seconds),
+        "flaky": Wish("flaky", {"failures": 1}, {"max_attempts": 4}),
+        "snoozer": Wish("snoozer"),
+        "called-off": Wish("nap", seconds, cancel=True),
+    }[how]
+    return replace(draft, options=draft.options | {"limits": limits})
+
+
 def _short_s(chance: random.Random) -> float:
     return round(chance.uniform(0.01, 0.15), 3)
 
@@ -89,6 +116,7 @@ _DRAFTS: Final[dict[str, Callable[[random.Random, int, float], Wish]]] = {
     "unique": lambda chance, *_: Wish(
         "nap", {"seconds": 0.1}, {"unique": f"key-{chance.randrange(KEYS)}"}
     ),
+    "limited": lambda chance, *_: _limited(chance),
     "called-off": lambda chance, *_: _called_off(chance),
     "doomed": lambda *_: Wish("doomed", options={"max_attempts": 2}),
     "overdue": lambda *_: Wish("nap", {"seconds": 5.0}, {"timeout": 0.2, "max_attempts": 2}),

@@ -51,6 +51,29 @@ BUGS: Final = {
         "  if now % 10 > 0 then put(group, id, args, size) end\n  return '+'",
         frozenset({"lost"}),
     ),
+    "early-join": Bug(
+        "lib/kin.lua",
+        "'left', -sum.left)",
+        "'left', -sum.left * 2)",
+        frozenset({"flow"}),
+    ),
+    "early-seat": Bug(
+        "lib/giveback.lua",
+        "the_slots().leave(task, true) end\n",
+        "the_slots().leave(task, true) end\n"
+        "  if what ~= 'released' and string.find(task.flags, 'h') then\n"
+        "    local flags = task.flags\n"
+        "    the_slots().leave(task, true)\n"
+        "    task.flags = flags\n"
+        "  end\n",
+        frozenset({"limit"}),
+    ),
+    "lost-seat": Bug(
+        "lib/slot.lua",
+        "    if not held then return end\n",
+        "    if not held or not keep_paid and task.strikes > 0 then return end\n",
+        frozenset({"limit", "repaired"}),
+    ),
     "no-epoch": Bug(
         "lib/epoch.lua",
         "  if epoch == '' then return nil end",

@@ -7,60 +7,33 @@ end.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections import Counter
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final
+from zlib import crc32
 
 import coordq
 from coordq import clock
 from coordq.client.client import Client
 from coordq.client.work import TaskHandle
 from coordq.errors import CoordqError, InvalidInput
+from coordq.interfaces.chaos.composer import Composer
+from coordq.interfaces.chaos.insist import RETRY_S, insist
 from coordq.interfaces.chaos.journal import Journal, all_lines
 from coordq.interfaces.chaos.load import Wish, wishes
+from coordq.interfaces.chaos.order import Order
 
-T = TypeVar("T")
 Handle = TaskHandle[Any]
 Item = tuple[str, dict[str, Any], dict[str, Any]]
 TICK_S: Final = 0.05
 BATCH_MAX: Final = 200
 SINGLES: Final = 5
 """So many tasks of a batch are enqueued one by one."""
-RETRY_S: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What one producer shall do."""
-
-    url: str
-    namespace: str
-    folder: str
-    seed: int
-    number: int
-    producers: int
-    tasks: int
-    rate: float
-    """Tasks a second; what was missed in an outage is made up for."""
-    lease_s: float
-    durability: str = "primary"
-
-    def to_words(self) -> list[str]:
-        """The command line of this producer."""
-        module = "coordq.interfaces.chaos.producer"
-        return [sys.executable, "-P", "-m", module, json.dumps(asdict(self))]
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """What the command line says."""
-        return cls(**json.loads(text))
 
 
 class Producer:
@@ -70,10 +43,13 @@ class Producer:
         self._order = order
         folder = Path(order.folder)
         own = f"producer-{order.number}-"
-        told = [line[0] for line in all_lines(folder, f"{own}*.journal")]
-        self.done = told.count("ack")
-        self._drawn = self.done + told.count("dup")
+        told = [(line[0], line[1]) for line in all_lines(folder, f"{own}*.journal")]
+        kinds = Counter(kind for kind, _ in told)
+        self.done = kinds["ack"]
+        self._drawn = self.done + kinds["dup"]
         self._journal = Journal(folder / f"{own}{os.getpid()}-{_now_ms()}.journal")
+        started = {flow_id for kind, flow_id in told if kind == "fak"}
+        self._composer = Composer(folder / f"{own}flow", self._journal, started)
         self._wishes = islice(
             wishes(order.seed, order.number, producers=order.producers, lease_s=order.lease_s),
             self._drawn,
@@ -85,11 +61,17 @@ class Producer:
         order, began, before = self._order, clock.monotonic(), self.done
         with self._connected() as client:
             while self.done < order.tasks:
+                self._keep_flows_up(client)
                 due = before + int((clock.monotonic() - began) * order.rate) + 1
                 amount = min(BATCH_MAX, due - self.done, order.tasks - self.done)
                 if amount > 0:
                     self._enqueue(client, list(islice(self._wishes, amount)))
                 time.sleep(TICK_S)
+            self._keep_flows_up(client)
+
+    def _keep_flows_up(self, client: Client) -> None:
+        order = self._order
+        self._composer.keep_up(client, self.done, share=order.flows, durability=order.durability)
 
     def _connected(self) -> Client:
         while True:
@@ -104,19 +86,21 @@ class Producer:
         shards = client.engine.shards
         items: list[Item] = []
         for at, wish in enumerate(batch):
-            # equal unique keys must meet on one shard: there the client chooses
-            shard = 0 if "unique" in wish.options else (self._drawn + at) % shards
-            task_id = coordq.new_id(shard)
+            task_id = coordq.new_id(_shard(wish, self._drawn + at, shards))
             own = {"id": task_id, "durability": self._order.durability}
             items.append((wish.name, wish.args, wish.options | own))
         keys = [str(options.get("unique", "-")) for _, _, options in items]
-        ids = [str(options["id"]) for _, _, options in items]
-        self._journal.write_all([("try", *one) for one in zip(ids, keys, strict=True)])
+        self._journal.write_all(
+            [
+                ("try", options["id"], key, ",".join(options.get("limits", ())) or "-")
+                for (_, _, options), key in zip(items, keys, strict=True)
+            ]
+        )
         handles: list[Handle] = []
         for first in [*range(min(SINGLES, len(items))), SINGLES]:
             part = slice(first, first + 1 if first < SINGLES else None)
             asked_ms = _now_ms()
-            came = self._insist(partial(_enqueue, client, items[part]))
+            came = insist(partial(_enqueue, client, items[part]))
             self._acknowledged(came, batch[part], keys[part], asked_ms)
             handles += came
         for handle, wish in zip(handles, batch, strict=True):
@@ -137,18 +121,6 @@ class Producer:
         self._drawn += len(handles)
         self.done += sum(handle.created for handle in handles)
 
-    @staticmethod
-    def _insist(attempt: Callable[[], T]) -> T:
-        """Repeat until Redis has taken it: nothing here is wrong but the world."""
-        while True:
-            try:
-                return attempt()
-            except InvalidInput:
-                raise
-            except CoordqError as error:
-                sys.stderr.write(f"{error.code}: {error}\n")
-                time.sleep(RETRY_S)
-
     def _cancel(self, client: Client, task_id: str) -> None:
         try:
             answer = client.work.cancel(task_id, reason="changed my mind")
@@ -156,6 +128,15 @@ class Producer:
             self._journal.write("off", task_id, error.code)
         else:
             self._journal.write("off", task_id, getattr(answer, "value", answer))
+
+
+def _shard(wish: Wish, number: int, shards: int) -> int:
+    """Equal unique keys, and tasks of one limit, must meet on one; all else takes turns."""
+    if "unique" in wish.options:
+        return 0
+    if "limits" in wish.options:
+        return crc32(wish.options["limits"][0].encode()) % shards
+    return number % shards
 
 
 def _enqueue(client: Client, items: list[Item]) -> list[Handle]:

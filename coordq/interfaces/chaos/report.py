@@ -145,6 +145,8 @@ def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:
         "succeeded": ended["succeeded"],
         "dead letters": ended["failed"],
         "cancelled": ended["cancelled"],
+        "flows ended": kinds["flow-ended"],
+        "held up by limits": kinds["parked"],
         "claims": sum(life.runs for life in lives),
         "executions": len(history.runs),
         "executed to the end more than once": sum(times > 1 for times in complete.values()),

@@ -126,8 +126,8 @@ class _Play:
 
     def perform(self) -> None:
         """All faults, and then on until every task has ended, or none has for long."""
-        began = clock.monotonic()
         self.stage.start_producers()
+        began = clock.monotonic()
         for fault in self._plan:
             self._at(began + fault.at_s, partial(self._begin, fault))
         while self._agenda:
@@ -170,13 +170,15 @@ class _Play:
             return
         try:
             queues = self.stage.client.work.queues()
+            flows = self.stage.open_flows()
         except CoordqError:
             return
         done = sum(one.succeeded + one.failed + one.cancelled for one in queues)
         came = sum(one.enqueued for one in queues)
         if (came, done) != self._seen:
             self._seen, self._moved_at = (came, done), clock.monotonic()
-        self._left = came - done
+        # what a flow leaves out has ended, and was never enqueued
+        self._left = flows + sum(one.ready + one.scheduled + one.running for one in queues)
         self._say(f"{done:>9,} of {came:,} ended, {len(self.deeds)} of {len(self._plan)} faults")
 
     def _stalled(self) -> bool:

@@ -30,6 +30,8 @@ class ChaosSettings:
     workers: int = 3
     children: int = 2
     """Of each worker."""
+    flows: float = 0.1
+    """What share of all tasks comes in flows, besides `tasks`."""
     supervisors: int = 2
     producers: int = 2
     duration_s: float = 0.0
@@ -55,6 +57,7 @@ class ChaosSettings:
         within("children", self.children, 1, 50)
         within("supervisors", self.supervisors, 0, 9)
         within("producers", self.producers, 1, 50)
+        within("flows", self.flows, 0, 0.9)
         within("duration", self.duration_s, 0, 7 * 86_400)
         within("lease", self.lease_s, 1, 60)
         within("shards", self.shards, 1, 64)

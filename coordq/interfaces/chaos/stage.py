@@ -19,8 +19,9 @@ from coordq import clock, settings
 from coordq.engine import keys
 from coordq.errors import CoordqError
 from coordq.interfaces.chaos import leash
+from coordq.interfaces.chaos.load import LIMITS
+from coordq.interfaces.chaos.order import Order
 from coordq.interfaces.chaos.plant import plant
-from coordq.interfaces.chaos.producer import Order
 from coordq.interfaces.chaos.servers import Guarded, Redis, Single
 from coordq.interfaces.chaos.settings import ChaosSettings
 from coordq.interfaces.chaos.skew import Skew
@@ -31,6 +32,7 @@ BEATS: Final = 5
 """A lease is so many beats."""
 CONCURRENCY: Final = 16
 START_S: Final = 60.0
+WAIT_S: Final = 0.1
 DRAIN_S: Final = 4.0
 CALL_S: Final = 2.0
 _AGENT: Final = """
@@ -126,6 +128,8 @@ class Stage:
                 f"{self.redis.url}?shards={chosen.shards}", namespace=NAMESPACE, patience=CALL_S
             )
         )
+        for name, limit in LIMITS.items():
+            self.client.limits.set(name, **limit)
         self._stack.callback(self._end_all)
         if chosen.bug:
             self._env["COORDQ_LUA"] = str(plant(chosen.bug, folder / "lua"))
@@ -133,7 +137,8 @@ class Stage:
         for member in self.members.values():
             if member.kind != "producer":
                 member.start()
-        self._await_fleet()
+        serving = self.settings.workers * self.settings.children
+        self._await(lambda: self._serving() >= serving, "workers")
 
     # -- the cast ------------------------------------------------------------------------------
 
@@ -198,28 +203,35 @@ class Stage:
             rate=share / chosen.lasting_s,
             lease_s=chosen.lease_s,
             durability=chosen.durability,
+            flows=chosen.flows,
         )
         return order.to_words
 
     # -- the play ------------------------------------------------------------------------------
 
-    def _await_fleet(self) -> None:
-        """Return when all workers serve. Raises CoordqError when they do not come."""
+    def _await(self, ready: Callable[[], bool], whom: str) -> None:
         deadline = clock.monotonic() + START_S
-        while self._serving() < self.settings.workers * self.settings.children:
+        while not ready():
             self.keep()
             if clock.monotonic() > deadline:
-                raise CoordqError(f"the workers of the stage did not start: see {self.folder}.")
-            time.sleep(0.1)
+                raise CoordqError(f"the {whom} of the stage did not start: see {self.folder}.")
+            time.sleep(WAIT_S)
 
     def _serving(self) -> int:
         children = [child for view in self.client.work.workers() for child in view.info["children"]]
         return sum(child["state"] == "serving" for child in children)
 
     def start_producers(self) -> None:
-        """Let the tasks come."""
-        for member in self.of_kind("producer"):
+        """Let the tasks come; return when they do. Raises CoordqError when they do not."""
+        producers = self.of_kind("producer")
+        for member in producers:
             member.start()
+        self._await(lambda: all(self._enqueues(one) for one in producers), "producers")
+
+    def _enqueues(self, producer: Member) -> bool:
+        """Whether it has begun to, or is done."""
+        journals = self.folder.glob(f"{producer.name}-*.journal")
+        return producer.ended or any(path.stat().st_size for path in journals)
 
     def of_kind(self, kind: str) -> list[Member]:
         """All members of a kind."""
@@ -250,6 +262,14 @@ class Stage:
             text: Any = self.client.engine.execute(0, "GET", key)
             return self.members.get((text or b"").decode().split(".")[0])
         return None
+
+    def open_flows(self) -> int:
+        """How many flows have not ended. Raises Unreachable."""
+        engine = self.client.engine
+        return sum(
+            int(engine.execute(shard, "ZCARD", keys.flows_open(keys.root(NAMESPACE, shard))))
+            for shard in range(engine.shards)
+        )
 
     def summon(self) -> subprocess.Popen[bytes]:
         """A former leader writes once more; `ghost.log` says what came of it."""

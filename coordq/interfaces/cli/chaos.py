@@ -24,6 +24,13 @@ _FIELDS = {"duration": "duration_s", "lease": "lease_s", "plant": "bug"}
 
 @click.command("chaos", cls=Command, epilog=_EXAMPLES)
 @click.option("--tasks", type=int, default=5_000, show_default=True, help="How many.")
+@click.option(
+    "--flows",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Share of tasks in flows, 0 to 0.9; they come besides the others.",
+)
 @click.option("--faults", type=int, default=40, show_default=True, help="How many.")
 @click.option("--seed", type=int, help="The same seed plans the same faults; by default any.")
 @click.option("--engine", type=click.Choice(["single", "sentinel"]), default="single")
