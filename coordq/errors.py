@@ -119,10 +119,40 @@ class OtherShard(InvalidInput):
     code = "other-shard"
 
 
+class InvalidTopic(InvalidInput):
+    """A topic, pattern or channel that nothing can be sent to or asked for by."""
+
+    code = "invalid-topic"
+
+
+class InvalidMessage(InvalidInput):
+    """A body that is not JSON, or an envelope that cannot be kept."""
+
+    code = "invalid-message"
+
+
 class InvalidLimit(InvalidInput):
     """A rate, concurrency, budget or weight that cannot be kept."""
 
     code = "invalid-limit"
+
+
+class InvalidTopology(InvalidInput):
+    """An arrangement of agents that no network can be. Facts: rule, agents, problems."""
+
+    code = "invalid-topology"
+
+
+class ImpossibleWish(InvalidInput):
+    """No strategy can give what was asked of it. Facts: possible, what could be had instead."""
+
+    code = "impossible-wish"
+
+
+class InvalidBreaker(InvalidInput):
+    """A circuit breaker, retry budget or bulkhead that could not work. Facts: field."""
+
+    code = "invalid-breaker"
 
 
 class NotFound(CoordqError, LookupError):
@@ -148,6 +178,12 @@ class WorkerNotFound(NotFound):
     """No live worker has this name."""
 
     code = "worker-not-found"
+
+
+class AgentNotFound(NotFound):
+    """No agent of this name was ever registered, or none fits what was asked for."""
+
+    code = "agent-not-found"
 
 
 class ScheduleNotFound(NotFound):
@@ -178,6 +214,30 @@ class LimitNotFound(NotFound):
     """No limit of this name was ever set."""
 
     code = "limit-not-found"
+
+
+class TopologyNotFound(NotFound):
+    """No topology is set, or the version that was asked for is not kept any more."""
+
+    code = "topology-not-found"
+
+
+class BreakerNotFound(NotFound):
+    """No call to this subject was reported lately, and nothing was set for it."""
+
+    code = "breaker-not-found"
+
+
+class GroupNotFound(NotFound):
+    """No group of readers has this name."""
+
+    code = "group-not-found"
+
+
+class ChannelNotFound(NotFound):
+    """No messages lie, or have lately lain, in this channel."""
+
+    code = "channel-not-found"
 
 
 class Unreachable(CoordqError, ConnectionError):
@@ -243,6 +303,12 @@ class QueueFull(Refused):
     code = "queue-full"
 
 
+class ChannelFull(Refused):
+    """Too many messages of a channel have not been acknowledged. Facts: channel, ids."""
+
+    code = "channel-full"
+
+
 class DuplicateTask(Refused):
     """A live task already holds this unique key."""
 
@@ -262,9 +328,21 @@ class WouldCycle(Refused):
 
 
 class Conflict(Refused):
-    """The task is not in the state or version that the caller saw. Facts: state, version."""
+    """Something is not in the state or version that the caller saw. Facts: state or version."""
 
     code = "conflict"
+
+
+class BreakerOpen(Refused):
+    """The circuit breaker of a subject is open: it was not called. Facts: subject, retry_after."""
+
+    code = "breaker-open"
+
+
+class BulkheadFull(Refused):
+    """As many calls to a subject as are allowed are under way in this process. Facts: subject."""
+
+    code = "bulkhead-full"
 
 
 class StaleClaim(Refused):

@@ -1,0 +1,1 @@
+"""Messages between agents: channels, groups of readers, and what they are promised."""

@@ -1,0 +1,158 @@
+"""Messages go out: a reader settles what it has, and is given more, in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from coordq.bus.envelope import Message, read_message
+from coordq.bus.topic import PRIORITIES
+from coordq.engine.call import Argument, Call
+
+WANT_MAX: Final = 500
+EVENTS: Final = "e"
+"""The place of what happened: the shard's stream of events."""
+
+
+class Given(NamedTuple):
+    """A message that a reader holds, and where it lies: what it is settled with."""
+
+    group: str
+    place: str
+    """Lane and channel, such as `norders.created`; `e` for what happened."""
+    entry: str
+    """Its id in the stream."""
+    size: int
+    """Bytes of its fields."""
+    attempt: int
+    """From 1: how often the group has been given it, this time included."""
+    header: bytes
+    body: bytes
+    expires_ms: int = 0
+    channel: str = ""
+    """Where it lay first, if it was revived; else as in `place`."""
+
+    def message(self) -> Message:
+        """What it says. Raises ValueError when coordq did not write it."""
+        return read_message(
+            self.channel or self.place[1:],
+            PRIORITIES[self.place[0]],
+            self.header,
+            self.body,
+            attempt=self.attempt,
+            expires_ms=self.expires_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What becomes of messages of one group that lie in one place."""
+
+    verdict: str
+    """a acknowledged, n given back, d dead letter."""
+    group: str
+    place: str
+    entries: tuple[tuple[str, int], ...]
+    """Entry and size of each, up to 500."""
+    delay_ms: int = 0
+    """n: before they are given out again."""
+    reason: str = ""
+    """d, and n at the limit of deliveries: why, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a take got."""
+
+    given: tuple[Given, ...]
+    next_due_ms: int | None
+    """From now until something is to be given out again; None when nothing is."""
+    more: bool
+    """There may be more for this reader right now."""
+    missing: tuple[str, ...]
+    """Groups that do not exist, or no more."""
+
+
+def take(
+    shard: int,
+    reader: str,
+    groups: Sequence[str],
+    *,
+    want: int,
+    nonce: str,
+    settled: Sequence[Settling] = (),
+    join: bool = False,
+) -> Call[Taken]:
+    """Settle what was handled, and take up to `want` (0 to 500) messages of some groups.
+
+    reader: its name, the same after a restart. join: its first call: what its predecessor of that
+    name held is given out again at once. nonce: new for every call, kept when a call is repeated.
+    """
+    args: list[Argument] = [reader, nonce, want, int(join), " ".join(groups)]
+    for each in settled:
+        args += (each.verdict, each.group, each.place, f"{each.delay_ms} {each.reason}")
+        args.append(len(each.entries))
+        args += [entry for entry, _ in each.entries]
+        args += [size for _, size in each.entries]
+    return Call("bus/take", shard, tuple(args), _read)
+
+
+def gather(verdict: str, given: Sequence[Given], **more: Any) -> list[Settling]:
+    """One verdict over many, as `take` wants it."""
+    places: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    for each in given:
+        places.setdefault((each.group, each.place), []).append((each.entry, each.size))
+    return [
+        Settling(verdict, group, place, tuple(entries[at : at + WANT_MAX]), **more)
+        for (group, place), entries in places.items()
+        for at in range(0, len(entries), WANT_MAX)
+    ]
+
+
+def _read(reply: Any) -> Taken:
+    batches, next_due_ms, more, missing = reply
+    given: list[Given] = []
+    for at in range(0, len(batches), 4):
+        group, place = batches[at].decode(), batches[at + 1].decode()
+        attempt = int(batches[at + 2])
+        given += [
+            _given(group, place, attempt, entry.decode(), fields)
+            for entry, fields in batches[at + 3]
+        ]
+    return Taken(
+        tuple(given),
+        None if next_due_ms < 0 else next_due_ms,
+        more == 1,
+        tuple(name.decode() for name in missing),
+    )
+
+
+def _given(group: str, place: str, attempt: int, entry: str, fields: list[bytes]) -> Given:
+    if len(fields) == 4:  # noqa: PLR2004 - h and b, the usual
+        header, body = fields[1], fields[3]
+        return Given(group, place, entry, len(header) + len(body), attempt, header, body)
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    header, body = named.get(b"h", b""), named.get(b"b", named.get(b"e", b""))
+    return Given(
+        group,
+        place,
+        entry,
+        len(header) + len(body),
+        attempt,
+        header,
+        body,
+        int(named.get(b"x", b"0")),
+        named.get(b"c", b"").decode(errors="replace"),
+    )
+
+
+def hold(shard: int, reader: str, held: Sequence[Given]) -> Call[int]:
+    """Keep messages that are still being handled for another visibility time; how many were.
+
+    Fewer than given: the others are not this reader's any more.
+    """
+    args: list[Argument] = [reader]
+    for each in gather("a", held):
+        args += (each.group, each.place, len(each.entries), *(entry for entry, _ in each.entries))
+    return Call("bus/hold", shard, tuple(args), int)
