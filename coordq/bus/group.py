@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from coordq.bus.topic import PATTERNS_MAX, check_group, check_pattern, tells
+from coordq.bus.topic import PATTERNS_MAX, check_group
 from coordq.engine.call import Call
 from coordq.errors import InvalidOption, InvalidTime
+from coordq.topics import check_pattern, tells
 
 VISIBILITY_MIN_S: Final = 0.1
 VISIBILITY_MAX_S: Final = 86_400.0
@@ -40,9 +41,9 @@ class Group:
 
     def __post_init__(self) -> None:
         check_group(self.name)
-        if isinstance(self.patterns, str) or len(self.patterns) > PATTERNS_MAX:
+        if len(self.patterns) > PATTERNS_MAX:
             raise InvalidOption(
-                f"Group {self.name!r}: give up to {PATTERNS_MAX} patterns, as a list of texts."
+                f"Group {self.name!r}: give up to {PATTERNS_MAX} patterns."
             )
         for pattern in self.patterns:
             check_pattern(pattern)
@@ -72,6 +73,7 @@ class Group:
             int(self.ordered),
             int(self.ephemeral),
             round(self.abandon_s * 1000),
+            int(self.tells),
         )
         return " ".join(map(str, (*numbers, *self.patterns)))
 
@@ -112,10 +114,10 @@ def read_group(name: str, text: bytes) -> Group | None:
     """The group that a text of HASH bus:groups means; None when coordq did not write it."""
     words = text.decode(errors="replace").split(" ")
     try:
-        visibility, deliveries, ordered, ephemeral, abandon = map(int, words[:5])
+        visibility, deliveries, ordered, ephemeral, abandon, _ = map(int, words[:6])
         return Group(
             name,
-            tuple(words[5:]),
+            tuple(words[6:]),
             visibility / 1000,
             deliveries,
             ordered == 1,

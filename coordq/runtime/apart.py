@@ -25,7 +25,7 @@ from coordq.work.waits import Memory
 
 if TYPE_CHECKING:
     from coordq.engine.aio import AsyncEngine
-    from coordq.work.agent import Handler
+    from coordq.work.handler import Handler
     from coordq.work.progress import Progress
 
 THREADS: Final = 4

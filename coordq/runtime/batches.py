@@ -19,7 +19,7 @@ from coordq.work.context import Context, Reporter
 from coordq.work.progress import Progress
 
 if TYPE_CHECKING:
-    from coordq.work.agent import Handler
+    from coordq.work.handler import Handler
 
 
 class Answer:

@@ -36,8 +36,9 @@ from coordq.work.finish import Outcome
 from coordq.work.payload import PAYLOAD_MAX
 
 if TYPE_CHECKING:
-    from coordq.work.agent import Agent, Handler
+    from coordq.work.agent import Agent
     from coordq.work.claim import Claim
+    from coordq.work.handler import Handler
     from coordq.work.middleware import Hooks
 
 UNKNOWN_SNOOZE_S: Final = 5.0
@@ -256,6 +257,7 @@ class Executor:
         ctx = run.ctx = Context(
             claim,
             agent=handler.agent.name,
+            persona=handler.agent.standing.persona,
             reporter=reporter or self.reporter,
             provider=self._provider,
             deadline=run.deadline(),

@@ -15,7 +15,7 @@ from coordq.work.depends import Resources
 from coordq.work.signals import Signal
 
 if TYPE_CHECKING:
-    from coordq.work.agent import Handler
+    from coordq.work.handler import Handler
     from coordq.work.middleware import Hooks
 
 _log: Final = logging.getLogger("coordq.worker")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import ModuleType
 
-    from coordq.work.agent import Handler
+    from coordq.work.handler import Handler
 
 APP: Final = "_coordq_app_"
 """How the names of private packages start; the rest is a digest of the folder's path."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from coordq import clock, ids
 
 if TYPE_CHECKING:
-    from coordq.work.agent import Handler
     from coordq.work.claim import Claim
     from coordq.work.context import Context
+    from coordq.work.handler import Handler
     from coordq.work.signals import Suspended
 
 _log: Final = logging.getLogger("coordq.worker")

@@ -35,8 +35,8 @@ from coordq.work.signals import RateLimited, Reject, Retry, Signal, Snooze, Susp
 from coordq.work.spec import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
-    from coordq.work.agent import Handler
     from coordq.work.claim import Claim
+    from coordq.work.handler import Handler
 
 MESSAGE_MAX: Final = 2_000
 TRACEBACK_MAX: Final = 8_192

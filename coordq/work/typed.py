@@ -19,7 +19,7 @@ from coordq.errors import InvalidArguments
 from coordq.work.middleware import Outgoing
 
 if TYPE_CHECKING:
-    from coordq.work.agent import Handler
+    from coordq.work.handler import Handler
 
 P = ParamSpec("P")
 R = TypeVar("R")
