@@ -301,17 +301,22 @@ class AsyncWork:
         low: int | None = None,
         max_bytes: int | None = None,
         strict: bool | None = None,
+        fair: bool | None = None,
         paused: bool | None = None,
     ) -> Queue:
         """Change a queue's settings; None leaves one as it is, 0 takes a mark away.
 
-        high, low: marks in waiting tasks (low defaults to 80 % of high). Raises InvalidOption.
+        high, low: marks in waiting tasks (low defaults to 80 % of high).
+        fair: whether tenants take turns; else their tasks start in the order of their age.
+
+        Raises InvalidOption.
         """
         settings: dict[str, int | bool | None] = {
             "high": high,
             "low": low,
             "max_bytes": max_bytes,
             "strict": strict,
+            "fair": fair,
             "paused": paused,
         }
         return await self._drive(plans.configure(self._engine.shards, queue, settings))

@@ -191,6 +191,7 @@ def queue_facts(queue: Queue) -> list[tuple[str, str | Cell]]:
         ("queue", queue.name),
         ("paused", Cell("yes", "yellow") if queue.paused else "no"),
         ("priorities", "strict" if queue.strict else "aged"),
+        ("tenants", "take turns" if queue.fair else "in order of age"),
         ("high mark", count(queue.high) if queue.high else "none"),
         ("low mark", count(queue.low) if queue.high else "none"),
         ("max bytes", size(queue.max_bytes) if queue.max_bytes else "none"),

@@ -22,6 +22,8 @@ class Queue:
     paused: bool
     strict: bool
     """Whether priorities are strict; else lower ones age."""
+    fair: bool
+    """Whether tenants take turns; else all tasks of a priority start in the order of their age."""
     high: int
     """At so many waiting tasks, producers wait or are refused; 0 = no limit."""
     low: int
@@ -91,8 +93,10 @@ class Overview:
         }
 
 
-_FLAGS: Final = ("paused", "strict")
+_FLAGS: Final = ("paused", "strict", "fair")
 _SETTINGS: Final = ("high", "low", "max_bytes")
+_WRITTEN: Final = ("paused", "strict", *_SETTINGS, "fair")
+"""The settings in the order in which lua/work/configure.lua takes them."""
 _COUNTERS: Final = (
     "ready",
     "scheduled",
@@ -112,7 +116,7 @@ def read_queue(name: str, flat: list[bytes], oldest_ms: int) -> Queue:
     fields = {flat[at]: flat[at + 1] for at in range(0, len(flat), 2)}
     try:
         settings = [int(word) for word in fields.get(b"settings", b"0 0 0 0 0").split(b" ")]
-        paused, strict, high, low, max_bytes = settings
+        paused, strict, high, low, max_bytes, *unfair = settings
         counters = {key: max(0, int(fields.get(key.encode(), b"0"))) for key in _COUNTERS}
     except ValueError as error:
         raise ForeignData(
@@ -124,6 +128,7 @@ def read_queue(name: str, flat: list[bytes], oldest_ms: int) -> Queue:
         name=name,
         paused=paused == 1,
         strict=strict == 1,
+        fair=unfair != [1],
         high=high,
         low=low,
         max_bytes=max_bytes,
@@ -135,7 +140,7 @@ def read_queue(name: str, flat: list[bytes], oldest_ms: int) -> Queue:
 def configure(
     shard: int, name: str, *, shards: int = 1, **settings: int | bool | None
 ) -> Call[Queue]:
-    """Set paused, strict, high, low, max_bytes (None: leave as it is) for one shard of a queue.
+    """Set paused, strict, fair, high, low, max_bytes (None: as it is) for one shard of a queue.
 
     Marks are divided by `shards`. The reply is this shard's part of the queue.
     Raises InvalidOption, InvalidName.
@@ -143,7 +148,7 @@ def configure(
     check_name("queue", name)
     chosen = _checked(settings)
     args: list[str | int] = [name]
-    for key in (*_FLAGS, *_SETTINGS):
+    for key in _WRITTEN:
         value = chosen.get(key)
         divided = value is not None and value > 0 and key in _SETTINGS
         args.append("" if value is None else max(1, -(-value // shards)) if divided else value)
@@ -162,9 +167,8 @@ def _checked(settings: dict[str, int | bool | None]) -> dict[str, int]:
             or value >= LIMIT_MAX
             or value < 0
         ):
-            raise InvalidOption(
-                f"{key}={value!r}: give a whole number, 0 for no limit.", option=key
-            )
+            what = "say True or False" if key in _FLAGS else "give a whole number, 0 for no limit"
+            raise InvalidOption(f"{key}={value!r}: {what}.", option=key)
         chosen[key] = int(value)
     high, low = chosen.get("high"), chosen.get("low")
     if high is not None and low is None:
@@ -223,6 +227,7 @@ def merge_queues(parts: list[Queue]) -> Queue:
         name=parts[0].name,
         paused=any(part.paused for part in parts),
         strict=any(part.strict for part in parts),
+        fair=all(part.fair for part in parts),
         **{key: sum(getattr(part, key) for part in parts) for key in (*_SETTINGS, *_COUNTERS)},
         oldest_ready_ms=max(ages, default=None),
     )

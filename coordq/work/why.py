@@ -139,6 +139,8 @@ def _in_line(task: Task, glance: Glance, able: Sequence[WorkerView]) -> str:
     ready = f"{glance.queue.ready} are ready in {task.queue!r}"
     load = f"{busy} of {slots} slots of the {len(accepting)} workers that can do it are busy"
     share = _share(task, glance.turn) if glance.turn else ""
+    if task.spec.tenant and not glance.queue.fair:
+        share = " Tenants do not take turns there: older tasks of the others start first, too."
     return f"{TURN}: {place}, {ready}, and {load}.{share}"
 
 

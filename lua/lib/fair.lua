@@ -13,6 +13,9 @@ the entry was stale or the task may not start yet, counts while the call lasts, 
 theirs; then it is given back, and a tenant that finds nothing for long may be up to OWED_MAX turns
 behind the others, and no more.
 
+In a queue with the setting unfair nobody takes turns: the pass of a tenant is the moment of its first
+task, so that the oldest of all comes next, and configure writes passes anew when that changes.
+
 Nearly every script carries this and few ever meet a tenant: it is made on first use.
 ]]
 local function make_fair()
@@ -54,8 +57,31 @@ local function make_fair()
     end
   end
 
+  -- Where nobody takes turns: its pass says when its first task came.
+  local function place_by_age(queue, fair, tenant)
+    local key = KEYS[1] .. 'fair:' .. queue .. ':' .. fair
+    local head = redis.call('LINDEX', KEYS[1] .. 'line:' .. queue .. ':' .. fair .. tenant, 0)
+    if not head then return redis.call('ZREM', key, tenant) end
+    return redis.call('ZADD', key, shares.pass_text(moment_of(head)), tenant)
+  end
+
+  -- The line of a tenant that is ranked already may have another head.
+  function shares.renew(queue, fair, tenant)
+    if settings_of(queue).unfair then place_by_age(queue, fair, tenant) end
+    return shares.rank(queue, fair)
+  end
+
+  -- From now on a queue's tenants take turns, all from the same pass, or do not any more.
+  function shares.begin_anew(queue, fair)
+    local key = KEYS[1] .. 'fair:' .. queue .. ':' .. fair
+    for _, tenant in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      if settings_of(queue).unfair then place_by_age(queue, fair, tenant) else redis.call('ZADD', key, 0, tenant) end
+    end
+  end
+
   -- turn_back: its last turn came to nothing, so that it is next.
   function shares.join(queue, fair, tenant, turn_back)
+    if settings_of(queue).unfair then return shares.renew(queue, fair, tenant) end
     local key = KEYS[1] .. 'fair:' .. queue .. ':' .. fair
     local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
     local pass = (tonumber(first[2]) or 0) + (turn_back and 0 or stride_of(tenant))
@@ -136,8 +162,23 @@ local function make_fair()
     if #stay > 0 then redis.call('ZADD', key, unpack(stay)) end
   end
 
-  -- Returns up to `amount` entries of a fair line, and whose turn brought each; fewer when there are no more.
+  -- Returns up to `amount` entries of a line without turns, the oldest first.
+  local function take_oldest(queue, fair, amount)
+    local key, entries = KEYS[1] .. 'fair:' .. queue .. ':' .. fair, {}
+    while #entries < amount do
+      local tenant = redis.call('ZRANGE', key, 0, 0)[1]
+      if not tenant then break end
+      entries[#entries + 1] = redis.call('LPOP', KEYS[1] .. 'line:' .. queue .. ':' .. fair .. tenant) or nil
+      place_by_age(queue, fair, tenant)
+    end
+    shares.rank(queue, fair)
+    return entries
+  end
+
+  -- Returns up to `amount` entries of a fair line, fewer when there are no more, and whose turn brought
+  -- each; nil where nobody takes turns.
   function shares.take_turns(queue, fair, amount)
+    if settings_of(queue).unfair then return take_oldest(queue, fair, amount) end
     local entries, owners = {}, {}
     while #entries < amount do
       local heap = coming(queue, fair, amount - #entries)

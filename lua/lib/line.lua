@@ -15,8 +15,12 @@ marker:<queue>:<route> is what idle workers block on; a burst leaves up to eight
 ]]
 local HEAD_START_MS = { ['0'] = 3600000, ['1'] = 600000, ['2'] = 0, ['3'] = -600000 }
 
+local function moment_of(entry)
+  return tonumber(#entry > 22 and string.sub(entry, 23, 31) or string.sub(entry, 1, 9), 32) or 0
+end
+
 local function rank(entry, line, strict)
-  local moment = tonumber(#entry > 22 and string.sub(entry, 23, 31) or string.sub(entry, 1, 9), 32) or 0
+  local moment = moment_of(entry)
   local priority = string.sub(line, 1, 1)
   if strict then return string.format('%.0f', tonumber(priority) * 35184372088832 + moment) end
   return string.format('%.0f', moment - (HEAD_START_MS[priority] or 0))
@@ -53,7 +57,7 @@ local function stand_in_line(queue, line, entries, at_head)
     elseif length == #entries then
       the_fair().join(queue, string.sub(line, 1, cut), string.sub(line, cut + 1))
     else
-      the_fair().rank(queue, string.sub(line, 1, cut))
+      the_fair().renew(queue, string.sub(line, 1, cut), string.sub(line, cut + 1))
     end
   end
   -- a line that held tasks has its mark, or a worker that took it and is about to claim

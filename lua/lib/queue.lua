@@ -2,7 +2,8 @@
 lib/queue: a queue's settings, and its counters.
 
 HASH queue:<name>
-  settings   "<paused> <strict> <high> <low> <max_bytes>", missing while all are 0
+  settings   "<paused> <strict> <high> <low> <max_bytes>", missing while all are 0, and " 1" behind it
+             when tenants do not take turns
   wanted     when a producer last found no room, in milliseconds
   ready, scheduled, running, bytes (of waiting tasks' spec and arguments): how it stands
   enqueued, started, succeeded, failed, cancelled, retried, lapsed, parked (at a limit), invited
@@ -19,9 +20,9 @@ local function settings_of(name)
   local text = redis.call('HGET', KEYS[1] .. 'queue:' .. name, 'settings')
   settings = { paused = false, strict = false, high = 0, low = 0, max_bytes = 0 }
   if text then
-    local paused, strict, high, low, max_bytes = string.match(text, '(%d+) (%d+) (%d+) (%d+) (%d+)')
+    local paused, strict, high, low, max_bytes, unfair = string.match(text, '(%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*)')
     settings = { paused = paused == '1', strict = strict == '1', high = tonumber(high) or 0,
-      low = tonumber(low) or 0, max_bytes = tonumber(max_bytes) or 0 }
+      low = tonumber(low) or 0, max_bytes = tonumber(max_bytes) or 0, unfair = unfair == '1' }
     settings.bounded = settings.high > 0 or settings.max_bytes > 0
   end
   queue_settings[name] = settings

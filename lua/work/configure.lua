@@ -9,6 +9,7 @@ ARGV[3]  strict    1 or 0: whether priorities are strict, or age
 ARGV[4]  high      tasks, 0 = no mark
 ARGV[5]  low       tasks
 ARGV[6]  max_bytes bytes, 0 = no limit
+ARGV[7]  fair      1 or 0: whether tenants take turns, or their tasks start by age
 
 Returns  {field, value, ...}  the queue as it is now
 ]]
@@ -26,11 +27,13 @@ for i = 1, 5 do
 end
 -- not deny-oom, so first: an operator must be able to act when Redis is full
 redis.call('PERSIST', key)
-redis.call('HSET', key, 'settings', table.concat(values, ' '))
+local unfair = ARGV[7] == '' and old.unfair or ARGV[7] == '0'
+redis.call('HSET', key, 'settings', table.concat(values, ' ') .. (unfair and ' 1' or ''))
 redis.call('SADD', KEYS[1] .. 'queues', name)
 queue_settings = {}
 local settings = settings_of(name)
 for _, line in ipairs(redis.call('ZRANGE', KEYS[1] .. 'heads:' .. name, 0, -1)) do
+  if unfair ~= (old.unfair or false) and string.sub(line, -1) == '~' then the_fair().begin_anew(name, line) end
   if rank_again(name, line) and not settings.paused then mark(name, line, 8) end
 end
 offer_space(name, settings)

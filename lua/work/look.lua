@@ -9,7 +9,7 @@ Returns  {record, args, progress, lease_left_ms, due_in_ms, position, queue_fiel
           total_left_ms, now_ms, turn, parked}
          each may be false; position is how many entries stand before it in its line, -1 when it is
          further back than 1,000; lease_left_ms, due_in_ms ... are false when there is none
-         turn, of a ready task of a tenant: {weight, weights, before, tenants}: its weight and that of all
+         turn, of a ready task of a tenant, where they take turns: {weight, weights, before, tenants}: its weight and that of all
          tenants that wait at its line, by the first thousand; how many of them come before it, and how
          many there are; else false
          parked, of a ready task that a limit holds up: {position, ...}: how many parked ones come before
@@ -45,6 +45,7 @@ if task.state == 'q' then
 end
 -- How the tenant of a ready task stands among the others.
 local function turn_of(fair, tenant)
+  if settings_of(task.queue).unfair then return false end
   local key, shares = KEYS[1] .. 'fair:' .. task.queue .. ':' .. fair, the_fair()
   local before, tenants = redis.call('ZRANK', key, tenant), redis.call('ZRANGE', key, 0, 999)
   if not before then return false end

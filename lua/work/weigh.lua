@@ -26,6 +26,7 @@ local function move(queue, fair)
   local ranks = KEYS[1] .. 'fair:' .. queue .. ':' .. fair
   local pass = redis.call('ZSCORE', ranks, tenant)
   if not pass then return false end
+  if settings_of(queue).unfair then return true end
   local first = redis.call('ZRANGE', ranks, 0, 0, 'WITHSCORES')[2]
   redis.call('ZADD', ranks, shares.pass_text(first + (pass - first) * factor), tenant)
   shares.rank(queue, fair)

@@ -61,6 +61,17 @@ def test_a_weight_is_a_larger_share(client: Client) -> None:
     assert 70 <= Counter(order[:100])["megacorp"] <= 80
 
 
+def test_a_queue_may_do_without_turns(client: Client, shell: Shell) -> None:
+    """`fair=False`, `--in-order`: its tasks start by age, whosever they are; `--fair` ends that."""
+    shell("queue", "limit", "default", "--in-order")
+    assert "in order of age" in shell("queue", "show", "default")
+
+    order = order_of(client, {"bakery": 60, "megacorp": 10})
+
+    assert set(order[:50]) == {"bakery"}, "megacorp came later, and all of it starts later"
+    assert client.work.limit("default", fair=True).fair
+
+
 def test_tenants_can_be_seen(client: Client, shell: Shell) -> None:
     """Who came, with which weight, how much was done and what waits."""
     shell("tenant", "weight", "school", "0.5")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coordq.engine.call import Call
-from coordq.work import claim, tenant
+from coordq.work import claim, queue, tenant
 from tests.work.desk import Desk, ask, bulk
 from tests.work.scenes import Check, scene
 
@@ -65,3 +65,17 @@ def look_at_tenants(desk: Desk) -> tuple[Call[Any], Check]:
         assert page.found == (tenant.TenantView("a", 1, served=0, backlog=3),)
 
     return tenant.page(0), check
+
+
+@scene
+def stop_taking_turns(desk: Desk) -> tuple[Call[Any], Check]:
+    """Each tenant stands at the age of its first task, however often that is said."""
+    for name in ("a", "b"):
+        desk.place_all(bulk(2, tenant=name))
+    ages = {name: desk.redis("LINDEX", desk.key(f"line:default:2job~{name}"), 0) for name in "ab"}
+
+    def check(seen: Any) -> None:
+        assert not seen.fair
+        assert passes(desk) == {name: int(ages[name][:9], 32) for name in "ab"}
+
+    return queue.configure(0, "default", fair=False), check

@@ -70,6 +70,7 @@ def queue_resume(session: Session, *, name: str) -> None:
 @click.option("--low", type=click.IntRange(min=0), metavar="N", help="80 % of high unless said.")
 @click.option("--max-bytes", type=SIZE, help="Arguments of waiting tasks; 0: no limit.")
 @click.option("--strict/--aged", default=None, help="Whether low priorities may starve.")
+@click.option("--fair/--in-order", default=None, help="Whether tenants take turns, by weight.")
 @common
 def queue_limit(
     session: Session,
@@ -79,14 +80,16 @@ def queue_limit(
     low: int | None,
     max_bytes: int | None,
     strict: bool | None,
+    fair: bool | None,
 ) -> None:
-    """Set the marks at which producers wait, and go on."""
-    if high is low is max_bytes is strict is None:
+    """Set the marks at which producers wait, and go on; and who comes first."""
+    if high is low is max_bytes is strict is fair is None:
         raise click.UsageError(
-            "Nothing to set: give --high, --low, --max-bytes, --strict or --aged."
+            "Nothing to set: give --high, --low, --max-bytes, --strict, --aged, --fair or "
+            "--in-order."
         )
     with session.connect() as client:
-        client.work.limit(name, high=high, low=low, max_bytes=max_bytes, strict=strict)
+        client.work.limit(name, high=high, low=low, max_bytes=max_bytes, strict=strict, fair=fair)
         _print(session, client.work.queue(name))
 
 
