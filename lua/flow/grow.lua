@@ -158,6 +158,7 @@ local function hang_on(parent, texts, at_once)
     redis.call('SET', KEYS[1] .. 't:' .. parent, write_record(task), 'KEEPTTL')
   end
   if not over or redis.call('HEXISTS', KEYS[1] .. 'rippling', parent) == 1 then return end
+  if string.find(task.flags, 'y', 1, true) then return end
   local last = last_of(task)
   if not string.find(ENDED, last.state, 1, true) then return end
   for _, text in ipairs(texts) do at_once[#at_once + 1] = { task = last, text = text } end
@@ -198,8 +199,13 @@ local function write_fresh(nodes, edges)
     redis.call('HINCRBY', account, 'left', #ids)
   end
   local free = {}
-  for _, id in ipairs(ids) do
-    if roots[id] == nil then free[#free + 1] = id end
+  for _, node in ipairs(nodes) do
+    -- an alternative waits for a failure
+    if roots[node.id] == nil and not string.find(node.spec, ' a=', 1, true) then free[#free + 1] = node.id end
+  end
+  -- roots of the flow from now on: a retry starts them with the others
+  if flow ~= '' then
+    for _, id in ipairs(free) do redis.call('RPUSH', KEYS[1] .. 'kids:' .. flow, id .. 'af') end
   end
   return free
 end

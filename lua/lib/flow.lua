@@ -8,7 +8,7 @@ member e<id> at once, and HASH rippling remembers how far it had come: "<edges p
 All that ends tasks calls `close_books()` last, or ripple() where tasks are claimed afterwards.
 
 Of a record's flags, m: LIST kids:<id> holds edges; n: HASH need:<id> counts its own; z: its end was
-told, and is not told again; u: it was cancelled because a parent had failed; o: it was skipped; v: it
+told, and is not told again; y: a retry of its flow will tell it; u: it was cancelled because a parent had failed; o: it was skipped; v: it
 stands in for a task that failed. Of a spec: f its flow, e edges, k its alternative, a whose alternative it
 is, D delay once released, w what it waits for instead of running.
 
@@ -245,13 +245,6 @@ local function make_flows()
   function flows.launch(flow)
     flows.ripple({ { id = flow, ended = 's', flow = flow, passed_over = 0 } })
     if tonumber(redis.call('HGET', KEYS[1] .. 'flow:' .. flow, 'left') or '') == 0 then end_flow(flow) end
-  end
-
-  -- A page of tasks that have succeeded fires its edges anew, after the flow's own.
-  function flows.fire_again(flow, tasks, first)
-    local parents = first and { { id = flow, ended = 's', flow = flow, passed_over = 0 } } or {}
-    for _, task in ipairs(tasks) do parents[#parents + 1] = parent_from(task) end
-    flows.ripple(parents)
   end
 
   -- New tasks: those in `free` wait for nothing; `ended` are edges from tasks that have ended: {task, text}.

@@ -85,7 +85,7 @@ end
 -- state: s, f or c. outcome: JSON for the record's last line. The caller has taken the task out
 -- of where it stood (lease, line, due) and raised nothing else.
 local function settle(task, state, outcome, detail)
-  if string.find(task.flags, '[hg]') then the_slots().leave(task) end
+  if task.flags ~= '-' and string.find(task.flags, '[hg]') then the_slots().leave(task) end
   local plain = task.options == '' and task.flags == '-'
   local kin = not plain and has_kin(task)
   if kin then note_end(task, outcome) end
@@ -93,7 +93,8 @@ local function settle(task, state, outcome, detail)
   if state == 's' and keeps(task) then keep_nothing(task) end
   local text = write_record(task, outcome)
   if not plain then clear_options(task) end
-  if state == 'f' then bury(task, text) else retain(task, text, kin and option(task, 'f')) end
+  local stays = not plain and string.find(task.flags, 'z', 1, true) and option(task, 'f')
+  if state == 'f' then bury(task, text) else retain(task, text, stays) end
   if task.mailbox ~= '-' then tell_waiters(task, text) end
   local what = state == 's' and 'succeeded' or state == 'f' and 'failed' or 'cancelled'
   count(task.queue, what, 1)

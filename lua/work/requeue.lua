@@ -43,7 +43,7 @@ local function start_over(task)
   end
   if keeps(task) then forget_refusals(task) end
   task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'
-  local flags = string.gsub(task.flags, '[^smnvz]', '')
+  local flags = string.gsub(task.flags, '[^smnvzy]', '')
   task.attempt, task.strikes, task.fence, task.mailbox = 0, 0, '0', '-'
   task.flags = flags == '' and '-' or flags
   redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from coordq.errors import Conflict, FlowEnded, FlowNotFound, StaleClaim, TaskNotFound, WouldCycle
@@ -197,3 +199,18 @@ def test_the_graph_of_a_flow_grows_with_it(flows: Flows) -> None:
 
     assert [each.key for page in pages for each in page.nodes] == ["root", "new"]
     assert pages[1].edges[0].condition == "ok"
+
+
+def test_an_alternative_that_is_added_waits_for_the_failure(flows: Flows) -> None:
+    """It has no parents, and is no root for that."""
+    holds = node("holds")
+    made = flows.start(holds)
+    spare = node("spare", is_alternative=True)
+    first = replace(node("first"), fallback=spare.id)
+
+    flows.grow(made, first, spare)
+
+    assert flows.states(first, spare) == ["ready", "waiting"]
+    flows.finish(flows.take()["first"], "failed")
+    flows.end("spare")
+    assert flows.states(first, spare) == ["failed", "succeeded"]
