@@ -240,6 +240,18 @@ class ChannelNotFound(NotFound):
     code = "channel-not-found"
 
 
+class TopologyNotFound(NotFound):
+    """No topology is set, or the version that was asked for is not kept any more."""
+
+    code = "topology-not-found"
+
+
+class BreakerNotFound(NotFound):
+    """No call to this subject was reported lately, and nothing was set for it."""
+
+    code = "breaker-not-found"
+
+
 class Unreachable(CoordqError, ConnectionError):
     """Redis did not answer within the time we were willing to wait."""
 

@@ -10,6 +10,7 @@ from coordq.client.flows import Flows
 from coordq.client.limits import Limits
 from coordq.client.schedules import Schedules
 from coordq.client.tenants import Tenants
+from coordq.client.topology import TopologyDoor
 from coordq.client.work import TaskHandle, Work
 from coordq.engine.connection import Engine, open_engine
 
@@ -25,6 +26,7 @@ class Client:
         self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
         self.tenants = Tenants(engine)
+        self.topology = TopologyDoor(engine)
 
     @property
     def namespace(self) -> str:

@@ -11,6 +11,7 @@ from coordq.client.flows_async import AsyncFlows
 from coordq.client.limits_async import AsyncLimits
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.tenants_async import AsyncTenants
+from coordq.client.topology_async import AsyncTopologyDoor
 from coordq.client.work_async import AsyncTaskHandle, AsyncWork
 from coordq.engine.aio import AsyncEngine, open_async_engine
 
@@ -26,6 +27,7 @@ class AsyncClient:
         self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
         self.tenants = AsyncTenants(engine)
+        self.topology = AsyncTopologyDoor(engine)
 
     @property
     def namespace(self) -> str:

@@ -351,3 +351,23 @@ def waiting(root: str) -> str:
 def pace(root: str) -> str:
     """How long tasks of flows have run, by name: HASH of <name>:n and <name>:ms."""
     return f"{root}pace"
+
+
+def topology(root: str) -> str:
+    """Who may talk to whom: HASH, see lua/topology/set.lua; shard 0 only."""
+    return f"{root}topology"
+
+
+def topology_past(root: str) -> str:
+    """The last versions of it: LIST, capped; shard 0 only."""
+    return f"{root}topology:past"
+
+
+def breakers(root: str) -> str:
+    """Subjects that have a breaker, and when each was last written: ZSET; shard 0 only."""
+    return f"{root}breakers"
+
+
+def breaker(root: str, subject: str) -> str:
+    """A circuit breaker: HASH, see lua/lib/breaker.lua, may expire; shard 0 only."""
+    return f"{root}breaker:{subject}"

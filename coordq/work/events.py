@@ -59,6 +59,11 @@ EVENTS = (
     "forgotten",
     "repaired",
     "fired",
+    # who may talk to whom: subject "topology"; of circuit breakers: subject what is called
+    "arranged",
+    "breaker-opened",
+    "breaker-probing",
+    "breaker-closed",
     # a fleet spawner's: subject a group or worker
     "started",
     "exited",

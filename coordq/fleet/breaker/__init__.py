@@ -1,0 +1,1 @@
+"""Circuit breakers, retry budgets and bulkheads: what fails does not take others with it."""
