@@ -137,6 +137,12 @@ class InvalidLimit(InvalidInput):
     code = "invalid-limit"
 
 
+class InvalidRoutes(InvalidInput):
+    """Routes, or labelled texts, that cannot be used: names, texts, thresholds, files."""
+
+    code = "invalid-routes"
+
+
 class InvalidTopology(InvalidInput):
     """An arrangement of agents that no network can be. Facts: rule, agents, problems."""
 
@@ -238,18 +244,6 @@ class ChannelNotFound(NotFound):
     """No messages lie, or have lately lain, in this channel."""
 
     code = "channel-not-found"
-
-
-class TopologyNotFound(NotFound):
-    """No topology is set, or the version that was asked for is not kept any more."""
-
-    code = "topology-not-found"
-
-
-class BreakerNotFound(NotFound):
-    """No call to this subject was reported lately, and nothing was set for it."""
-
-    code = "breaker-not-found"
 
 
 class Unreachable(CoordqError, ConnectionError):
@@ -433,6 +427,12 @@ class TaskCancelled(CoordqError):
     """The task whose result was asked for was cancelled."""
 
     code = "task-cancelled"
+
+
+class InvalidEmbedding(CoordqError):
+    """An embedder gave something that is no vector for each text."""
+
+    code = "invalid-embedding"
 
 
 class AccessDenied(CoordqError):
