@@ -1,6 +1,6 @@
 """The rule about limits: what a history proves of them, and what it does not.
 
-`seats` has two slots for each key, `pace` five starts a second.
+`seats` has two slots for each key, `pace` eight starts a second.
 """
 
 from __future__ import annotations
@@ -96,16 +96,16 @@ def paced(told: Scribe, amount: int, *, after_ms: int) -> None:
     for number, task_id in enumerate(ids):
         told.enqueue(task_id, limits=PACED)
         told.wait(after_ms if number == amount else 0)
-        told.succeed(task_id, 10 + number)
+        told.succeed(task_id, told.ms * 1000)
 
 
 def given_back_at_no_cost(told: Scribe) -> None:
     """What was released has paid."""
     paced(told, STARTS - 1, after_ms=0)
     last = f"{A[:20]}{STARTS - 1:02}"
-    told.history.events[0].pop()
-    told.event(last, "released", 3, 10 + STARTS - 1)
-    told.succeed(last, 50, version=4)
+    fence = told.history.events[0].pop().fence
+    told.event(last, "released", 3, fence)
+    told.succeed(last, told.ms * 1000, version=4)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from coordq import clock
 from coordq.interfaces.chaos.flows import MEMBERS
 from coordq.interfaces.chaos.insist import insist
 from coordq.interfaces.chaos.journal import Journal
+from coordq.interfaces.chaos.load import BACKOFF
 from coordq.work.flow.build import Flow
 from coordq.work.flow.plan import FlowPlan
 
@@ -30,7 +31,8 @@ def sample_flow() -> Flow:
     parts = [flow.task("part", {"value": 10 + n}, key=f"part.{n}", after=[root]) for n in range(2)]
     other = flow.task("part", {"value": 9}, key="stand-in")
     tried = flow.task("doomed", key="first", after=[root], fallback=[other], max_attempts=1)
-    brood = flow.task("brood", key="brood", after=[root])
+    # a full Redis takes no task of a handler's, and what the handler raises then is an attempt
+    brood = flow.task("brood", key="brood", after=[root], backoff=BACKOFF, max_attempts=50)
     join = flow.task("join", {"seen": [*parts, tried]}, key="join", after=[brood])
     high = flow.task("quick", key="high", after=[join], when="value > 2")
     low = flow.task("quick", key="low", after=[join], when="value <= 2")

@@ -7,10 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
+from typing import Final
 
 from coordq.ids import shard_of
 from coordq.interfaces.chaos.journal import all_lines, lines
 from coordq.work.events import Event
+
+MEMBER: Final = "member"
+"""What a task of a flow is acknowledged as, whatever it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,7 @@ def _read_producers(history: History, told: Iterable[list[str]]) -> None:
                 history.wished |= dict.fromkeys(flow.ids.values(), "-")
             case ["fak", flow_id, asked_ms, ms]:
                 flow = history.flows[flow_id]
-                flow.acked, ack = True, Ack("member", int(asked_ms), int(ms))
+                flow.acked, ack = True, Ack(MEMBER, int(asked_ms), int(ms))
                 history.acked |= dict.fromkeys(flow.ids.values(), ack)
             case ["ack", task_id, name, _, asked_ms, ms]:
                 history.acked.setdefault(task_id, Ack(intern(name), int(asked_ms), int(ms)))

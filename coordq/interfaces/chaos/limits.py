@@ -11,7 +11,9 @@ lease may go on with it after the task has run elsewhere, has ended, and has lef
 another; only the outside can refuse such a run, by its fence, which is what rule `effect` is about.
 
 Of a pace, the streams have the starts that were paid for: all but those after a crash, a lapse or a
-release. In no period may there be more than the rate.
+release. In no period may there be more than the rate. A start is dated by its fence, which is the
+microsecond of its claim; an event is dated when it is written, and the script has been at work in
+between.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from coordq.work.events import Event
 LEAVES: Final = ENDS | {"retrying", "snoozed", "suspended", "released"}
 """After these a task holds no slot."""
 PAYS_AGAIN: Final = ENDS | {"retrying", "snoozed"}
-ROUNDED_MS: Final = 5
-"""A start is decided by microseconds, and noted a moment later."""
+CLAIMED_US: Final = 1000
+"""Fences of one claim follow each other, so that of its last task is so much late at most."""
 
 
 def check_limits(history: History, _: dict[str, Life]) -> Iterator[Violation]:
@@ -84,10 +86,10 @@ class _Walk:
             return
         most, period_s = limit["rate"]
         starts = self._starts.setdefault(slot, deque(maxlen=most + 1))
-        starts.append(event.ms)
-        took_ms = starts[-1] - starts[0]
-        if len(starts) > most and took_ms < period_s * 1000 - ROUNDED_MS:
-            told = f"{event.at}: {len(starts)} of {slot} started within {took_ms} ms"
+        starts.append(event.fence)
+        took_us = starts[-1] - starts[0]
+        if len(starts) > most and took_us < period_s * 1e6 - CLAIMED_US:
+            told = f"{event.at}: {len(starts)} of {slot} started within {took_us} microseconds"
             yield Violation("limit", event.subject, told)
 
 

@@ -18,7 +18,7 @@ KEYS: Final = 12
 """So few unique keys that tasks meet at them."""
 LIMITS: Final[dict[str, dict[str, Any]]] = {
     "seats": {"concurrency": 2},
-    "pace": {"rate": (6, 1.0), "window": "sliding"},
+    "pace": {"rate": (8, 1.0), "window": "sliding"},
 }
 """What is set before anything is enqueued; each key of a limit has slots and starts of its own."""
 LIMIT_KEYS: Final = 2
@@ -87,7 +87,7 @@ def _limited(chance: random.Random) -> Wish:
     paced = chance.random() < 0.5  # noqa: PLR2004 - a coin
     limits = (f"seats:{key}", f"pace:{key}") if paced else (f"seats:{key}",)
     how = chance.choices(("nap", "flaky", "snoozer", "called-off"), (75, 10, 10, 5))[0]
-    seconds = {"seconds": round(chance.uniform(0.1, 0.35), 3)}
+    seconds = {"seconds": round(chance.uniform(0.1, 0.3), 3)}
     draft = {
         "nap": Wish("nap", seconds),
         "flaky": Wish("flaky", {"failures": 1}, {"max_attempts": 4}),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from coordq.interfaces.chaos.checker import Verdict
 from coordq.interfaces.chaos.faults import Deed
-from coordq.interfaces.chaos.history import History
+from coordq.interfaces.chaos.history import MEMBER, History
 from coordq.interfaces.chaos.settings import ChaosSettings
 from coordq.interfaces.chaos.violation import Violation
 
@@ -141,6 +141,7 @@ def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:
     by_rule = Counter(one.rule for one in verdict.violations)
     return {
         "tasks acknowledged": len(history.acked),
+        "of them in flows": sum(ack.name == MEMBER for ack in history.acked.values()),
         "tasks known to Redis": len(verdict.lives),
         "succeeded": ended["succeeded"],
         "dead letters": ended["failed"],
