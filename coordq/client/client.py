@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Self
 
+from coordq.client.agents import Agents
 from coordq.client.fleet import Fleet
 from coordq.client.flows import Flows
 from coordq.client.limits import Limits
@@ -22,6 +23,7 @@ class Client:
         self.engine = engine
         self.work = Work(engine)
         self.fleet = Fleet(engine)
+        self.agents = Agents(engine)
         self.flows = Flows(engine)
         self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any, Self
 
+from coordq.client.agents_async import AsyncAgents
 from coordq.client.fleet_async import AsyncFleet
 from coordq.client.flows_async import AsyncFlows
 from coordq.client.limits_async import AsyncLimits
@@ -23,6 +24,7 @@ class AsyncClient:
         self.engine = engine
         self.work = AsyncWork(engine)
         self.fleet = AsyncFleet(engine)
+        self.agents = AsyncAgents(engine)
         self.flows = AsyncFlows(engine)
         self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))

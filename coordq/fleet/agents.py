@@ -163,6 +163,11 @@ def roles(info: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def profiles(info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a worker says of each of its agents: name, role, capabilities, tasks."""
+    return {agent["name"]: agent for agent in _agents(info)}
+
+
 def counts(info: Mapping[str, Any]) -> dict[str, Counts]:
     """What each agent of a worker has done, as far as it says so."""
     if not says(info):

@@ -158,7 +158,9 @@ class Child:
             }
             for agent in self._agents
         ]
-        return {"say": "ready", "agents": agents, "queues": [name for name, _ in self._queues]}
+        cards = [agent.card.to_json() for agent in self._agents]
+        queues = [name for name, _ in self._queues]
+        return {"say": "ready", "agents": agents, "cards": cards, "queues": queues}
 
     # -- obeying -------------------------------------------------------------------------------
 

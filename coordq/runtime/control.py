@@ -13,7 +13,7 @@ child that reads the end has lost its parent and must give back what it holds.
 
 | child says | means |
 | --- | --- |
-| `{"say": "ready", "agents": [...], "queues": [...]}` | the targets are loaded |
+| `{"say": "ready", "agents": [...], "cards": [...], "queues": [...]}` | the targets are loaded |
 | `{"say": "broken", "message": ...}` | they cannot be loaded; exits |
 | `{"say": "retiring", "reason": ...}` | it drains and exits; start another |
 | `{"say": "idle", "round": n}` | burst: it has nothing, and a claim brought nothing |

@@ -257,7 +257,7 @@ class Executor:
         ctx = run.ctx = Context(
             claim,
             agent=handler.agent.name,
-            persona=handler.agent.standing.persona,
+            persona=handler.agent.card.persona,
             reporter=reporter or self.reporter,
             provider=self._provider,
             deadline=run.deadline(),

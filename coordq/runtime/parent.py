@@ -25,6 +25,7 @@ from coordq.runtime.control import Message
 from coordq.runtime.health import Health
 from coordq.runtime.process import ChildProcess, Phase
 from coordq.runtime.pulse import Heart
+from coordq.runtime.registrar import Registrar
 from coordq.runtime.shutdown import Shutdown, Stage
 from coordq.runtime.stall import Watch
 from coordq.runtime.stopwatch import shortened
@@ -57,6 +58,7 @@ class Parent:
         self._engine: AsyncEngine
         self._brood: Brood
         self._heart: Heart
+        self._registrar: Registrar
 
     async def run(self) -> int:
         """Work until told to stop, or until a burst is done; returns the exit code."""
@@ -84,6 +86,9 @@ class Parent:
             settings=settings,
             brood=self._brood,
             info=self._info,
+        )
+        self._registrar = Registrar(
+            self._engine, worker=self._name, incarnation=lambda: self._heart.incarnation
         )
         await self._open_health()
         await self._heart.first()  # as patient as connecting: a Redis that just started may load
@@ -113,6 +118,7 @@ class Parent:
         for shard in range(self._engine.shards):
             self._go(self._heart.beat(shard))
             self._go(inbox.listen(self._engine, shard, worker=self._name, obey=self._obey))
+        self._go(self._registrar.run())
         self._go(Watch(settings, brood=self._brood, note=self._note_stall).run())
         if settings.reload:
             self._go(reload.watch(settings.targets, self._files, self._on_reload))
@@ -136,6 +142,7 @@ class Parent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._health.close()
+        await self._registrar.leave()
         await self._heart.leave()
         failed = self._brood.broken and not self._brood.ever_served
         code = 1 if failed or self._shutdown.stage is Stage.KILLED else 0
@@ -175,6 +182,8 @@ class Parent:
         match message.get("say"):
             case "ready":
                 self._introduce(child)
+                both = zip(message["agents"], message["cards"], strict=True)
+                self._registrar.introduce(agent | card for agent, card in both)
                 self._heart.hurry()
                 if self._settings.burst:
                     self._burst.look(self._brood.children)

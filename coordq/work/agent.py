@@ -20,6 +20,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, overlo
 from coordq.errors import InvalidAgent, InvalidInput
 from coordq.names import check_name
 from coordq.work.batch import Batch, batch_of
+from coordq.work.card import make_card
 from coordq.work.context import Context
 from coordq.work.depends import Dependency
 from coordq.work.handler import Handler, Isolation
@@ -30,7 +31,6 @@ from coordq.work.typed import TaskFunction
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A")
-Persona = str | Mapping[str, Any]
 
 # An option of one task, never of all tasks of a kind.
 _NOT_HERE: Final = ("id", "at")
@@ -89,7 +89,11 @@ class Agent:
 
     name, role, capabilities: names as `coordq.names` allows them; tasks may require a role and
         capabilities, and are then only given to agents that have them.
-    persona: what an LLM agent is told to be, as text or as a JSON-like mapping; not interpreted.
+    persona: what an LLM agent is told to be, as text or as a mapping of JSON values, such as role,
+        domain, voice and limits; handlers have it as `ctx.persona`.
+    interests: what it wants to hear of, in words.
+    max_load, weight: how many tasks it should have at once, and its share beside other agents.
+    stand_ins: agents that act for it when it is away; the first that is there.
     middleware: what wants to happen around every task, outermost first.
     dependencies: `Depends(...)` that are opened around every task, without being passed to it.
 
@@ -102,14 +106,26 @@ class Agent:
         *,
         role: str = "",
         capabilities: Collection[str] = (),
-        persona: Persona | None = None,
+        persona: str | Mapping[str, Any] | None = None,
+        interests: str = "",
+        max_load: int = 0,
+        weight: float = 1.0,
+        stand_ins: Sequence[str] = (),
         middleware: Iterable[Middleware] = (),
         dependencies: Sequence[Any] = (),
     ) -> None:
         self.name = _name("agent", name)
         self.role = _name("role", role) if role else ""
         self.capabilities = _capabilities(name, capabilities)
-        self.persona = _persona(name, persona)
+        self.card = make_card(
+            name,
+            persona=persona,
+            interests=interests,
+            max_load=max_load,
+            weight=weight,
+            stand_ins=stand_ins,
+        )
+        self.persona = self.card.given
         self.middleware = _listed(name, "middleware", middleware)
         self.hooks = Hooks(self.middleware)
         self.dependencies: tuple[Dependency, ...] = _listed(name, "dependencies", dependencies)
@@ -231,14 +247,6 @@ def _capabilities(agent: str, given: Any) -> frozenset[str]:
             f"agent {agent!r}: capabilities={given!r} is not a set of names, such as {{'http'}}."
         )
     return frozenset(_name("capability", one) for one in given)
-
-
-def _persona(agent: str, given: Any) -> Persona | None:
-    if given is None or isinstance(given, str):
-        return given
-    if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
-        return dict(given)
-    raise InvalidAgent(f"agent {agent!r}: a persona is text or a mapping with text as keys.")
 
 
 def _listed(agent: str, what: str, given: Any) -> tuple[Any, ...]:

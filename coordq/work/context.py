@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from coordq import clock
 from coordq.errors import CoordqError
 from coordq.work.durable import ClaimLike, Durable, Errands
+from coordq.work.persona import Persona
 from coordq.work.progress import Progress, say
 from coordq.work.spec import MAX_ATTEMPTS
 
@@ -63,6 +64,7 @@ class Context(Durable):
         "agent",
         "deadline",
         "max_attempts",
+        "persona",
         "spent",
     )
 
@@ -71,6 +73,7 @@ class Context(Durable):
         claim: ClaimLike,
         *,
         agent: str = "",
+        persona: Persona | None = None,
         reporter: Reporter | None = None,
         provider: ClientProvider = no_client,
         deadline: float | None = None,
@@ -79,6 +82,8 @@ class Context(Durable):
         max_attempts: int = 0,
     ) -> None:
         self.agent = agent
+        self.persona = persona
+        """What the agent is told to be; None when its definition says nothing of it."""
         self.deadline = deadline
         self.max_attempts: int = max_attempts or claim.spec.max_attempts or MAX_ATTEMPTS
         """After how many failed attempts the task becomes a dead letter."""

@@ -59,6 +59,12 @@ EVENTS = (
     "forgotten",
     "repaired",
     "fired",
+    # of the registry: subject an agent
+    "agent-registered",
+    "agent-updated",
+    "agent-left",
+    "stand-in",
+    "stand-in-ended",
     # who may talk to whom: subject "topology"; of circuit breakers: subject what is called
     "arranged",
     "breaker-opened",

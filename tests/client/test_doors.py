@@ -10,6 +10,8 @@ import pytest
 
 import coordq
 from coordq import AsyncClient, AsyncTaskHandle, Client, TaskHandle
+from coordq.client.agents import Agents
+from coordq.client.agents_async import AsyncAgents
 from coordq.client.fleet import Fleet
 from coordq.client.fleet_async import AsyncFleet
 from coordq.client.flows import FlowHandle, Flows
@@ -26,6 +28,7 @@ PAIRS = [
     (Work, AsyncWork),
     (Schedules, AsyncSchedules),
     (Fleet, AsyncFleet),
+    (Agents, AsyncAgents),
     (Limits, AsyncLimits),
     (Flows, AsyncFlows),
     (FlowHandle, AsyncFlowHandle),

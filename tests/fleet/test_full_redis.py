@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from coordq.engine.connection import open_engine
+from coordq.errors import RedisFull
+from coordq.fleet import registry
 from coordq.fleet.election import Candidate, campaign, inaugurate, resign
+from coordq.fleet.profile import make_profile
 from coordq.fleet.readonly import resume, stop
 from coordq.fleet.report import publish, read_reports
 from coordq.fleet.roster import (
@@ -79,3 +82,23 @@ def test_the_fleet_is_watched_and_stopped_when_redis_is_full(full: Desk) -> None
     seen = full.run(observe(7))
     assert (seen.seen_ms, seen.known, seen.beats, seen.policy.expect) == (5, 1, {}, 3)
     assert full.run(forget(0, "w1", 0)) == "forgotten"
+
+
+def test_agents_come_and_go_when_redis_is_full(full: Desk) -> None:
+    """Who is there must be known then too; a change of what is known of one is refused."""
+    profile = make_profile("ann", ttl=60)
+    full.beat(worker="w1")
+    full.run(registry.host("w1", {"ann": profile, "bob": profile}))
+    full.run(registry.stand_in("ann", "bob", who="op"))
+    left = full.run(registry.unhost("w1"))
+    full.run(registry.tend(7, after_s=0))
+    full.run(registry.depart("bob", forget=True))
+
+    assert left == ["ann", "bob"]
+    assert list(full.run(registry.look()).records) == ["ann"]
+    for refused in (
+        registry.register("eve", profile),
+        registry.revise("ann", "{}", version=1, who="op"),
+    ):
+        with pytest.raises(RedisFull):
+            full.run(refused)

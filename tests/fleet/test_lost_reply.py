@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import tests.fleet.scenes_members  # noqa: F401 - adds its scenes
+import tests.fleet.scenes_agents
+import tests.fleet.scenes_members  # noqa: F401 - these add their scenes
 from coordq.engine import scripts
 from coordq.engine.connection import open_engine
 from tests.fleet.scenes import SCENES

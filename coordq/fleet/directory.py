@@ -1,0 +1,380 @@
+"""The agents of a namespace as one client sees them: the registry, and what beats say, in memory.
+
+A directory is brought up to date by what moved since its revision, one small round trip; what
+workers say of themselves is read again when it is older than a beat. So finding one of a thousand
+agents is a look at memory. Pure, but for its lock: who holds one fetches the news.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any, Final
+
+from coordq.errors import ForeignData
+from coordq.fleet import agents as counting
+from coordq.fleet.profile import Persona, Profile, read_profile
+from coordq.fleet.registry import News, Outside, Record, StandIn
+
+FRESH_S: Final = 2.0
+"""What workers say is asked for again when it is older: they do not say more than once a beat."""
+SERVING, OUTSIDE, AWAY = "serving", "outside", "away"
+STATES: Final = (SERVING, OUTSIDE, AWAY)
+HERE: Final = frozenset((SERVING, OUTSIDE))
+
+_WORD: Final = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent: who it is, where it is, and how it does."""
+
+    name: str
+    state: str
+    """serving: workers have it. outside: it is there by itself. away: known, and not there."""
+    role: str
+    capabilities: frozenset[str]
+    tasks: frozenset[str]
+    persona: Persona
+    interests: str
+    zones: tuple[str, ...]
+    """Its own, or those of its workers."""
+    max_load: int
+    weight: float
+    stand_ins: tuple[str, ...]
+    """Who may act for it."""
+    stood_in_by: StandIn | None
+    """Who does."""
+    workers: tuple[str, ...]
+    """Those that have it and take work."""
+    running: int
+    """Tasks that it holds."""
+    slots: int
+    """How many its workers can hold, for all agents they have."""
+    load: float
+    """0 idle to 1 full: of its workers' slots, or of its own max_load if that is more."""
+    succeeded: int
+    failed: int
+    worked_ms: int
+    """How long these runs took together; all three since its workers were started."""
+    version: int
+    """Raised by each change of its description; 0: only a worker's beats know it."""
+    born_ms: int
+    changed_ms: int
+    since_ms: int
+    """Since when it is away; 0 while it is not."""
+
+    @property
+    def mean_ms(self) -> float | None:
+        """How long a run takes on average; None before the first."""
+        return counting.mean_ms(self.worked_ms, self.succeeded + self.failed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        stand_in = self.stood_in_by
+        return {
+            "name": self.name,
+            "state": self.state,
+            "role": self.role,
+            "capabilities": sorted(self.capabilities),
+            "tasks": sorted(self.tasks),
+            "persona": dict(self.persona),
+            "interests": self.interests,
+            "zones": list(self.zones),
+            "max_load": self.max_load,
+            "weight": self.weight,
+            "stand_ins": list(self.stand_ins),
+            "stood_in_by": None if stand_in is None else stand_in._asdict(),
+            "workers": list(self.workers),
+            "running": self.running,
+            "slots": self.slots,
+            "load": round(self.load, 3),
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "worked_ms": self.worked_ms,
+            "success_percent": counting.success_percent(self.succeeded, self.failed),
+            "mean_ms": self.mean_ms,
+            "version": self.version,
+            "born_ms": self.born_ms,
+            "changed_ms": self.changed_ms,
+            "since_ms": self.since_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody is looking for. Everything that is said must hold."""
+
+    role: str = ""
+    capabilities: frozenset[str] = frozenset()
+    """All of them."""
+    task: str = ""
+    """The name of a task that it can do."""
+    zone: str = ""
+    text: str = ""
+    """Words; who has more of them in name, role, capabilities, interests and persona is first."""
+    max_load: float | None = None
+    """Busy to at most this share, 0 to 1."""
+    states: frozenset[str] = HERE
+
+
+@dataclass(slots=True)
+class _Live:
+    """What beats say of an agent, summed over its workers."""
+
+    workers: list[str] = field(default_factory=list)
+    zones: dict[str, None] = field(default_factory=dict)
+    slots: int = 0
+    busy: int = 0
+    counts: counting.Counts = field(default_factory=lambda: dict.fromkeys(counting.COUNTS, 0))
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    record: Record
+    profile: Profile
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """All that is known at one moment; replaced as a whole."""
+
+    revision: int = 0
+    now_ms: int = 0
+    known: Mapping[str, _Known] = field(default_factory=dict)
+    outside: Mapping[str, Outside] = field(default_factory=dict)
+    away: Mapping[str, int] = field(default_factory=dict)
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
+    live: Mapping[str, _Live] = field(default_factory=dict)
+
+
+class Directory:
+    """Thread-safe: what is read is one moment's, whoever learns meanwhile."""
+
+    def __init__(self) -> None:
+        self._book = _Book()
+        self._lock = Lock()
+        self._lived_s = float("-inf")
+
+    @property
+    def revision(self) -> int:
+        """Up to which change of the registry it knows."""
+        return self._book.revision
+
+    def is_stale(self, now_s: float) -> bool:
+        """Whether what workers say should be asked for; now_s: of a clock that only grows."""
+        return now_s - self._lived_s >= FRESH_S
+
+    def learn(self, news: News, now_s: float) -> None:
+        """Take in what the registry said; news that come late are left out."""
+        live = None if news.infos is None else _live(news.infos)
+        with self._lock:
+            book = self._book
+            if news.revision < book.revision and not news.all:
+                return
+            known = _merged(book.known, news)
+            self._book = _Book(
+                news.revision,
+                news.now_ms,
+                known,
+                book.outside if news.outside is None else news.outside,
+                book.away if news.away is None else news.away,
+                news.stand_ins,
+                book.live if live is None else live,
+            )
+            if live is not None:
+                self._lived_s = now_s
+
+    def get(self, name: str) -> AgentView | None:
+        """One agent; None when nobody knows it."""
+        book = self._book
+        if name not in book.known and name not in book.live:
+            return None
+        return _view(book, name)
+
+    def record(self, name: str) -> Record | None:
+        """What the registry holds of an agent; None when it does not know it."""
+        one = self._book.known.get(name)
+        return None if one is None else one.record
+
+    def stand_ins(self) -> dict[str, StandIn]:
+        """Who acts for whom, by the name of whom."""
+        return dict(self._book.stand_ins)
+
+    def names(self) -> list[str]:
+        """All that are known, in order."""
+        return sorted({*self._book.known, *self._book.live})
+
+    def find(self, wanted: Wanted, limit: int | None = None) -> list[AgentView]:
+        """Who fits: by words, then who is there, then the least busy, then by name."""
+        book, words = self._book, _words(wanted.text)
+        found: list[tuple[int, AgentView]] = []
+        for name in dict.fromkeys((*book.known, *book.live)):
+            hits = _hits(book, name, wanted, words)
+            if hits < 0:
+                continue
+            view = _view(book, name)
+            if _fits_now(view, wanted):
+                found.append((hits, view))
+        found.sort(key=lambda one: (-one[0], one[1].state == AWAY, one[1].load, one[1].name))
+        return [view for _, view in found[:limit]]
+
+
+def _hits(book: _Book, name: str, wanted: Wanted, words: frozenset[str]) -> int:
+    """How many of the words it has; -1 when it does not fit whatever it does just now."""
+    one = book.known.get(name)
+    profile = one.profile if one is not None else _profile(book.live[name].said)
+    fits = (
+        (not wanted.role or profile.role == wanted.role)
+        and wanted.capabilities <= profile.capabilities
+        and (not wanted.task or wanted.task in profile.tasks)
+    )
+    if not fits:
+        return -1
+    if not words:
+        return 0
+    hits = len(words & (one.words if one is not None else _all_words(name, profile)))
+    return hits or -1
+
+
+def _fits_now(view: AgentView, wanted: Wanted) -> bool:
+    return (
+        view.state in wanted.states
+        and (not wanted.zone or wanted.zone in view.zones)
+        and (wanted.max_load is None or view.load <= wanted.max_load)
+    )
+
+
+def _view(book: _Book, name: str) -> AgentView:
+    one, live = book.known.get(name), book.live.get(name) or _NOT_LIVE
+    profile = one.profile if one is not None else _profile(live.said)
+    there = book.outside.get(name)
+    outside = there is not None and there.until_ms > book.now_ms
+    state = SERVING if live.workers else OUTSIDE if outside else AWAY
+    said = there.load if outside and there is not None and not live.workers else None
+    return AgentView(
+        name=name,
+        state=state,
+        role=profile.role,
+        capabilities=profile.capabilities,
+        tasks=profile.tasks,
+        persona=profile.persona,
+        interests=profile.interests,
+        zones=(profile.zone,) if profile.zone else tuple(sorted(live.zones)),
+        max_load=profile.max_load,
+        weight=profile.weight,
+        stand_ins=profile.stand_ins,
+        stood_in_by=book.stand_ins.get(name),
+        workers=tuple(sorted(live.workers)),
+        running=live.counts["running"],
+        slots=live.slots,
+        load=_load(live, profile.max_load) if said is None else min(1.0, max(0.0, said)),
+        succeeded=live.counts["succeeded"],
+        failed=live.counts["failed"],
+        worked_ms=live.counts["worked_ms"],
+        version=one.record.version if one is not None else 0,
+        born_ms=one.record.born_ms if one is not None else 0,
+        changed_ms=one.record.changed_ms if one is not None else 0,
+        since_ms=book.away.get(name, 0) if state == AWAY else 0,
+    )
+
+
+def _load(live: _Live, max_load: int) -> float:
+    shared = live.busy / live.slots if live.slots else 0.0
+    own = live.counts["running"] / max_load if max_load else 0.0
+    return min(1.0, max(shared, own))
+
+
+# -- learning --------------------------------------------------------------------------------------
+
+
+def _merged(before: Mapping[str, _Known], news: News) -> Mapping[str, _Known]:
+    if not news.all and not news.records:
+        return before
+    known = {} if news.all else dict(before)
+    for name, record in news.records.items():
+        one = None if record is None else _known(name, record, before.get(name))
+        if one is None:
+            known.pop(name, None)
+        else:
+            known[name] = one
+    return known
+
+
+def _known(name: str, record: Record, before: _Known | None) -> _Known | None:
+    """None for what coordq did not write: one entry must not hide all others."""
+    said = None if before is None else (before.record.base, before.record.said)
+    if before is not None and said == (record.base, record.said):
+        return replace(before, record=record)
+    try:
+        profile = read_profile(name, record.base, record.said)
+    except ForeignData:
+        return None
+    return _Known(record, profile, _all_words(name, profile))
+
+
+def _live(infos: Iterable[bytes]) -> dict[str, _Live]:
+    live: dict[str, _Live] = {}
+    for info in _readable(infos):
+        hosted, counted = counting.profiles(info), counting.counts(info)
+        serves = info.get("state") != "draining"
+        slots, busy = counting.whole(info.get("slots")), counting.whole(info.get("running"))
+        zone = info.get("zone") or info.get("host")
+        for name, said in hosted.items():
+            one = live.setdefault(name, _Live())
+            one.said = said
+            for what, amount in counted.get(name, {}).items():
+                one.counts[what] += amount
+            if serves:
+                one.workers.append(str(info.get("worker")))
+                one.slots += slots
+                one.busy += busy
+                if isinstance(zone, str):
+                    one.zones[zone] = None
+    return live
+
+
+def _readable(infos: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for text in infos:
+        try:
+            info = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(info, dict):
+            yield info
+
+
+def _profile(said: Mapping[str, Any]) -> Profile:
+    """What a beat says of an agent that the registry does not know: its worker is an older one."""
+    role = said.get("role")
+    return Profile(
+        role=role if isinstance(role, str) else "",
+        capabilities=_texts(said.get("capabilities")),
+        tasks=_texts(said.get("tasks")),
+    )
+
+
+def _texts(given: Any) -> frozenset[str]:
+    return (
+        frozenset(one for one in given if isinstance(one, str))
+        if isinstance(given, list)
+        else (frozenset())
+    )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.lower()))
+
+
+def _all_words(name: str, profile: Profile) -> frozenset[str]:
+    persona = json.dumps(dict(profile.persona), ensure_ascii=False)
+    parts = (name, profile.role, *profile.capabilities, *profile.tasks, profile.interests, persona)
+    return _words(" ".join(parts).replace("_", " "))
+
+
+_NOT_LIVE: Final = _Live()
