@@ -119,6 +119,18 @@ class OtherShard(InvalidInput):
     code = "other-shard"
 
 
+class InvalidTopic(InvalidInput):
+    """A topic, pattern or channel that nothing can be sent to or asked for by."""
+
+    code = "invalid-topic"
+
+
+class InvalidMessage(InvalidInput):
+    """A body that is not JSON, or an envelope that cannot be kept."""
+
+    code = "invalid-message"
+
+
 class InvalidLimit(InvalidInput):
     """A rate, concurrency, budget or weight that cannot be kept."""
 
@@ -222,6 +234,18 @@ class BreakerNotFound(NotFound):
     code = "breaker-not-found"
 
 
+class GroupNotFound(NotFound):
+    """No group of readers has this name."""
+
+    code = "group-not-found"
+
+
+class ChannelNotFound(NotFound):
+    """No messages lie, or have lately lain, in this channel."""
+
+    code = "channel-not-found"
+
+
 class Unreachable(CoordqError, ConnectionError):
     """Redis did not answer within the time we were willing to wait."""
 
@@ -283,6 +307,12 @@ class QueueFull(Refused):
     """The queue is at its high mark. `retry_after` is a hint in seconds."""
 
     code = "queue-full"
+
+
+class ChannelFull(Refused):
+    """Too many messages of a channel have not been acknowledged. Facts: channel, ids."""
+
+    code = "channel-full"
 
 
 class DuplicateTask(Refused):
