@@ -34,6 +34,7 @@ EVENTS = (
     "approved",
     "rejected",
     "parked",
+    "let-go",
     # of flows: subject the flow's id
     "flow-started",
     "flow-grown",

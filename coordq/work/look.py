@@ -49,6 +49,8 @@ class Glance:
     """Of a ready task with a tenant."""
     parked: Parked | None = None
     """Of a ready task that a limit does not let start."""
+    kept_ms: int | None = None
+    """How long a ready task keeps the slots of its last run; None when it has none."""
 
 
 def check_id(task_id: object) -> str:
@@ -86,7 +88,7 @@ def glance(task_id: str) -> Call[Glance]:
             lease_left_ms=lease_left,
             due_in_ms=due_in,
         )
-        place = (_turn(reply[10]), read_parked(reply[11]))
+        place = (_turn(reply[10]), read_parked(reply[11]), reply[12])
         return Glance(task, read_queue(task.queue, fields, -1), expires, total, *place)
 
     return Call("work/look", shard_of(task_id), (task_id,), read)

@@ -103,6 +103,17 @@ def _running(task: Task) -> str:
 
 
 def _ready(task: Task, glance: Glance, workers: Sequence[WorkerView]) -> str:
+    held_up = _held_up(task, glance, workers)
+    if glance.kept_ms is None:
+        return held_up
+    kept = f"another {span(glance.kept_ms)}" if glance.kept_ms > 0 else "a moment"
+    return (
+        f"{held_up} Its last run came to nothing, and it keeps the slots of its limits for {kept}; "
+        "if nobody has started it by then, others get them."
+    )
+
+
+def _held_up(task: Task, glance: Glance, workers: Sequence[WorkerView]) -> str:
     queue = glance.queue
     if queue.paused:
         return f"Queue {task.queue!r} is paused. Resume it with `coordq queue resume {task.queue}`."

@@ -3,7 +3,7 @@ lib/giveback: a claim ends without an outcome; the task stands at the head of it
 
 No attempt is spent: the handler did not fail. When the worker died at it, that is a strike, and
 STRIKES_MAX strikes make a dead letter ("poison"): a task that kills workers must not kill them all.
-Who crashed or lapsed keeps its slots and what it paid, so that no limit delays its recovery.
+Who crashed or lapsed keeps its slots for a minute, and what it paid, so that no limit delays its recovery.
 The record's fence becomes 0, so that a finish by the old fence is stale, never a duplicate.
 ]]
 local STRIKES_MAX = 3
@@ -23,6 +23,7 @@ local function give_back(task, what, strike)
     task.state, task.version, task.since, task.worker = 'q', task.version + 1, now, '-'
     redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
     make_ready(task, true)
+    if string.find(task.flags, 'h', 1, true) then the_slots().keep_for_now(task) end
     event(task.id, what, task, fence .. ' ' .. worker)
   end
 end

@@ -21,6 +21,11 @@ end
 -- A task that holds slots is among the holders of each limit that has any.
 local function mend_holder(task)
   if not the_slots().has(task, 'h') then return end
+  if task.state == 'q' and not zset_has('due', 'h' .. task.id) then
+    wrong(task.id, task, 'it would have held slots of limits until somebody started it', 'for a minute', function()
+      the_slots().keep_for_now(task)
+    end)
+  end
   local held = false
   for _, slot in ipairs(the_slots().names_of(task)) do held = held or zset_has('slots:' .. slot, task.id) end
   if held then return end

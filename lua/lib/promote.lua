@@ -2,8 +2,8 @@
 lib/promote: what is due becomes ready; what waited too long ends.
 
 ZSET due: <id> is a delayed or retried task, x<id> the end of its queue timeout, y<id> the end of its
-total timeout, z<id> the end of its wait, l<slot> when parked tasks may run, e<id> edges that are left, see
-lib/flow; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's forwarder does
+total timeout, z<id> the end of its wait, h<id> the end of its hold on slots that nobody has started it for,
+l<slot> when parked tasks may run, e<id> edges that are left, see lib/flow; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's forwarder does
 the same when nobody claims. Returns the next moment something is due, or nil, and how many members were
 taken.
 ]]
@@ -73,6 +73,7 @@ local function take_due()
       if kind == 'x' then expire(task)
       elseif kind == 'y' then overrun(task)
       elseif kind == 'z' then end_wait(task)
+      elseif kind == 'h' then the_slots().keep_no_longer(task)
       elseif task.state == 'd' then promote_one(task) end
     end
   end

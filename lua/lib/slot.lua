@@ -16,7 +16,8 @@ own; it means the limit of just that name, or else the one named by what stands 
 
 A parked task is ready: state, counters and version are as if it stood in its line. due has l<slot>
 for when a parked task may run; the end of one that holds a slot brings the next back at once. Flags of
-a record: h it holds slots, g it has paid. Both outlive a crash, so recovering waits for no limit.
+a record: h it holds slots, g it has paid. Both outlive a crash, so recovering waits for no limit; but h
+only for a minute: due has h<id> for its end. Who has not been started by then holds nobody up any more.
 
 Nearly every script carries this and hardly any needs it, and to make a function costs more than to have
 it: so there is one, which makes the others on first use.
@@ -225,6 +226,7 @@ local function the_slots()
     local room, later = WAKE_MAX, now + LATE_MS
     if limit.concurrency > 0 then room = math.min(room, limit.concurrency - slots.held(slot)) end
     if room <= 0 then return 0, FOR_EVER end
+    if first and slots.has(first, 'g') then return 1, later end -- it has paid
     if limit.rate > 0 then
       local tokens, next_us = slots.tokens(slot, limit, WAKE_MAX)
       local next_ms = math.ceil(next_us / 1000)
@@ -342,9 +344,26 @@ local function the_slots()
     local flags = string.gsub(task.flags, keep_paid and 'h' or '[hg]', '')
     task.flags = flags == '' and '-' or flags
     if not held then return end
+    redis.call('ZREM', KEYS[1] .. 'due', 'h' .. task.id)
     for _, slot in ipairs(slots.names_of(task)) do
       if ask('ZREM', key('slots:', slot), task.id) == 1 then slots.wake(slot) end
     end
+  end
+
+  -- A ready task keeps the slots of its last run for a while. Somebody must learn of that moment, and
+  -- those who serve the task may be gone.
+  function slots.keep_for_now(task)
+    local KEPT_MS = 60000
+    redis.call('ZADD', KEYS[1] .. 'due', string.format('%.0f', now + KEPT_MS), 'h' .. task.id)
+    leave_marks(task.queue, '*', 1)
+  end
+
+  -- h<id> has come due: nobody has started it. It asks for slots again when its turn comes.
+  function slots.keep_no_longer(task)
+    if task.state ~= 'q' or not slots.has(task, 'h') then return end
+    slots.leave(task, true)
+    redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
+    event(task.id, 'let-go', task)
   end
 
   -- A claim ends with an outcome. kind: its letter, "<letter> <units>" when it says what it has cost;

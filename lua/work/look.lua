@@ -6,7 +6,7 @@ KEYS[1]  root      prefix of every key of the shard
 ARGV[1]  id        the task
 
 Returns  {record, args, progress, lease_left_ms, due_in_ms, position, queue_fields, expires_in_ms,
-          total_left_ms, now_ms, turn, parked}
+          total_left_ms, now_ms, turn, parked, kept_ms}
          each may be false; position is how many entries stand before it in its line, -1 when it is
          further back than 1,000; lease_left_ms, due_in_ms ... are false when there is none
          turn, of a ready task of a tenant, where they take turns: {weight, weights, before, tenants}: its weight and that of all
@@ -14,6 +14,7 @@ Returns  {record, args, progress, lease_left_ms, due_in_ms, position, queue_fiel
          many there are; else false
          parked, of a ready task that a limit holds up: {position, ...}: how many parked ones come before
          it, then the limit as limit/look gives it; else false
+         kept_ms, of a ready task that still holds the slots of its last run: for how long; else false
          {} when there is no such task
 ]]
 --- @include lib/clock
@@ -79,4 +80,5 @@ return {
   now,
   task.state == 'q' and tenant and turn_of(fair, tenant) or false,
   parked_at(),
+  task.state == 'q' and left('due', 'h' .. id) or false,
 }

@@ -70,3 +70,13 @@ def a_parked_task_is_in_no_book(desk: Desk, _: dict[str, str]) -> tuple[str, str
     _running, parked = held_up(desk)
     desk.redis("DEL", desk.key("park:x"), desk.key("parks"))
     return parked, "it was ready and stood in no line"
+
+
+@damage
+def a_crashed_task_would_hold_its_slots_for_ever(desk: Desk, _: dict[str, str]) -> tuple[str, str]:
+    """Nobody may ever start it again."""
+    allow(desk, "x", concurrency=1)
+    gone = desk.put("gone", limits=["x"])
+    desk.release(desk.take(served=["gone"]), reason="crash")
+    desk.redis("ZREM", desk.key("due"), f"h{gone}")
+    return gone, "it would have held slots of limits until somebody started it"

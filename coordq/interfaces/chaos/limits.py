@@ -1,8 +1,8 @@
 """What may be said of limits, by two witnesses. Pure.
 
 The streams say who held a slot. A task holds one from its event `running` to the event that ends
-its claim for good; one that crashed or lapsed keeps it, also while it waits for its next run. Never
-may more tasks hold a slot of one name than the limit has.
+its claim for good; one that crashed or lapsed keeps it, also while it waits for its next run, until
+it lets go. Never may more tasks hold a slot of one name than the limit has.
 
 The handlers' journals say what really ran. When a claim ended by its own finish, its handler ran
 while the task held the slot: of these runs, too, never more at once than the limit has. Of a run
@@ -28,7 +28,7 @@ from coordq.interfaces.chaos.load import LIMITS
 from coordq.interfaces.chaos.violation import Violation
 from coordq.work.events import Event
 
-LEAVES: Final = ENDS | {"retrying", "snoozed", "suspended", "released"}
+LEAVES: Final = ENDS | {"retrying", "snoozed", "suspended", "released", "let-go"}
 """After these a task holds no slot."""
 PAYS_AGAIN: Final = ENDS | {"retrying", "snoozed"}
 CLAIMED_US: Final = 1000
