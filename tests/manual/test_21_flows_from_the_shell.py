@@ -58,6 +58,21 @@ tasks:
     approval: "Ship it?"
     after: [bind, illustrate]
 """
+BIND = """
+name: bind
+parameters: {book: ""}
+tasks:
+  chapters: {args: {book: "${book}"}}
+  fold: {task: bind, inputs: {parts: chapters.names}}
+returns: fold
+"""
+SHOP = """
+name: shop
+tasks:
+  first: {flow: parts/bind.yaml, set: {book: Emma}}
+  check: {task: proofread, inputs: {name: first}}
+returns: check
+"""
 pytestmark = pytest.mark.usefixtures("worker")
 
 
@@ -142,6 +157,20 @@ def test_a_rejected_flow_is_run_again_from_there(shell: Shell, client: Client) -
     assert client.flows.get(flow_id).node("chapters").attempt == 1
     shell("flow", "forget", flow_id, "--yes")
     assert "flow-not-found" in shell("flow", "show", flow_id, code=3)
+
+
+def test_a_file_may_take_in_another_one(shell: Shell) -> None:
+    """`flow:` names a file of this folder, or holds a flow; `returns:` says what comes of it."""
+    (shell.folder / "parts").mkdir()
+    (shell.folder / "parts" / "bind.yaml").write_text(BIND)
+    (shell.folder / "shop.yaml").write_text(SHOP)
+
+    assert "first.fold" in shell("flow", "check", "shop.yaml", "--json")
+    assert shell("flow", "run", "shop.yaml", "--wait") == "Emma 0; Emma 1; Emma 2: fine"
+    (shell.folder / "loop.yaml").write_text("name: a\ntasks: {x: {flow: parts/loop.yaml}}")
+    (shell.folder / "parts" / "loop.yaml").write_text("name: b\ntasks: {x: {flow: ../loop.yaml}}")
+    refused = shell("flow", "check", "loop.yaml", code=2)
+    assert "loop.yaml -> parts/loop.yaml -> loop.yaml" in refused
 
 
 def test_one_task_after_another(shell: Shell) -> None:

@@ -16,6 +16,8 @@
         timeout: 5m
         fallback: [{task: quick_audit, inputs: {report: summarize, why: $error}}]
       ship: {approval: "Ship it?", after: deep_audit}
+      publish: {flow: site/publish.yaml, set: {where: "${repository}"}, after: ship}
+    returns: summarize
     on_failure: {task: page}
 
 A task's key is its name unless `task` says another. `inputs` are results of other tasks: `key`,
@@ -23,6 +25,11 @@ A task's key is its name unless `task` says another. `inputs` are results of oth
 `a | b` for the first of both, and lists of such; YAML wants those with a ? or ! in quotes when they
 stand in braces. `verdict: {synthesize: [ada, bob]}`, or `{synthesize: {of: ask, same: casefold}}`,
 puts answers side by side. Tasks may stand in any order.
+
+`flow` takes in another file of this folder or of one in it (see `within.py`), or a flow that stands
+right there: `{flow: {tasks: {...}, returns: ...}}`. Its tasks are `publish.<key>` here; as an input
+`publish` is what it `returns`, and after `publish` is after all of it. The options of this file
+hold for a flow that stands in it, not for other files; their ttl and labels do not count here.
 """
 
 from __future__ import annotations
@@ -38,6 +45,7 @@ from coordq.work.flow.order import ordered
 from coordq.work.flow.plan import ON, POLICIES
 from coordq.work.flow.step import ERROR, Either, Group, Input, Step
 from coordq.work.flow.told import Told, nearest
+from coordq.work.flow.within import Part, Shelf
 from coordq.work.flow.written import fill, read_data, read_text
 from coordq.work.flow.written import refuse as refuse_file
 from coordq.work.options import NAMES
@@ -46,8 +54,9 @@ _TOP: Final = (
     "name", "description", "labels", "ttl", "options", "parameters", "tasks", "returns",
     "on_success", "on_failure", "milestones",
 )  # fmt: skip
-_KINDS: Final = ("approval", "signal", "timer", "map", "synthesize")
-_TASK: Final = ("task", "args", "inputs", "fallback", *_KINDS, *EDGE_WORDS, *NAMES)
+_KINDS: Final = ("approval", "signal", "timer", "map", "synthesize", "flow")
+_TASK: Final = ("task", "args", "inputs", "fallback", "set", *_KINDS, *EDGE_WORDS, *NAMES)
+_PART: Final = ("flow", "set", "after")
 _FALLBACK: Final = ("task", "args", "inputs", "key", *NAMES)
 _CALLBACK: Final = ("task", "args", "inputs", "key", *NAMES)
 _LINK: Final = ("task", "on", "if_failed", "when")
@@ -65,21 +74,33 @@ def read_file(path: Path, given: Mapping[str, str] | None = None) -> Flow:
 
 def parse_file(text: str, path: Path, given: Mapping[str, str] | None = None) -> Flow:
     """Like `read_file`, for a text that was read from `path`."""
+    return _Reader(path, Shelf.of(path)).read(_filled(text, path, given or {}))
+
+
+def _filled(
+    text: str, path: Path, given: Mapping[str, str], *, by: str = "--set {}=..."
+) -> dict[str, Any]:
     data = read_data(text, path)
     defaults = data.pop("parameters", {})
     if not isinstance(defaults, dict) or not all(isinstance(v, str) for v in defaults.values()):
         refuse_file(path, 'parameters: write names with texts, such as {depth: "2"}')
-    filled = fill(data, {**defaults, **(given or {})}, path)
-    return _Reader(path).read(filled)
+    found: dict[str, Any] = fill(data, {**defaults, **given}, path, by=by)
+    return found
 
 
 class _Reader(Told):
-    """Turns the data of one file into a flow."""
+    """Turns the data of one file, or of a flow that stands in it, into a flow."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, shelf: Shelf, within: str = "") -> None:
+        super().__init__(path, within)
+        self.shelf = shelf
         self.tasks: dict[str, dict[str, Any]] = {}
+        self.parts: dict[str, Part] = {}
+        self.inner: dict[str, str] = {}
+        """Names of tasks of parts, and whose they are."""
         self.made: dict[str, Step | Group] = {}
+        self.ends: dict[str, Group] = {}
+        """Of each part, what has to end before it has."""
 
     def read(self, data: dict[str, Any]) -> Flow:
         self.known("", data, _TOP)
@@ -89,6 +110,7 @@ class _Reader(Told):
         if not isinstance(tasks, dict) or not tasks:
             self.refuse("tasks", "write at least one task, by its key")
         self.tasks = {key: self._task(key, value) for key, value in tasks.items()}
+        self._read_parts(data)
         flow = self.tried("", lambda: self._flow(data))
         before = {key: self._before(key, task) for key, task in self.tasks.items()}
         for key in self.tried("tasks", lambda: ordered(flow.name, before, str)):
@@ -115,6 +137,47 @@ class _Reader(Told):
             **options,
         )
 
+    # -- flows in the flow ---------------------------------------------------------------------
+
+    def _read_parts(self, data: dict[str, Any]) -> None:
+        for key, task in self.tasks.items():
+            if "flow" in task:
+                self.known(f"tasks.{key}", task, _PART)
+                self.parts[key] = self._part(key, task, data.get("options", {}))
+                self.inner |= dict.fromkeys(self.parts[key].names(key), key)
+
+    def _part(self, key: str, task: dict[str, Any], options: Any) -> Part:
+        place, told = f"tasks.{key}.flow", task["flow"]
+        if isinstance(told, dict):
+            if "parameters" in told:
+                self.refuse(f"{place}.parameters", "write them at the top of the file")
+            reader = _Reader(self.path, self.shelf, self._whole(place))
+            shared = self.mapping("options", options)
+            own = {**shared, **reader.mapping("options", told.get("options", {}))}
+            return Part(reader.read({"name": key, **told, "options": own}), reader.made)
+        if not isinstance(told, str) or not told:
+            self.refuse(place, "write the path of a flow file, or a flow with its tasks")
+        given = self.mapping(f"tasks.{key}.set", task.get("set", {}))
+        if not all(isinstance(value, str) for value in given.values()):
+            self.refuse(f"tasks.{key}.set", 'write names with texts, such as {depth: "2"}')
+        path, shelf = self.shelf.find(self, place, told)
+        reader, by = (
+            _Reader(path, shelf),
+            f"`set: {{{{{{}}: ...}}}}` where {self.path.name} names it",
+        )
+        return Part(reader.read(_filled(read_text(path), path, given, by=by)), reader.made)
+
+    def _put(self, flow: Flow, key: str, task: Mapping[str, Any]) -> Step | Group:
+        place = f"tasks.{key}"
+        part, after = self.parts[key], []
+        for one in self.several(task.get("after", ())):
+            if isinstance(one, dict):
+                self.refuse(f"{place}.after", "a flow comes after keys: write on= in its own tasks")
+            after.append(self._link(place, one))
+        self.made |= part.put(flow, key, after)
+        self.ends[key] = part.ends(flow, key)
+        return part.returned(flow, key) or self.ends[key]
+
     # -- tasks ---------------------------------------------------------------------------------
 
     def _task(self, key: str, value: Any) -> dict[str, Any]:
@@ -124,6 +187,8 @@ class _Reader(Told):
         kinds = [kind for kind in _KINDS if kind in task]
         if len(kinds) > 1:
             self.refuse(place, f"it cannot be {' and '.join(kinds)} at once")
+        if "set" in task and not isinstance(task.get("flow"), str):
+            self.refuse(f"{place}.set", "it is for a flow of another file: write flow: <its path>")
         return task
 
     def _before(self, key: str, task: Mapping[str, Any]) -> list[str]:
@@ -133,17 +198,19 @@ class _Reader(Told):
         found += [self._key(place, task["of"])] if "of" in task else []
         found += self._input_keys(place, task.get("inputs", {}))
         for one in self.several(task.get("fallback", ())):
-            if isinstance(one, str) and one in self.tasks:
-                found.append(one)
+            if isinstance(one, str) and (one in self.tasks or one in self.inner):
+                found.append(self._key(place, one))
             elif isinstance(one, dict):
                 found += self._input_keys(place, one.get("inputs", {}))
         found += [self._key(place, one) for one in self.several(self._answering(place, task)["of"])]
         over = task["map"].get("over") if isinstance(task.get("map"), dict) else None
         if isinstance(over, str):
             found.append(self._ref(f"{place}.map.over", over)[0])
-        return found
+        return [self.inner.get(one, one) for one in found]
 
     def _make(self, flow: Flow, key: str, task: dict[str, Any]) -> Step | Group:
+        if "flow" in task:
+            return self._put(flow, key, task)
         place = f"tasks.{key}"
         edges: dict[str, Any] = {word: task[word] for word in EDGE_WORDS if word in task}
         if "after" in edges:
@@ -200,6 +267,8 @@ class _Reader(Told):
 
     def _fallback(self, place: str, one: Any) -> Any:
         if isinstance(one, str):
+            if one in self.parts or one in self.inner:
+                self.refuse(f"{place}.fallback", f"{one} is, or is in, a flow: name a task")
             return self.made.get(one, one)
         place = f"{place}.fallback"
         task = self.mapping(place, one)
@@ -260,6 +329,9 @@ class _Reader(Told):
     def _single(self, place: str, text: str) -> Step | Group | Input:
         key, mark, path = self._ref(place, text)
         made = self.made[key]
+        if made is self.ends.get(key):
+            what = f"a task of it, such as {key}.{next(iter(self.parts[key].made))}"
+            self.refuse(place, f"flow {key} returns nothing: write `returns:` there, or {what}")
         if isinstance(made, Group):
             if mark or path:
                 if mark == "=" and not path:
@@ -278,9 +350,13 @@ class _Reader(Told):
         for length in range(len(words), 0, -1):
             key = ".".join(words[:length])
             own = key[-1] if key.endswith(_MARKS) else ""
-            if key.removesuffix(own) in self.tasks:
+            if key.removesuffix(own) in self.tasks or key.removesuffix(own) in self.inner:
                 return key.removesuffix(own), mark or own, tuple(words[length:])
-        return self.refuse(place, f"there is no task {words[0]!r}{nearest(words[0], self.tasks)}")
+        first = bare if words[0] in self.parts else words[0]
+        return self.refuse(place, f"there is no task {first!r}{self._nearest(first)}")
+
+    def _nearest(self, key: Any) -> str:
+        return nearest(key, [*self.tasks, *self.inner])
 
     def _input_keys(self, place: str, inputs: Any) -> list[str]:
         return [
@@ -292,15 +368,16 @@ class _Reader(Told):
         ]
 
     def _key(self, place: str, key: Any) -> str:
-        if not isinstance(key, str) or key not in self.tasks:
-            self.refuse(place, f"there is no task {key!r}{nearest(key, self.tasks)}")
+        if not isinstance(key, str) or (key not in self.tasks and key not in self.inner):
+            self.refuse(place, f"there is no task {key!r}{self._nearest(key)}")
         return key
 
     def _link_key(self, place: str, one: Any) -> str:
         return self._key(f"{place}.after", one.get("task") if isinstance(one, dict) else one)
 
     def _link(self, place: str, one: Any) -> Any:
-        made = self.made[self._link_key(place, one)]
+        key = self._link_key(place, one)
+        made: Step | Group = self.ends.get(key) or self.made[key]
         if not isinstance(one, dict):
             return made
         place = f"{place}.after"

@@ -19,10 +19,14 @@ SPANS: Final = ("delay", "timeout", "expires", "total_timeout", "result_ttl")
 
 
 class Told:
-    """Reads values of one file. All refusals are InvalidFlow and name the file and the place."""
+    """Reads values of one file. All refusals are InvalidFlow and name the file and the place.
 
-    def __init__(self, path: Path) -> None:
+    within: what stands before every place, for a part of a file.
+    """
+
+    def __init__(self, path: Path, within: str = "") -> None:
         self.path = path
+        self.within = within
 
     def word(self, place: str, name: str, value: Any, words: Iterable[str]) -> None:
         """Refuse `value` unless it is one of `words`, or None."""
@@ -86,7 +90,8 @@ class Told:
         try:
             return make()
         except CoordqError as error:
-            where = f"{self.path}: {place}: " if place else f"{self.path}: "
+            whole = self._whole(place)
+            where = f"{self.path}: {whole}: " if whole else f"{self.path}: "
             if "file" in error.facts:
                 raise
             facts = {**error.facts, "file": str(self.path)}
@@ -94,7 +99,11 @@ class Told:
 
     def refuse(self, place: str, why: str) -> NoReturn:
         """Raise InvalidFlow about a place in the file."""
-        refuse_file(self.path, f"{place}: {why}" if place else why, place=place)
+        whole = self._whole(place)
+        refuse_file(self.path, f"{whole}: {why}" if whole else why, place=whole)
+
+    def _whole(self, place: str) -> str:
+        return ".".join(part for part in (self.within, place) if part)
 
 
 def nearest(name: Any, names: Iterable[str]) -> str:

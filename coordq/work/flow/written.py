@@ -117,26 +117,27 @@ def _yaml(text: str, path: Path) -> Any:
         refuse(path, " ".join(str(error).split()) or "it is nested too deep")
 
 
-def fill(data: Any, given: Mapping[str, str], path: Path) -> Any:
+def fill(data: Any, given: Mapping[str, str], path: Path, *, by: str = "--set {}=...") -> Any:
     """`data` with every `${name}` in its texts replaced; `$$` is a `$`.
 
-    Keys stay as they are. Raises InvalidFlow for a name that nobody gave, and for one that was
-    given and stands nowhere.
+    by: how one gives something for a name. Keys stay as they are. Raises InvalidFlow for a name
+    that nobody gave, and for one that was given and stands nowhere.
     """
-    filler = _Filler(given, path)
+    filler = _Filler(given, path, by)
     filled = filler.walk(data, 0)
     for name in given:
         if name not in filler.used:
-            refuse(path, f"it has no ${{{name}}}: --set {name}=... would change nothing")
+            refuse(path, f"it has no ${{{name}}}: {by.format(name)} would change nothing")
     return filled
 
 
 class _Filler:
     """Puts what was given into the texts of one file."""
 
-    def __init__(self, given: Mapping[str, str], path: Path) -> None:
+    def __init__(self, given: Mapping[str, str], path: Path, by: str) -> None:
         self.given = given
         self.path = path
+        self.by = by
         self.used: set[str] = set()
 
     def walk(self, value: Any, depth: int) -> Any:
@@ -155,6 +156,7 @@ class _Filler:
         if not match.group(0).endswith("}") or _NAME.match(name) is None:
             refuse(self.path, f"{match.group(0)!r} names nothing: write ${{name}}, or $$ for a $")
         if name not in self.given:
-            refuse(self.path, f"nobody gave ${{{name}}}: add --set {name}=...", parameter=name)
+            wanted = self.by.format(name)
+            refuse(self.path, f"nobody gave ${{{name}}}: add {wanted}", parameter=name)
         self.used.add(name)
         return self.given[name]
