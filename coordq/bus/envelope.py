@@ -129,7 +129,7 @@ def parcel(
         id = new_id(shard)  # noqa: A001 - as above
     elif not isinstance(id, str) or not is_id(id):
         raise InvalidMessage(f"id={id!r}: an id has the form of coordq.new_id().")
-    said = {
+    said: dict[str, object] = {
         "sender": sender,
         "kind": kind if kind != "message" else "",
         "correlation": correlation,

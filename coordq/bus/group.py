@@ -42,9 +42,7 @@ class Group:
     def __post_init__(self) -> None:
         check_group(self.name)
         if len(self.patterns) > PATTERNS_MAX:
-            raise InvalidOption(
-                f"Group {self.name!r}: give up to {PATTERNS_MAX} patterns."
-            )
+            raise InvalidOption(f"Group {self.name!r}: give up to {PATTERNS_MAX} patterns.")
         for pattern in self.patterns:
             check_pattern(pattern)
         _span("visibility", self.visibility_s, VISIBILITY_MIN_S, VISIBILITY_MAX_S)

@@ -22,7 +22,7 @@ from coordq import errors
 from coordq.client.flows import Flows
 from coordq.client.schedules import Schedules
 from coordq.client.work import Work
-from coordq.engine import keys
+from coordq.engine import bus_keys, keys
 from coordq.interfaces.cli.root import cli
 from coordq.work import hints
 from coordq.work.task import NEXT, TERMINAL
@@ -42,6 +42,8 @@ DOCUMENTS = sorted(
 )
 ALL_WORDS = "\n".join(path.read_text() for path in DOCUMENTS)
 README = (ROOT / "README.md").read_text()
+HOMES = {errors.__name__, hints.__name__}
+"""Where errors are."""
 
 
 def blocks(language: str) -> list[str]:
@@ -184,7 +186,11 @@ def states() -> str:
 def key_table() -> str:
     """Every key with its type."""
     rows = []
-    for name, function in inspect.getmembers(keys, inspect.isfunction):
+    functions = [
+        *inspect.getmembers(keys, inspect.isfunction),
+        *inspect.getmembers(bus_keys, inspect.isfunction),
+    ]
+    for name, function in functions:
         if name != "root":
             words = [f"<{word}>" for word in list(inspect.signature(function).parameters)[1:]]
             rows.append(f"| `{function('', *words)}` | {first_line(function.__doc__)} |")
@@ -196,7 +202,7 @@ def error_table() -> str:
 
     def below(kind: type[errors.CoordqError], depth: int) -> Iterator[str]:
         for child in sorted(kind.__subclasses__(), key=lambda one: one.__name__):
-            if child.__module__ in {errors.__name__, hints.__name__}:
+            if child.__module__ in HOMES:
                 indent = "&nbsp;&nbsp;" * depth
                 said = first_line(child.__doc__)
                 name = f"{indent}`{child.__name__}`"

@@ -1,0 +1,262 @@
+--[[
+bus/take: a reader settles what it was given, and is given more, in one round trip.
+
+KEYS[1]  root      prefix of every key of the shard
+
+ARGV[1]  reader    its name, the same after a restart
+ARGV[2]  nonce     new for every call, the same when a call is repeated after a lost reply
+ARGV[3]  want      how many messages at most, 0 to 500
+ARGV[4]  join      1 for the first call of a process: what its predecessor held is given out at once
+ARGV[5]  groups    "group group ...": whose messages it wants, in order of preference
+ARGV[6...]         what it settles, for one group and place each:
+         verdict   a acknowledged | n given back | d dead letter
+         group, place
+         how       "<delay_ms> <reason>": n: until it is given out again; d, and n when it has been given
+                   out as often as it may be: why it is a dead letter
+         amount    how many entries follow, 1 to 500: first all ids, then the size of each, bytes of h and b
+
+Returns  {batches, next_due_ms, more, missing}
+         batches      {group, place, attempt, {{id, {field, value, ...}}, ...}, ...}; fields h, b, and x
+                      (expires at), c (its channel, if it was revived). A place that begins with e: what
+                      happened, field e as lib/event writes it; ebus.gap: some of that was missed
+         next_due_ms  from now until something that is held is given out again, -1 when nothing is
+         more         1 when there may be more for this reader right now
+         missing      groups that do not exist
+
+An acknowledgement counts once for each group and entry, also when it comes late and another reader
+has been given the entry; giving back and burying are for who holds it. Critical messages come first,
+then those that are due again, then normal, then low ones; places of a lane by turns.
+]]
+-- not deny-oom, so first: what is acknowledged makes room
+redis.call('PERSIST', KEYS[1] .. 'bus:readers')
+--- @include lib/clock
+--- @include lib/topic
+--- @include lib/channel
+--- @include lib/group
+--- @include lib/settled
+local REMEMBERED_MS, NOBODY = 60000, '-'
+local reader, left = ARGV[1], tonumber(ARGV[3])
+local batches, took = {}, { ARGV[2] }
+
+local function give(group, place, attempt, entries)
+  local at = #batches
+  batches[at + 1], batches[at + 2], batches[at + 3], batches[at + 4] = group, place, attempt, entries
+end
+
+-- What this very call has given already, as far as the reader still holds it; or nil.
+local function given_before()
+  local text = redis.call('GET', KEYS[1] .. 'bus:took:' .. reader)
+  if not text or string.match(text, '^[^\n]+') ~= ARGV[2] then return false end
+  for group, place, ids in string.gmatch(text, '\n([^ ]+) ([^ ]+)([^\n]*)') do
+    for id in string.gmatch(ids, '[^ ]+') do
+      local seen = redis.call('XPENDING', key_of(place), group, id, id, 1)[1]
+      local entry = seen and seen[2] == reader and redis.call('XRANGE', key_of(place), id, id)[1]
+      if entry then give(group, place, seen[4], { entry }) end
+    end
+  end
+  return true
+end
+
+-- Given entries are held from now on, and remembered for a call that is repeated.
+local function keep(group, settings, place, entries)
+  local args, ids, moment = {}, {}, string.format('%.0f', now + settings.visibility)
+  for i, entry in ipairs(entries) do
+    ids[i] = entry[1]
+    args[2 * i - 1], args[2 * i] = moment, place .. ' ' .. entry[1]
+  end
+  redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, unpack(args))
+  took[#took + 1] = group .. ' ' .. place .. ' ' .. table.concat(ids, ' ')
+  left = left - #entries
+end
+
+local function is_over(fields)
+  for i = 5, #fields, 2 do
+    if fields[i] == 'x' then return now > (tonumber(fields[i + 1]) or 0) end
+  end
+  return false
+end
+
+-- Those of some new entries that have not expired; the others are buried.
+local function fresh_of(group, place, entries)
+  local fresh, over = {}, {}
+  for _, entry in ipairs(entries) do
+    if #entry[2] > 4 and is_over(entry[2]) then over[#over + 1] = entry else fresh[#fresh + 1] = entry end
+  end
+  for _, entry in ipairs(over) do bury_held(group, place, entry[1], 0, 'expired', entry[2]) end
+  return fresh
+end
+
+-- Reads what is new at a place; gives how much there was.
+local function read_place(group, settings, place, amount)
+  local key, heads = KEYS[1] .. 'bus:s:' .. place, KEYS[1] .. 'bus:heads:' .. group
+  if settings.ordered then
+    amount = 1
+    local pending = redis.pcall('XPENDING', key, group)
+    if pending.err or pending[1] > 0 then
+      redis.call('ZREM', heads, place) -- its release announces the place again
+      return 0
+    end
+  end
+  local read = redis.pcall('XREADGROUP', 'GROUP', group, reader, 'COUNT', amount, 'STREAMS', key, '>')
+  local entries = read and not read.err and read[1] and read[1][2] or {}
+  if #entries < amount then
+    redis.call('ZREM', heads, place)
+  else
+    redis.call('ZADD', heads, 'XX', head_rank(place), place)
+  end
+  local fresh = fresh_of(group, place, entries)
+  if #fresh > 0 then
+    keep(group, settings, place, fresh)
+    give(group, place, 1, fresh)
+    figure(group, 'taken', #fresh)
+  end
+  return #entries
+end
+
+-- Reads heads up to a lane, places by turns.
+local function read_heads(group, settings, lane_end)
+  local PAGE, TURN = 8, 32
+  while left > 0 do
+    local places = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'bus:heads:' .. group, '-inf', lane_end, 'LIMIT', 0, PAGE)
+    if #places == 0 then return end
+    for _, place in ipairs(places) do
+      if left > 0 then read_place(group, settings, place, #places > 1 and math.min(left, TURN) or left) end
+    end
+  end
+end
+
+-- What was given back, or not acknowledged in time, is given out again, or buried.
+local function give_again(group, settings, member)
+  local place, id = string.match(member, '^([^ ]+) (.+)$')
+  local key = key_of(place)
+  local pending = redis.pcall('XPENDING', key, group, id, id, 1)
+  local seen = not pending.err and pending[1]
+  if not seen then
+    redis.call('ZREM', KEYS[1] .. 'bus:held:' .. group, member)
+    return
+  end
+  if seen[4] >= settings.deliveries then
+    return bury_held(group, place, id, seen[4], 'too many deliveries')
+  end
+  local entry = redis.call('XCLAIM', key, group, reader, 0, id)[1]
+  if not entry or not entry[2] then return release(group, place, { id }, { 0 }) end
+  if is_over(entry[2]) then return bury_held(group, place, id, seen[4], 'expired', entry[2]) end
+  keep(group, settings, place, { entry })
+  give(group, place, seen[4] + 1, { entry })
+  figure(group, 'again', 1)
+end
+
+local function read_due(group, settings)
+  local moment = string.format('%.0f', now)
+  while left > 0 do
+    local due = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'bus:held:' .. group, '-inf', moment, 'LIMIT', 0, left)
+    for _, member in ipairs(due) do give_again(group, settings, member) end
+    if #due == 0 then return end
+  end
+end
+
+--- @include lib/happened
+-- What a reader of this name held is due at once: it comes back after a crash.
+local function come_back(group)
+  local held, places = KEYS[1] .. 'bus:held:' .. group, {}
+  redis.call('HSET', KEYS[1] .. 'bus:consumers:' .. group, reader, string.format('%.0f', now))
+  for _, member in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+    places[string.match(member, '^[^ ]+')] = true
+  end
+  for place in pairs(places) do
+    local pending = redis.pcall('XPENDING', key_of(place), group, '-', '+', 1000, reader)
+    for _, seen in ipairs(pending.err and {} or pending) do
+      redis.call('ZADD', held, 'XX', '0', place .. ' ' .. seen[1])
+    end
+  end
+end
+
+-- Those of some entries that the group holds still: each once.
+local function held_of(group, place, at, amount)
+  local members, ids, sizes = {}, {}, {}
+  for i = 1, amount do members[i] = place .. ' ' .. ARGV[at + i - 1] end
+  local held, seen = redis.call('ZMSCORE', KEYS[1] .. 'bus:held:' .. group, unpack(members)), {}
+  for i = 1, amount do
+    local id = ARGV[at + i - 1]
+    if held[i] and not seen[id] then
+      seen[id] = true
+      ids[#ids + 1], sizes[#sizes + 1] = id, tonumber(ARGV[at + amount + i - 1]) or 0
+    end
+  end
+  return ids, sizes
+end
+
+-- Gives back, or buries, what is this reader's own.
+local function return_own(verdict, group, place, how, id)
+  local delay, reason = string.match(how, '^(%d+) (.*)$')
+  local pending = redis.pcall('XPENDING', key_of(place), group, id, id, 1)
+  local seen = not pending.err and pending[1]
+  local settings = settings_of(group)
+  if not seen or seen[2] ~= reader or not settings then return end
+  if verdict == 'd' then return bury_held(group, place, id, seen[4], reason ~= '' and reason or 'rejected') end
+  figure(group, 'nacked', 1)
+  if seen[4] >= settings.deliveries then
+    return bury_held(group, place, id, seen[4], reason ~= '' and reason or 'too many deliveries')
+  end
+  redis.call('XCLAIM', key_of(place), group, NOBODY, 0, id, 'JUSTID')
+  redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, string.format('%.0f', now + delay), place .. ' ' .. id)
+end
+
+local function settle_all()
+  local at = 6
+  while at <= #ARGV do
+    local verdict, group, place, amount = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 4])
+    local ids, sizes = held_of(group, place, at + 5, amount)
+    if #ids > 0 and verdict == 'a' then
+      release(group, place, ids, sizes)
+      figure(group, 'handled', #ids)
+    else
+      for _, id in ipairs(ids) do return_own(verdict, group, place, ARGV[at + 3], id) end
+    end
+    at = at + 5 + 2 * amount
+  end
+end
+
+local function take_all(groups)
+  for _, each in ipairs(groups) do read_heads(each.name, each.settings, LANE_RANK.n - 1) end
+  for _, each in ipairs(groups) do if left > 0 then read_due(each.name, each.settings) end end
+  for _, each in ipairs(groups) do read_heads(each.name, each.settings, '+inf') end
+  for _, each in ipairs(groups) do
+    if left > 0 and each.settings.tells then read_events(each.name, each.settings) end
+  end
+end
+
+-- Whoever leaves something behind wakes another; and when something held is due.
+local function look_ahead(groups)
+  local more, due = 0, nil
+  for _, each in ipairs(groups) do
+    if left <= 0 and redis.call('ZCARD', KEYS[1] .. 'bus:heads:' .. each.name) > 0 then
+      leave_marks(each.name, 1)
+      more = 1
+    end
+    local first = tonumber(redis.call('ZRANGE', KEYS[1] .. 'bus:held:' .. each.name, 0, 0, 'WITHSCORES')[2])
+    if first and (not due or first < due) then due = first end
+  end
+  return due and math.max(0, math.floor(due - now)) or -1, more
+end
+
+local groups, missing = {}, {}
+for name in string.gmatch(ARGV[5], '[^ ]+') do
+  local settings = settings_of(name)
+  if settings then groups[#groups + 1] = { name = name, settings = settings } else missing[#missing + 1] = name end
+end
+if not given_before() then
+  settle_all()
+  local new = redis.call('ZADD', KEYS[1] .. 'bus:readers', string.format('%.0f', now), reader)
+  if new == 1 or ARGV[4] == '1' then
+    for _, each in ipairs(groups) do come_back(each.name) end
+  end
+  take_all(groups)
+  if #took > 1 then
+    redis.call('SET', KEYS[1] .. 'bus:took:' .. reader, table.concat(took, '\n'), 'PX', REMEMBERED_MS)
+  end
+  write_channels()
+  write_figures()
+end
+local due, more = look_ahead(groups)
+return { batches, due, more, missing }
