@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 UNKNOWN_SNOOZE_S: Final = 5.0
 """How long a task whose name this worker does not know is left to others."""
 
+_UNHEARD: Final = Silent()
+"""Of a message nobody asks how far it is."""
+
 _log: Final = logging.getLogger("coordq.worker")
 
 
@@ -258,10 +261,10 @@ class Executor:
             claim,
             agent=handler.agent.name,
             persona=handler.agent.card.persona,
-            reporter=reporter or self.reporter,
+            reporter=reporter or (_UNHEARD if handler.listens else self.reporter),
             provider=self._provider,
             deadline=run.deadline(),
-            errands=None if handler.batch else self._errands,
+            errands=None if handler.batch or handler.listens else self._errands,
             asynchronous=handler.is_async,
             max_attempts=verdict.attempts_of(claim, handler),
         )
@@ -355,7 +358,11 @@ class Executor:
 def _handlers_of(agents: Iterable[Agent] | Mapping[str, Handler]) -> dict[str, Handler]:
     if isinstance(agents, Mapping):
         return dict(agents)
-    return {name: handler for agent in agents for name, handler in agent.handlers.items()}
+    return {
+        name: handler
+        for agent in agents
+        for name, handler in (*agent.handlers.items(), *agent.listeners.items())
+    }
 
 
 def _file_of(handler: Handler) -> str:

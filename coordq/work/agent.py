@@ -14,16 +14,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import FrameType
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, overload
 
 from coordq.errors import InvalidAgent, InvalidInput
 from coordq.names import check_name
+from coordq.work.backoff import Backoff
 from coordq.work.batch import Batch, batch_of
 from coordq.work.card import make_card
 from coordq.work.context import Context
+from coordq.work.decorator import BatchDecorator, TaskDecorator
 from coordq.work.depends import Dependency
 from coordq.work.handler import Handler, Isolation
+from coordq.work.listener import MAX_DELIVERIES, VISIBILITY_S, Listener, listener
 from coordq.work.middleware import Hooks, Middleware
 from coordq.work.options import DEFAULTS, Options
 from coordq.work.typed import TaskFunction
@@ -31,57 +35,10 @@ from coordq.work.typed import TaskFunction
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A")
+F = TypeVar("F", bound=Callable[..., Any])
 
 # An option of one task, never of all tasks of a kind.
 _NOT_HERE: Final = ("id", "at")
-
-
-class _Decorator(Protocol):
-    """What `@agent.task(...)` gives: the context disappears from the signature, as does async."""
-
-    @overload
-    def __call__(
-        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
-    ) -> TaskFunction[P, R]: ...
-    @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> TaskFunction[P, R]: ...
-    @overload
-    def __call__(self, fn: Callable[Concatenate[Context, P], R], /) -> TaskFunction[P, R]: ...
-    @overload
-    def __call__(self, fn: Callable[P, R], /) -> TaskFunction[P, R]: ...
-
-
-class _BatchDecorator(Protocol):
-    """What `@agent.task(batch=...)` gives: a producer gives, and gets, one entry of each list."""
-
-    @overload
-    def __call__(
-        self, fn: Callable[[Context, list[A]], Coroutine[Any, Any, None]], /
-    ) -> TaskFunction[[A], None]: ...
-    @overload
-    def __call__(
-        self, fn: Callable[[list[A]], Coroutine[Any, Any, None]], /
-    ) -> TaskFunction[[A], None]: ...
-    @overload
-    def __call__(
-        self, fn: Callable[[Context, list[A]], Coroutine[Any, Any, list[R] | None]], /
-    ) -> TaskFunction[[A], R]: ...
-    @overload
-    def __call__(
-        self, fn: Callable[[list[A]], Coroutine[Any, Any, list[R] | None]], /
-    ) -> TaskFunction[[A], R]: ...
-    @overload
-    def __call__(self, fn: Callable[[Context, list[A]], None], /) -> TaskFunction[[A], None]: ...
-    @overload
-    def __call__(self, fn: Callable[[list[A]], None], /) -> TaskFunction[[A], None]: ...
-    @overload
-    def __call__(
-        self, fn: Callable[[Context, list[A]], list[R] | None], /
-    ) -> TaskFunction[[A], R]: ...
-    @overload
-    def __call__(self, fn: Callable[[list[A]], list[R] | None], /) -> TaskFunction[[A], R]: ...
-    @overload
-    def __call__(self, fn: Callable[..., Any], /) -> TaskFunction[..., Any]: ...
 
 
 class Agent:
@@ -131,6 +88,8 @@ class Agent:
         self.dependencies: tuple[Dependency, ...] = _listed(name, "dependencies", dependencies)
         self.handlers: dict[str, Handler] = {}
         """Its tasks, by name."""
+        self.listeners: dict[str, Listener] = {}
+        """What it does with messages, by name: `@<agent>.<function>`."""
         for dependency in self.dependencies:
             if not isinstance(dependency, Dependency):
                 raise InvalidAgent(f"agent {name!r}: {dependency!r} is not a Depends(...).")
@@ -155,7 +114,7 @@ class Agent:
         retry_on: type[Exception] | tuple[type[Exception], ...] = (),
         give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
         **options: Any,
-    ) -> _BatchDecorator: ...
+    ) -> BatchDecorator: ...
     @overload
     def task(
         self,
@@ -166,7 +125,7 @@ class Agent:
         retry_on: type[Exception] | tuple[type[Exception], ...] = (),
         give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
         **options: Any,
-    ) -> _Decorator: ...
+    ) -> TaskDecorator: ...
     def task(
         self,
         fn: Any = None,
@@ -225,9 +184,83 @@ class Agent:
         except InvalidInput as error:
             raise InvalidAgent(f"agent {self.name!r}, task {task!r}: {error}", task=task) from error
 
+    def on(
+        self,
+        pattern: str | Sequence[str] | None = None,
+        /,
+        *,
+        kind: str = "",
+        group: str | None = None,
+        fanout: bool = False,
+        ordered: bool = False,
+        concurrency: int | None = None,
+        visibility: float | timedelta = VISIBILITY_S,
+        max_deliveries: int = MAX_DELIVERIES,
+        timeout: float | timedelta = 0,
+        backoff: Backoff | None = None,
+        retry_on: type[Exception] | tuple[type[Exception], ...] = (),
+        give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
+    ) -> Callable[[F], F]:
+        """Call a function for messages: `@agent.on("orders.*")`, `@agent.on()` for the mailbox.
+
+        pattern: which topics, one or several; `*` stands for a word, `**` at the end for any
+            number. None: what is sent to the agent itself, and to all agents.
+        kind: of a mailbox, only messages of this kind; "" is for the rest.
+        group: whoever names the same group shares its messages; by default all workers that have
+            this function do, so each message is handled once. fanout: each worker process is
+            given all of them.
+        ordered: of each topic one message at a time, in order, across all workers.
+        concurrency: how many at once in one worker process; None = as many as it has room for.
+        visibility: seconds after which a message whose worker fell silent is given to another.
+        max_deliveries: so often is it tried, then it is a dead letter.
+        timeout: of one run, seconds; 0 = none. backoff, retry_on, give_up_on: as for a task.
+
+        The function stays as it is. Raises InvalidAgent.
+        """
+        frame = inspect.currentframe()
+
+        def define(fn: F) -> F:
+            _check_function(self, fn, "listener")
+            made = listener(
+                self,
+                fn,
+                {
+                    "patterns": pattern,
+                    "kind": kind,
+                    "group": group,
+                    "fanout": fanout,
+                    "ordered": ordered,
+                    "concurrency": concurrency,
+                    "visibility": visibility,
+                    "max_deliveries": max_deliveries,
+                    "timeout": timeout,
+                    "backoff": backoff,
+                    "retry_on": _exceptions(fn.__name__, "retry_on", retry_on),
+                    "give_up_on": _exceptions(fn.__name__, "give_up_on", give_up_on),
+                    "names": _names_around(fn, frame, bare=False),
+                },
+            )
+            self._add_listener(made)
+            return fn
+
+        if callable(pattern):
+            raise InvalidAgent(f"agent {self.name!r}: write @agent.on() with its brackets.")
+        return define
+
+    def _add_listener(self, made: Listener) -> None:
+        if made.name in self.listeners:
+            raise InvalidAgent(f"agent {self.name!r} has a listener {made.fn.__name__!r} already.")
+        for other in self.listeners.values():
+            if made.reads_mailbox and other.reads_mailbox and other.kind == made.kind:
+                said = f"kind {made.kind!r}" if made.kind else "any kind"
+                raise InvalidAgent(
+                    f"agent {self.name!r}: {other.fn.__name__!r} is for messages of {said} already."
+                )
+        self.listeners[made.name] = made
+
     def prepare(self) -> None:
-        """Compile the type hints of all tasks. Raises InvalidAgent for one that cannot be used."""
-        for handler in self.handlers.values():
+        """Compile all type hints now. Raises InvalidAgent for one that cannot be used."""
+        for handler in (*self.handlers.values(), *self.listeners.values()):
             handler.prepare()
 
     def __repr__(self) -> str:
@@ -260,21 +293,26 @@ def _task_name(agent: Agent, fn: Any, given: str | None) -> str:
     where = f"agent {agent.name!r}"
     if isinstance(fn, TaskFunction):
         raise InvalidAgent(f"{where}: {fn.name!r} is a task already.")
-    if not inspect.isfunction(fn):
-        raise InvalidAgent(
-            f"{where}: a task must be a function made with def or async def, not {fn!r:.80}."
-        )
-    if fn.__name__ == "<lambda>":
-        raise InvalidAgent(f"{where}: a lambda cannot be a task: give it a name with def.")
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise InvalidAgent(
-            f"{where}: {fn.__name__!r} yields, but a task returns one result: collect them, or"
-            " report on the way with ctx.progress and ctx.log."
-        )
+    _check_function(agent, fn, "task")
     name = _name("task", fn.__name__ if given is None else given)
     if name in agent.handlers:
         raise InvalidAgent(f"{where} has a task {name!r} already.", task=name)
     return name
+
+
+def _check_function(agent: Agent, fn: Any, what: str) -> None:
+    where = f"agent {agent.name!r}"
+    if not inspect.isfunction(fn):
+        raise InvalidAgent(
+            f"{where}: a {what} must be a function made with def or async def, not {fn!r:.80}."
+        )
+    if fn.__name__ == "<lambda>":
+        raise InvalidAgent(f"{where}: a lambda cannot be a {what}: give it a name with def.")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise InvalidAgent(
+            f"{where}: {fn.__name__!r} yields, but a {what} returns one result: collect them, or"
+            " report on the way with ctx.progress and ctx.log."
+        )
 
 
 def _isolation(task: str, given: Any, fn: Callable[..., Any]) -> Isolation:

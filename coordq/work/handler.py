@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from coordq.work.backoff import Backoff
 from coordq.work.batch import Batch
@@ -22,6 +22,9 @@ class Handler:
 
     `options` are the task's own; those a producer gave travel with the task and come first.
     """
+
+    listens: ClassVar[bool] = False
+    """Whether it is called for messages, not for tasks."""
 
     __slots__ = (
         "agent",
