@@ -57,6 +57,10 @@ class TopologyDoor:
         """What is set; version 0 and no topology when nothing ever was. Raises ForeignData."""
         return drive(self._engine, plans.get())
 
+    def known(self) -> list[str]:
+        """The agents of the workers that are here, by name: whom `set` arranges without members."""
+        return drive(self._engine, plans.known())
+
     def history(self) -> tuple[Arrangement, ...]:
         """The last 32 versions, newest first."""
         return drive(self._engine, plans.past())

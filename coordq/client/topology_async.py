@@ -57,6 +57,10 @@ class AsyncTopologyDoor:
         """What is set; version 0 and no topology when nothing ever was. Raises ForeignData."""
         return await drive_async(self._engine, plans.get())
 
+    async def known(self) -> list[str]:
+        """The agents of the workers that are here, by name: whom `set` arranges without members."""
+        return await drive_async(self._engine, plans.known())
+
     async def history(self) -> tuple[Arrangement, ...]:
         """The last 32 versions, newest first."""
         return await drive_async(self._engine, plans.past())

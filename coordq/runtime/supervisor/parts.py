@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coordq.runtime.supervisor.aggregator import Aggregator
+from coordq.runtime.supervisor.arranger import Arranger
 from coordq.runtime.supervisor.auditor import Auditor
 from coordq.runtime.supervisor.cron import Cron
 from coordq.runtime.supervisor.forwarder import Forwarder
@@ -25,4 +26,5 @@ def parts(settings: SupervisorSettings) -> list[Part]:
         Auditor(every_s=settings.audit_every_s),
         Aggregator(),
         Knots(settings),
+        Arranger(),
     ]
