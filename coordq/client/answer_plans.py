@@ -52,7 +52,7 @@ def member(flow_id: str, step: str) -> Plan[str]:
         keys += [node.key for node in page.nodes]
         at, pages = at + 1, page.pages
     raise TaskNotFound(
-        f"Flow {view.name!r} ({flow_id}) has no task {step!r}{_nearest(step, keys)}. "
+        f"Flow {view.name!r} ({flow_id}) has no task {step!r}{_nearest(step, keys)} "
         f"`coordq flow show {flow_id}` lists them.",
         id=flow_id,
         step=step,
@@ -63,7 +63,7 @@ def _nearest(step: str, keys: list[str]) -> str:
     from difflib import get_close_matches
 
     found = get_close_matches(step, keys, n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"; did you mean {found[0]!r}?" if found else "."
 
 
 def _is_flow(task_id: str) -> Plan[None]:

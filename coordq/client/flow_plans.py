@@ -129,7 +129,7 @@ def failed(view: FlowView) -> FlowFailed:
     because = f": {'; '.join(reasons)}" if reasons else ""
     was = "was cancelled" if view.state == State.CANCELLED else f"has {view.state}"
     return FlowFailed(
-        f"Flow {view.name!r} ({view.id}) {was}{because}. See `coordq flow show {view.id}`.",
+        f"Flow {view.name!r} ({view.id}) {was}{because.removesuffix('.')}. See `coordq flow show {view.id}`.",
         id=view.id,
         state=view.state,
         failed={node.key: node.error for node in failures},

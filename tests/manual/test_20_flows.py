@@ -95,6 +95,19 @@ def test_fan_out_and_fan_in(client: Client) -> None:
     assert client.flows.run(flow).result(timeout=30) == {"add": 20}
 
 
+def test_a_flow_returns_a_step(client: Client) -> None:
+    """Without it the result is that of all steps that nothing comes after, by key; see above."""
+    flow = Flow("sum")
+    total = flow.map("double", [1, 2, 3], into="value").reduce("add", into="parts")
+    flow.task("say", {"text": "done"}, after=total)
+    flow.returns(total)
+
+    handle = client.flows.run(flow)
+
+    assert handle.result(timeout=30) == 12
+    assert handle.get().result == 12
+
+
 def test_a_map_over_a_result(client: Client) -> None:
     """How many tasks there will be is known when the list is there: the flow grows by itself."""
     flow = Flow("remarks")
@@ -186,15 +199,17 @@ def test_a_failed_flow_names_what_failed(client: Client) -> None:
 
 
 def test_a_person_may_be_asked(client: Client) -> None:
-    """An approval is a node: it holds no slot, for hours or days, and its value is its result."""
+    """An approval is a node: it holds no slot, for hours or days, and its value is its result.
+
+    It is answered by its id, or by that of the flow and its key: `approve(handle.id, "ship")`.
+    """
     flow = Flow("release")
     ship = flow.approval("ship", "Ship version 2?", after=flow.task("say"))
     flow.task("double", {"value": ship["amount"]})
     handle = client.flows.run(flow)
     wait_until(lambda: handle.get().node("ship").state == "suspended")
 
-    asked = handle.get().node("ship")
-    client.flows.approve(asked.id, by="ada", note="looks good", value={"amount": 21})
+    client.flows.approve(handle.id, "ship", by="ada", note="looks good", value={"amount": 21})
 
     assert handle.result(timeout=30) == {"double": 42}
 
@@ -250,9 +265,15 @@ def test_a_flow_that_cannot_be_carried_out_is_refused(client: Client) -> None:
 
 
 def test_a_single_task_may_wait_for_others(client: Client) -> None:
-    """`depends_on` needs no flow: an order without results. A parent that fails takes it along."""
+    """`depends_on` needs no flow: an order without results. A parent that fails takes it along.
+
+    `why` names those that have not ended, and how they stand.
+    """
+    client.work.pause("default")
     first = client.work.enqueue("number", {"value": 1})
     second = client.work.enqueue("say", depends_on=[first])
+    assert f"number {first.id} (ready)" in client.work.why(second.id)
+    client.work.resume("default")
 
     assert second.result(timeout=30) == "done"
     assert first.get().state == "succeeded"

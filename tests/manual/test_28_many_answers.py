@@ -7,6 +7,7 @@ import json
 import pytest
 
 from coordq import Answer, Client, Flow, synthesize
+from coordq.errors import FlowFailed
 from tests.manual.conftest import Shell
 from tests.waiting import wait_until
 
@@ -106,6 +107,18 @@ def test_several_agents_answer_one_question(client: Client) -> None:
     assert opinions == [("Moon", ["ada", "bob"]), ("Mars", ["carl"])]
     assert verdict["opinions"][0]["answers"][0]["evidence"] == ["diary, p. 3"]
     assert (verdict["asked"], verdict["answered"], verdict["silent"]) == (4, 3, ["dora"])
+
+
+def test_nobody_answers(client: Client) -> None:
+    """The flow has failed, and says why each of them has; `at_least=0` goes on without answers."""
+    flow = Flow("question")
+    flow.synthesize("verdict", [flow.task("refuse", QUESTION, key="dora")])
+    with pytest.raises(FlowFailed, match="dora: Reject: never heard of it; verdict: TooFewAnswers"):
+        client.flows.run(flow).result(timeout=30)
+
+    loose = Flow("question")
+    loose.synthesize("verdict", [loose.task("refuse", QUESTION, key="dora")], at_least=0)
+    assert client.flows.run(loose).result(timeout=30)["verdict"]["silent"] == ["dora"]
 
 
 def test_half_is_no_majority(client: Client) -> None:

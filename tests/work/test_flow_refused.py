@@ -211,6 +211,15 @@ BAD_FLOWS: list[tuple[Callable[[Flow], object], str, str]] = [
     (lambda f: f.timer("5m"), "invalid-time", "give seconds or a timedelta"),  # type: ignore[arg-type]
     (lambda f: f.approval("ok", 3), "invalid-flow", "message=3 is not text"),  # type: ignore[arg-type]
     (lambda f: f.signal("a b"), "invalid-name", "signal name 'a b'"),
+    (lambda f: f.returns("a"), "invalid-flow", "give one step, such as a join"),  # type: ignore[arg-type]
+    (lambda f: f.returns(f.group("a")), "invalid-flow", "cannot return <Group of 1"),  # type: ignore[arg-type]
+    (lambda f: f.returns(Flow("g").task("b")), "invalid-flow", "'b' belongs to flow 'g'"),
+    (lambda f: f.returns(f.on_failure("b")), "invalid-flow", "neither a callback nor a map can be"),
+    (
+        lambda f: f.returns(f.task("a")) or f.returns(f.task("b")),  # type: ignore[func-returns-value]
+        "invalid-flow",
+        "the flow returns 'a' already",
+    ),
     (lambda f: f.milestone("", needs=[f.task("a")]), "invalid-flow", "give it a name"),
     (lambda f: f.milestone("m", needs=[]), "invalid-flow", "milestone 'm' needs steps"),
     (
