@@ -9,7 +9,7 @@ from coordq.client.plans import Plan
 from coordq.clock import monotonic
 from coordq.errors import AgentNotFound, Conflict, InvalidOption, Refused
 from coordq.fleet import registry
-from coordq.fleet.directory import HERE, STATES, AgentView, Directory, Wanted
+from coordq.fleet.directory import ALL, HERE, STATES, AgentView, Directory, Wanted
 from coordq.fleet.profile import TTL_S, agent_name, make_profile, read_said, said_text
 from coordq.fleet.registry import News, StandIn, Verdict
 from coordq.fleet.sentences import listed
@@ -72,7 +72,7 @@ def wanted(
         raise InvalidOption(
             f"state={state!r}: use one of here, all, {', '.join(STATES)}.", option="state"
         )
-    states = {"here": HERE, "all": frozenset(STATES)}.get(state, frozenset((state,)))
+    states = {"here": HERE, "all": ALL}.get(state, frozenset((state,)))
     names = frozenset(check_name("capability", one) for one in capabilities)
     return Wanted(role, names, task, zone, text, max_load, states)
 

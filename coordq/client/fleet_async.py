@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from coordq.client import fleet_plans as plans
+from coordq.client import ping_plans
 from coordq.client.drive import drive_async
 from coordq.engine.aio import AsyncEngine
 from coordq.fleet.agents import AgentSummary
+from coordq.fleet.directory import Directory
+from coordq.fleet.ping import AgentPing
 from coordq.fleet.status import FleetStatus
 
 
@@ -29,6 +32,16 @@ class AsyncFleet:
         the last minute while a supervisor leads.
         """
         return await drive_async(self._engine, plans.agents())
+
+    async def ping(self, timeout: float = 2.0) -> tuple[AgentPing, ...]:
+        """The round trip of every agent, by name: from here to each child that has it and back.
+
+        timeout: seconds, up to 60, after which who has not answered is called silent. Agents that
+        no worker has are not asked: those outside are heard by their heartbeats. Raises
+        InvalidOption.
+        """
+        plan = ping_plans.call_the_roll(self._engine.namespace, Directory(), timeout)
+        return await drive_async(self._engine, plan)
 
     async def forget(self, worker: str, *, who: str = "an operator") -> int:
         """Strike off a worker that will not come back; how many claims it gave back.

@@ -23,6 +23,7 @@ FRESH_S: Final = 2.0
 """What workers say is asked for again when it is older: they do not say more than once a beat."""
 SERVING, OUTSIDE, AWAY = "serving", "outside", "away"
 STATES: Final = (SERVING, OUTSIDE, AWAY)
+ALL: Final = frozenset(STATES)
 HERE: Final = frozenset((SERVING, OUTSIDE))
 
 _WORD: Final = re.compile(r"\w+")

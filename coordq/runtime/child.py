@@ -190,6 +190,8 @@ class Child:
             case "stop":
                 self._stopping.set()
                 self._closing.set()
+            case "ping":
+                self._control.say({"say": "pong", "id": message["id"]})
             case "check":
                 self._aside(self._answer(int(message["round"])))
 

@@ -9,12 +9,14 @@ child that reads the end has lost its parent and must give back what it holds.
 | `{"do": "cancel", "member": ..., "reason": ...}` | stop this handler; "lost": it is not ours |
 | `{"do": "drain"}` | claim nothing more, finish what runs, exit |
 | `{"do": "stop"}` | cancel what runs, give it back, exit |
+| `{"do": "ping", "id": ...}` | somebody asks whether your loop turns |
 | `{"do": "check", "round": n}` | burst: say whether you are idle |
 
 | child says | means |
 | --- | --- |
 | `{"say": "ready", "agents": [...], "cards": [...], "queues": [...]}` | the targets are loaded |
 | `{"say": "broken", "message": ...}` | they cannot be loaded; exits |
+| `{"say": "pong", "id": ...}` | it does |
 | `{"say": "retiring", "reason": ...}` | it drains and exits; start another |
 | `{"say": "idle", "round": n}` | burst: it has nothing, and a claim brought nothing |
 """

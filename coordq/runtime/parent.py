@@ -17,7 +17,9 @@ from typing import Any, Final
 import coordq
 from coordq import clock
 from coordq.engine.aio import AsyncEngine, open_async_engine
+from coordq.engine.call import Call
 from coordq.fleet.roster import PROTOCOL
+from coordq.fleet.spawners import answer
 from coordq.runtime import inbox, reload, shares
 from coordq.runtime.brood import Brood
 from coordq.runtime.burst import Burst
@@ -187,6 +189,9 @@ class Parent:
                 self._heart.hurry()
                 if self._settings.burst:
                     self._burst.look(self._brood.children)
+            case "pong":
+                names = [agent["name"] for agent in child.agents]
+                self._answer(message["id"], {"child": child.index, "agents": names})
             case "broken":
                 _log.error("child %d: %s", child.index, message["message"])
             case "idle":
@@ -216,6 +221,8 @@ class Parent:
                 self._shutdown.to(Stage.STOPPING, "asked to, through Redis")
             case "dump":
                 self._brood.dump()
+            case "ping":
+                self._call_the_roll(str(message.get("id")))
 
     def _pass_on(self, member: str, reason: str) -> None:
         for child in self._brood.children:
@@ -228,9 +235,23 @@ class Parent:
         _log.info("reload: %s%s changed", shown, " and others" if len(changed) > 3 else "")  # noqa: PLR2004
         await self._brood.replace_all()
 
+    def _call_the_roll(self, ping_id: str) -> None:
+        """Pass on the question whether somebody is there, and say whom it was passed on to."""
+        serving = [child for child in self._brood.children if child.phase is Phase.SERVING]
+        for child in serving:
+            child.say({"do": "ping", "id": ping_id})
+        self._answer(ping_id, {"children": [child.index for child in serving]})
+
+    def _answer(self, ping_id: str, said: dict[str, Any]) -> None:
+        self._aside(answer(ping_id, {"worker": self._name, **said}))
+
     def _note_stall(self, child: ChildProcess, age_s: float) -> None:
         detail = f"child {child.index} pid {child.pid} for {age_s:.1f} s"
-        task = asyncio.create_task(self._brood.insist(note(0, self._name, "stalled", detail)))
+        self._aside(note(0, self._name, "stalled", detail))
+
+    def _aside(self, call: Call[Any]) -> None:
+        """Run a call to its end, while the parent goes on."""
+        task = asyncio.create_task(self._brood.insist(call))
         self._side.add(task)
         task.add_done_callback(self._side.discard)
 

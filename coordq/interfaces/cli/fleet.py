@@ -13,6 +13,7 @@ _STATE: Final = "What is thought of the fleet"
 HOMES: Final[dict[str, Home]] = {
     "status": Home("fleet_state", _STATE, "Show who leads, and who can be reached."),
     "agents": Home("fleet_state", _STATE, "Show what each agent has done, and how fast."),
+    "ping": Home("fleet_state", _STATE, "Ask every agent whether it is there, and time it."),
     "forget": Home("fleet_state", _STATE, "Strike off a worker that will not come back."),
     "expect": Home("fleet_state", _STATE, "Say how many workers the fleet has."),
     "read-only": Home("fleet_state", _STATE, "Stop all new work, or let it go on."),

@@ -1,4 +1,4 @@
-"""`coordq fleet status` `agents`, and what an operator knows better: forget, expect, read-only."""
+"""`coordq fleet status` `agents` `ping`, and what an operator says: forget, expect, read-only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from coordq.interfaces.cli.confirm import confirm, yes_option
 from coordq.interfaces.cli.group import Command
+from coordq.interfaces.cli.params import SPAN
 from coordq.interfaces.cli.session import Session, common
 from coordq.interfaces.table import say, show_facts, show_json, show_table
 from coordq.interfaces.words import count
@@ -44,6 +45,26 @@ def agents_command(session: Session) -> None:
     from coordq.interfaces.agents_view import AGENT_COLUMNS, agent_rows
 
     show_table(AGENT_COLUMNS, agent_rows(agents), empty="No worker is in the fleet.")
+
+
+@click.command("ping", cls=Command)
+@click.option("--timeout", type=SPAN, default=2.0, show_default="2s", help="Wait no longer.")
+@common
+def ping_command(session: Session, *, timeout: float) -> None:
+    """Ask every agent whether it is there: from here to each child that has it and back.
+
+    Exit code 1 when somebody who should have answered was silent.
+    """
+    with session.connect() as client:
+        pings = client.fleet.ping(timeout)
+    if session.json:
+        show_json([ping.to_json() for ping in pings])
+    else:
+        from coordq.interfaces.registry_view import PING_COLUMNS, ping_rows
+
+        show_table(PING_COLUMNS, ping_rows(pings), empty="No agent is known: start a worker.")
+    if any(ping.silent for ping in pings):
+        raise click.exceptions.Exit(1)
 
 
 @click.command("forget", cls=Command)
