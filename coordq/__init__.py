@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from coordq.client.work import TaskHandle as TaskHandle
     from coordq.client.work_async import AsyncTaskHandle as AsyncTaskHandle
     from coordq.errors import CoordqError as CoordqError
+    from coordq.fleet.advice import Advice as Advice
+    from coordq.fleet.advice import advise as advise
+    from coordq.fleet.topology.shape import Topology as Topology
     from coordq.ids import new_id as new_id
     from coordq.work.agent import Agent as Agent
     from coordq.work.backoff import Backoff as Backoff
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Advice": "coordq.fleet.advice",
     "Agent": "coordq.work.agent",
     "Answer": "coordq.work.synthesis",
     "AsyncClient": "coordq.client.client_async",
@@ -65,6 +69,8 @@ _HOMES = {
     "Suspended": "coordq.work.signals",
     "Task": "coordq.work.task",
     "TaskHandle": "coordq.client.work",
+    "Topology": "coordq.fleet.topology.shape",
+    "advise": "coordq.fleet.advice",
     "connect": "coordq.client.client",
     "connect_async": "coordq.client.client_async",
     "new_id": "coordq.ids",

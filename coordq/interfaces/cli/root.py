@@ -45,6 +45,7 @@ HOMES: Final = {
     "fleet": Home("fleet", _FLEET, "See who can be reached; run groups of workers."),
     "topology": Home("topology", _FLEET, "Say who may talk to whom, and see it drawn."),
     "agents": Home("agents", _FLEET, "Find agents, and say who stands in for whom."),
+    "advise": Home("advise", _FLEET, "Say which strategy of agreement fits a fleet, and why."),
     "supervisor": Home("supervisor", _FLEET, "Watch the fleet; several may run, one leads."),
     "stats": Home("workers", _FLEET, "Show queues, counters and workers at a glance."),
     "top": Home("top", _FLEET, "Watch queues and workers live."),
