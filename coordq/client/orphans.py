@@ -96,7 +96,7 @@ class Orphans:
         if record is not None:
             return goes_on(record)
         state = yield self._command("HGET", keys.flow(self._root, parent), "state")
-        return None if state is None else state == b"building"
+        return None if state is None else state in {b"building", b"staged"}
 
     def _edges(self, parent: str, hear: Hear) -> Plan[None]:
         """All edges of a LIST."""

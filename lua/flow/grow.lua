@@ -7,16 +7,21 @@ ARGV[1]  flow      its id; "" for tasks without a flow that wait for others
 ARGV[2]  member    "id|fence": the claim of the task that adds them; "" from outside
 ARGV[3]  force     "!" also while the fleet is read-only, else ""; who runs already is not asked
 ARGV[4]  mailbox   "" or who shall hear of the end of each of these tasks, see work/watch
-ARGV[5]  graph     JSON as in flow/submit, or ""
-ARGV[6...]         nodes and needs, see lib/member; their specs hold no edges, and a node with any edge
+ARGV[5]  staged    "" or the id under which flow/submit has staged the nodes, all of them
+ARGV[6]  graph     JSON as in flow/submit, or ""
+ARGV[7...]         nodes and needs, see lib/member; their specs hold no edges, and a node with any edge
                    into it has a need or is counted as the child of a single one
                    then amount, and edges, each: parent, child, <on><policy>, n (see lib/edges; "?" when the
                    child exists already), condition ("" for none; of an existing child only)
+                   then, when nodes are staged, amount, and pairs: a child that exists already, and how many
+                   of the edges that were staged lead into it; there are no nodes and needs then, and the
+                   edges are those that were not staged, as each has an end that existed already
 
 Returns  {"ok"}    also for what an earlier call did: nodes that exist are passed over, with the edges into
                    them, and so are edges that exist
          {"missing"}  there is no such flow
          {"ended", state}  it has ended, is being cancelled, or was not launched: nothing was changed
+         {"gap"}      nothing is staged under that id, or no more: nothing was changed
          {"stale"}    the claim is no longer held: nothing was changed
          {"unknown", id}  there is no such parent, or child: nothing was changed
          {"late", id, state}  that child waits no more, or stands in for a task: nothing was changed
@@ -36,7 +41,7 @@ A parent that has ended counts at once. Only tasks that wait can be given a pare
 --- @include lib/readonly
 --- @include lib/member
 local ENDED = 'sfc'
-local flow, mailbox = ARGV[1], ARGV[4]
+local flow, mailbox, staged = ARGV[1], ARGV[4], ARGV[5]
 local account = KEYS[1] .. 'flow:' .. flow
 local known, fresh = {}, {} -- records of tasks that exist, by id; nodes that do not
 
@@ -58,7 +63,21 @@ local function read_edges(at)
     edges[i] = { parent = ARGV[first + 1], child = ARGV[first + 2], kind = ARGV[first + 3], n = ARGV[first + 4],
       condition = ARGV[first + 5] }
   end
-  return edges
+  return edges, at + 1 + 5 * amount
+end
+
+-- {child, amount}: edges that are staged; or what is wrong with one of these children.
+local function read_joins(at)
+  local joins = {}
+  for i = 1, staged ~= '' and tonumber(ARGV[at]) or 0 do
+    local id = ARGV[at + 2 * i - 1]
+    local child = record_of(id)
+    if not child then return nil, { 'unknown', id } end
+    if child.state ~= 'w' or option(child, 'a') then return nil, { 'late', id, child.state } end
+    known[id] = child
+    joins[i] = { child = id, amount = tonumber(ARGV[at + 2 * i]) }
+  end
+  return joins, nil
 end
 
 local function look_at(id)
@@ -87,8 +106,9 @@ local function new_edges(edges)
   return found, nil
 end
 
--- The path of a cycle that the edges would close, or nil. Whoever has no parent closes none.
-local function cycle_of(edges)
+-- The path of a cycle that the edges would close, or nil. Whoever has no parent closes none. Those of joins
+-- stand in their lists already.
+local function cycle_of(edges, joins)
   local children, has_parent, targets, suspects = {}, {}, {}, {}
   for _, edge in ipairs(edges) do
     children[edge.parent] = children[edge.parent] or {}
@@ -104,27 +124,38 @@ local function cycle_of(edges)
       targets[edge.child][edge.parent] = true
     end
   end
+  for _, join in ipairs(joins) do
+    if not targets[join.child] then suspects[#suspects + 1] = join.child end
+    targets[join.child] = targets[join.child] or {}
+  end
   for _, child in ipairs(suspects) do
     if targets[child][child] then return { child, child } end
+    targets[child][child] = #joins > 0 or nil
     local path = the_waits().way_to(child, targets[child], children)
     if path then
-      path[#path + 1] = path[1]
+      if path[1] ~= path[#path] then path[#path + 1] = path[1] end
       return path
     end
   end
   return nil
 end
 
--- A task that exists counts one edge more; returns what the edge says of itself.
-local function counted_edge(edge)
-  local child, key = known[edge.child], KEYS[1] .. 'need:' .. edge.child
+-- A task that exists counts so many edges more.
+local function count_more(id, amount)
+  local child, key = known[id], KEYS[1] .. 'need:' .. id
   if not string.find(child.flags, 'n', 1, true) then
     redis.call('HSET', key, 'of', 1, 'left', 1) -- for the edge that it was made with
     add_flag(child, 'n')
     redis.call('SET', KEYS[1] .. 't:' .. child.id, write_record(child))
   end
-  redis.call('HINCRBY', key, 'of', 1)
-  redis.call('HINCRBY', key, 'left', 1)
+  redis.call('HINCRBY', key, 'of', amount)
+  redis.call('HINCRBY', key, 'left', amount)
+end
+
+-- A task that exists counts one edge more; returns what the edge says of itself.
+local function counted_edge(edge)
+  local key = KEYS[1] .. 'need:' .. edge.child
+  count_more(edge.child, 1)
   local early = redis.call('HEXISTS', key, 'early') == 1 and '!' or ''
   if edge.condition == '' then return '0' .. early end
   local n = 'x' .. redis.call('HINCRBY', key, 'more', 1)
@@ -210,10 +241,37 @@ local function write_fresh(nodes, edges)
   return free
 end
 
+-- The rest of a list goes behind another one.
+local function move_list(from, to)
+  for first = 0, redis.call('LLEN', from) - 1, 2000 do
+    redis.call('RPUSH', to, unpack(redis.call('LRANGE', from, first, first + 1999)))
+  end
+end
+
+-- What is staged becomes part of the flow. Returns who has roots to release: the flow, from its old ones on.
+local function take_over(joins)
+  local key, roots = KEYS[1] .. 'flow:' .. staged, KEYS[1] .. 'kids:' .. flow
+  local amount, passed = redis.call('LLEN', key .. ':ids'), redis.call('LLEN', roots)
+  move_list(key .. ':ids', account .. ':ids')
+  move_list(key .. ':graph', account .. ':graph')
+  move_list(KEYS[1] .. 'kids:' .. staged, roots)
+  redis.call('HINCRBY', account, 'total', amount)
+  redis.call('HINCRBY', account, 'left', amount)
+  redis.call('HSET', account, 'g:' .. staged, amount)
+  for _, join in ipairs(joins) do count_more(join.child, join.amount) end
+  redis.call('UNLINK', key, key .. ':ids', key .. ':graph', KEYS[1] .. 'kids:' .. staged)
+  redis.call('ZREM', KEYS[1] .. 'flows:ended', staged)
+  -- it is on its way through them just now, and comes to these as well
+  if redis.call('HEXISTS', KEYS[1] .. 'rippling', flow) == 1 then return {}, amount end
+  return { { id = flow, ended = 's', flow = flow, passed_over = passed } }, amount
+end
+
 local function grow()
+  if staged ~= '' and redis.call('HEXISTS', account, 'g:' .. staged) == 1 then return { 'ok' } end
   local no = refused()
   if no then return no end
-  local nodes, needs_at = read_nodes(6)
+  if staged ~= '' and redis.call('HGET', KEYS[1] .. 'flow:' .. staged, 'state') ~= 'staged' then return { 'gap' } end
+  local nodes, needs_at = read_nodes(7)
   local new = {}
   for _, node in ipairs(nodes) do
     if not look_at(node.id) then
@@ -222,22 +280,31 @@ local function grow()
     end
   end
   local needs, edges_at = read_needs(needs_at)
-  local edges, wrong = new_edges(read_edges(edges_at))
+  local asked, joins_at = read_edges(edges_at)
+  for _, edge in ipairs(staged ~= '' and asked or {}) do
+    if edge.n ~= '?' then fresh[edge.child] = true end
+  end
+  local joins, unfit = read_joins(joins_at)
+  if unfit then return unfit end
+  local edges, wrong = new_edges(asked)
   if wrong then return wrong end
-  local path = cycle_of(edges)
+  local path = cycle_of(edges, joins)
   if path then return { 'cycle', unpack(path) } end
-  if #new == 0 and #edges == 0 then return { 'ok' } end
+  if #new == 0 and #edges == 0 and staged == '' then return { 'ok' } end
   local free = write_fresh(new, edges)
   if not free then return { 'unknown', new[1].id } end
   for _, need in ipairs(needs) do
     if fresh[need.child] then write_need(need) end
   end
-  if flow ~= '' and ARGV[5] ~= '' then
-    redis.call('RPUSH', account .. ':graph', ARGV[5])
+  local roots, added = {}, #new
+  if staged ~= '' then roots, added = take_over(joins) end
+  if flow ~= '' and (ARGV[6] ~= '' or staged ~= '') then
+    if ARGV[6] ~= '' then redis.call('RPUSH', account .. ':graph', ARGV[6]) end
     event(flow, 'flow-grown', { version = 1, fence = '0', queue = '-', name = redis.call('HGET', account, 'name') or '-' },
-      tostring(#new))
+      tostring(added))
   end
   the_flows().join_in(flow, free, write_edges(edges))
+  if #roots > 0 then the_flows().ripple(roots) end
   close_books()
   return { 'ok' }
 end

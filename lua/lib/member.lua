@@ -99,6 +99,18 @@ local function read_lists(at)
   return lists
 end
 
+-- Edges into tasks that exist already, "<...>?", learn whether these wait for all of theirs.
+local function finish_edges(list)
+  local early = {}
+  for at = list.first, list.last do
+    local text, child = string.match(ARGV[at], '^((.*)..0)%?$')
+    if text and early[child] == nil then
+      early[child] = redis.call('HEXISTS', KEYS[1] .. 'need:' .. child, 'early') == 1 and '!' or ''
+    end
+    if text then ARGV[at] = text .. early[child] end
+  end
+end
+
 local function write_list(list)
   for first = list.first, list.last, 2000 do
     redis.call('RPUSH', KEYS[1] .. 'kids:' .. list.parent, unpack(ARGV, first, math.min(first + 1999, list.last)))

@@ -31,6 +31,9 @@ local function mend_flow(flow)
   local facts = redis.call('HMGET', key, 'state', 'left', 'name', 'ttl_s', 'created')
   local state, about = facts[1], { queue = '-', name = facts[3] or '-' }
   if not state or state == 'swept' then return end
+  if state == 'staged' then
+    return mend_flow_book(flow, about, 'flows:ended', now + 3600000, 'tasks that were to be added to a flow would have stayed')
+  end
   mend_flow_book(flow, about, 'flows', tonumber(facts[5] or now) or now, 'a flow that was not listed')
   if state == 'building' or state == 'running' or state == 'retrying' then
     mend_flow_book(flow, about, 'flows:open', now, 'a flow that goes on was not among those')

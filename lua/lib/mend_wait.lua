@@ -20,7 +20,10 @@ end
 local function will_be_told(id)
   if redis.call('HEXISTS', KEYS[1] .. 'rippling', id) == 1 then return true end
   local task = record_of(id)
-  if not task then return redis.call('HGET', KEYS[1] .. 'flow:' .. id, 'state') == 'building' end
+  if not task then
+    local state = redis.call('HGET', KEYS[1] .. 'flow:' .. id, 'state')
+    return state == 'building' or state == 'staged'
+  end
   if not string.find('sfc', task.state, 1, true) then return true end
   local other = task.state == 'f' and option(task, 'k')
   other = other and record_of(other)

@@ -189,3 +189,39 @@ def flow_ls(desk: Desk) -> tuple[Call[Any], Check]:
         assert [each.id for each in listed.flows] == [made.id]
 
     return ls(0), check
+
+
+@scene
+def flow_stage(desk: Desk) -> tuple[Call[Any], Check]:
+    """The page is staged once."""
+    return _grown_in_pages(desk, 0)
+
+
+@scene
+def flow_grow_staged(desk: Desk) -> tuple[Call[Any], Check]:
+    """What was staged is added once."""
+    return _grown_in_pages(desk, 2)
+
+
+def _grown_in_pages(desk: Desk, before: int) -> tuple[Call[Any], Check]:
+    """The call after so many of a growth; then the others follow."""
+    flows = Flows(desk)
+    root = node("root")
+    join = node("join", root)
+    made = flows.start(root, join)
+    nodes = [node(f"n{n}") for n in range(600)]
+    steps = [*calls.grow(made.id, nodes, [(join.id, after(each)) for each in nodes])]
+    for call in steps[:before]:
+        desk.run(call)
+
+    def check(_: Any) -> None:
+        for call in steps[before + 1 :]:
+            desk.run(call)
+        assert flows.account(made)["total"] == flows.account(made)["left"] == "602"
+        while held := desk.claim(200).claims:
+            last = desk.run(look(made.id)).left == 1
+            assert (join.id in {each.id for each in held}) == last
+            desk.finish(*(Outcome("succeeded", each.id, each.fence, b"1") for each in held))
+        assert flows.outcome(made) == "succeeded"
+
+    return steps[before], check

@@ -19,7 +19,7 @@ from coordq.errors import (
 )
 from coordq.ids import new_id, shard_of
 from coordq.work.enqueue import Order
-from coordq.work.flow.pages import Pages, growth
+from coordq.work.flow.pages import NODES_MAX, Pages, Staging, growth
 from coordq.work.flow.plan import Edge, FlowPlan, Node
 from coordq.work.task import BY_LETTER
 
@@ -35,7 +35,7 @@ def submit(plan: FlowPlan, *, force: bool = False) -> Iterator[Call[None]]:
     """
     passed = 0
     for page in Pages(plan):
-        args = (plan.id, passed, "!" if force else "", *page)
+        args = (plan.id, passed, "!" if force else "", "", *page)
         yield Call("flow/submit", plan.shard, args, lambda reply: _check(reply, plan))
         passed += int(page[1])
 
@@ -78,18 +78,51 @@ def grow(
     member: str = "",
     force: bool = False,
 ) -> Iterator[Call[None]]:
-    """The calls that add tasks and edges to a flow that runs, 500 tasks each.
+    """The calls that add tasks and edges to a flow that runs: all of them, or none.
 
+    One call for up to 500 tasks. More are staged, 500 tasks a call, and the last call adds them.
     edges: (who waits, for what), into tasks that wait already. member: `id|fence` of the task that
     adds them. Nodes and edges that exist are passed over. The replies raise FlowNotFound,
     FlowEnded, StaleClaim, TaskNotFound (no such parent), Conflict (a child that waits no more),
     WouldCycle.
     """
-    for page in growth(flow_id, nodes, edges):
-        args = (flow_id, member, "!" if force else "", "", *page)
-        yield Call(
-            "flow/grow", shard_of(flow_id), args, lambda reply: _check_growth(reply, flow_id)
+    staged = ""
+    if len(nodes) > NODES_MAX:
+        staging = Staging(flow_id, nodes, edges)
+        yield from _stage(staging, flow_id, "!" if force or member else "")
+        staged = staging.id
+        page = staging.growth()
+    else:
+        page = growth(flow_id, nodes, edges)
+    args = (flow_id, member, "!" if force else "", "", staged, *page)
+    yield Call("flow/grow", shard_of(flow_id), args, lambda reply: _check_growth(reply, flow_id))
+
+
+def _stage(staging: Staging, flow_id: str, force: str) -> Iterator[Call[None]]:
+    passed = 0
+    for page in staging.pages:
+        args = (staging.id, passed, force, flow_id, *page)
+        yield Call("flow/submit", shard_of(flow_id), args, lambda reply: _staged(reply, flow_id))
+        passed += int(page[1])
+
+
+def _staged(reply: Any, flow_id: str) -> None:
+    if reply == b"taken":
+        raise DuplicateTask(
+            f"A task that shall be added to flow {flow_id} has the id of one that there is.",
+            id=flow_id,
         )
+    if reply != b"ok":
+        raise _swept(flow_id)
+
+
+def _swept(flow_id: str) -> Conflict:
+    return Conflict(
+        f"What shall be added to flow {flow_id} is not there whole: it is removed when it is not "
+        "added within an hour. Add it again from its first page.",
+        id=flow_id,
+        state="swept",
+    )
 
 
 def depend(
@@ -108,8 +141,8 @@ def depend(
         delay_ms=delay_ms,
         parents=tuple(parents),
     )
-    (page,) = growth("", [node], ())
-    args = ("", "", "!" if force else "", order.mailbox, *page)
+    page = growth("", [node], ())
+    args = ("", "", "!" if force else "", order.mailbox, "", *page)
     return Call("flow/grow", shard_of(order.id), args, lambda reply: _check_growth(reply, ""))
 
 
@@ -124,6 +157,8 @@ def _check_growth(reply: Any, flow_id: str) -> None:
             raise FlowEnded(
                 f"Flow {flow_id} is {facts[0]} and takes no more tasks.", id=flow_id, state=facts[0]
             )
+        case "gap":
+            raise _swept(flow_id)
         case "stale":
             raise StaleClaim(
                 "The task that adds to its flow has lost its claim: nothing was added.",

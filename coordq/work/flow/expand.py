@@ -13,10 +13,10 @@ handler. Its arguments, filled in as those of any task (`refs.fill`):
     then       [[<id>, <on>, <policy>], ...]: who waits for all of them
 
 The worker calls `expansion(task_id, args)`, has the nodes and edges added to the flow (by
-lua/flow/grow, in pages, with its own claim) and finishes with `Expansion.result`, the list of their
-ids: that is what `<id>*` inputs of later tasks are made from. Those wait for the expander too, so
-none of them can run before all edges are there. The ids follow from the expander's id and the
-member's place: an expander that is run again after a crash makes nothing twice.
+lua/flow/grow, all at once, with its own claim) and finishes with `Expansion.result`, the list of
+their ids: that is what `<id>*` inputs of later tasks are made from. Those wait for the expander
+too, so none of them can run before all edges are there. The ids follow from the expander's id and
+the member's place: an expander that is run again after a crash makes nothing twice.
 """
 
 from __future__ import annotations

@@ -6,11 +6,13 @@ What the scripts read is described in lua/lib/member.lua and lua/lib/edges.lua.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
 from coordq.engine.call import Argument
+from coordq.ids import child_id
 from coordq.work.flow.plan import Edge, FlowPlan, Node
 from coordq.work.spec import BEHIND_MAX
 
@@ -105,18 +107,30 @@ def spec_of(flow: str, node: Node, edges: Sequence[str] = (), stands_for: str = 
 
 
 class Pages:
-    """A plan, page by page."""
+    """A plan, page by page.
 
-    def __init__(self, plan: FlowPlan) -> None:
+    into: the flow that all of it is added to, "" when it is one itself. joins: then edges into
+    tasks of that flow, (who waits, for which of these nodes), without conditions. Edges of these
+    nodes from tasks of that flow are left out.
+    """
+
+    def __init__(
+        self, plan: FlowPlan, *, into: str = "", joins: Sequence[tuple[str, Edge]] = ()
+    ) -> None:
         self.plan = plan
-        self._out: dict[str, list[str]] = {}
+        self._into = into
+        self._out: dict[str, list[str]] = {node.id: [] for node in plan.nodes}
+        self._joins: dict[str, list[tuple[str, Edge]]] = {}
         self._stands_for = {node.fallback: node.id for node in plan.nodes if node.fallback}
         for node in plan.nodes:
             for parent, text in edges_into(node):
-                self._out.setdefault(parent, []).append(text)
+                if parent in self._out:
+                    self._out[parent].append(text)
+        for child, edge in joins:
+            self._joins.setdefault(edge.parent, []).append((child, edge))
 
     def __iter__(self) -> Iterator[tuple[Argument, ...]]:
-        """The arguments of each flow/submit, but for the first three."""
+        """The arguments of each flow/submit, but for the first four."""
         page: list[Node] = []
         size = 0
         for node in self.plan.nodes:
@@ -129,17 +143,18 @@ class Pages:
             yield self._page(page)
 
     def _page(self, nodes: Sequence[Node]) -> tuple[Argument, ...]:
-        args: list[Argument] = [graph_of(nodes), len(nodes)]
+        joins = [join for node in nodes for join in self._joins.get(node.id, ())]
+        args: list[Argument] = [graph_of(nodes, joins), len(nodes)]
         needs: list[Argument] = []
         counted = 0
         for node in nodes:
-            edges = self._out.get(node.id, ())
-            listed = len(edges) > INLINE_MAX
+            edges = self._out[node.id]
+            listed = self._is_listed(node.id)
             single = not node.parents or is_single(node)
             flags = ("" if single else "n") + ("m" if listed else "")
-            spec = spec_of(
-                self.plan.id, node, () if listed else edges, self._stands_for.get(node.id, "")
-            )
+            stands_for = self._stands_for.get(node.id, "")
+            flow = self._into or self.plan.id
+            spec = spec_of(flow, node, () if listed else edges, stands_for)
             args += (node.id, flags or "-", spec, node.args)
             if not single:
                 counted += 1
@@ -153,9 +168,15 @@ class Pages:
             if not node.parents and not node.is_alternative:
                 lists.setdefault(self.plan.id, []).append(f"{node.id}{ROOT}")
             for parent, text in edges_into(node):
-                if len(self._out[parent]) > INLINE_MAX:
+                if self._is_listed(parent):
                     lists.setdefault(parent, []).append(text)
+            for child, edge in self._joins.get(node.id, ()):
+                lists.setdefault(node.id, []).append(edge_text(child, edge, "0?"))
         return lists
+
+    def _is_listed(self, parent: str) -> bool:
+        """Whether all edges of a task stand in a list."""
+        return parent in self._joins or len(self._out.get(parent, ())) > INLINE_MAX
 
 
 def lists_of(lists: Mapping[str, Sequence[str]]) -> Iterator[Any]:
@@ -169,38 +190,55 @@ def lists_of(lists: Mapping[str, Sequence[str]]) -> Iterator[Any]:
 
 def growth(
     flow: str, nodes: Sequence[Node], edges: Sequence[tuple[str, Edge]]
-) -> Iterator[tuple[Argument, ...]]:
-    """The arguments of each flow/grow, but for the first four. edges: (who waits, for what)."""
-    stands_for = {node.fallback: node.id for node in nodes if node.fallback}
-    pages = [nodes[at : at + NODES_MAX] for at in range(0, len(nodes), NODES_MAX)] or [()]
-    page_of = {node.id: number for number, page in enumerate(pages) for node in page}
-    links: dict[int, list[tuple[str, Edge]]] = {}
-    for child, edge in edges:
-        links.setdefault(page_of.get(edge.parent, len(pages) - 1), []).append((child, edge))
-    for number, page in enumerate(pages):
-        yield _growth(flow, page, links.get(number, []), stands_for)
-
-
-def _growth(
-    flow: str,
-    nodes: Sequence[Node],
-    links: Sequence[tuple[str, Edge]],
-    stands_for: Mapping[str, str],
 ) -> tuple[Argument, ...]:
-    args: list[Argument] = [graph_of(nodes, links), len(nodes)]
+    """The arguments of a flow/grow, but for the first five. edges: (who waits, for what)."""
+    args: list[Argument] = [graph_of(nodes, edges), len(nodes)]
+    stands_for = {node.fallback: node.id for node in nodes if node.fallback}
     needs: list[Argument] = []
-    edges: list[Argument] = []
+    new: list[Argument] = []
     counted = 0
     for node in nodes:
         single = not node.parents or (bool(flow) and is_single(node))
         spec = spec_of(flow, node, (), stands_for.get(node.id, ""))
         args += (node.id, "-" if single else "n", spec, node.args)
         for parent, text in edges_into(node, counted=not single):
-            edges += (parent, node.id, text[22:24], text[24:], "")
+            new += (parent, node.id, text[22:24], text[24:], "")
         if not single:
             counted += 1
             needs += need_of(node)
-    for child, edge in links:
+    new += _links(edges)
+    return (*args, counted, *needs, len(new) // 5, *new)
+
+
+def _links(edges: Sequence[tuple[str, Edge]]) -> Iterator[Argument]:
+    """Edges into tasks that exist already, as lua/flow/grow.lua reads them."""
+    for child, edge in edges:
         condition = "" if edge.condition is None else edge.condition.encode()
-        edges += (edge.parent, child, edge_text("", edge), "?", condition)
-    return (*args, counted, *needs, len(edges) // 5, *edges)
+        yield from (edge.parent, child, edge_text("", edge), "?", condition)
+
+
+class Staging:
+    """What is added to a flow, too much for one call: staged by pages, then added all at once."""
+
+    def __init__(self, flow: str, nodes: Sequence[Node], edges: Sequence[tuple[str, Edge]]) -> None:
+        own = {node.id for node in nodes}
+        self.id = child_id(nodes[0].id, "staged")
+        """Follows from the first node: whoever adds the same again goes on where it was."""
+        self.nodes = tuple(nodes)
+        self._own = own
+        self._joins = [(child, e) for child, e in edges if e.parent in own and not e.condition]
+        self._links = [(child, e) for child, e in edges if e.parent not in own or e.condition]
+        self.pages = Pages(FlowPlan(self.id, "", self.nodes), into=flow, joins=self._joins)
+
+    def growth(self) -> tuple[Argument, ...]:
+        """The arguments of the flow/grow that adds it, but for the first five."""
+        new: list[Argument] = []
+        for node in self.nodes:
+            for parent, text in edges_into(node):
+                if parent not in self._own:
+                    new += (parent, node.id, text[22:24], text[24:], "")
+        new += _links(self._links)
+        graph = graph_of((), self._links) if self._links else ""
+        amounts = Counter(child for child, _ in self._joins)
+        joins = [word for pair in amounts.items() for word in pair]
+        return (graph, 0, 0, len(new) // 5, *new, len(joins) // 2, *joins)
