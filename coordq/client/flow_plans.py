@@ -128,8 +128,9 @@ def failed(view: FlowView) -> FlowFailed:
         reasons.append(f"and {len(failures) - NAMED_MAX} more")
     because = f": {'; '.join(reasons)}" if reasons else ""
     was = "was cancelled" if view.state == State.CANCELLED else f"has {view.state}"
+    told = f"{was}{because}".removesuffix(".")
     return FlowFailed(
-        f"Flow {view.name!r} ({view.id}) {was}{because.removesuffix('.')}. See `coordq flow show {view.id}`.",
+        f"Flow {view.name!r} ({view.id}) {told}. See `coordq flow show {view.id}`.",
         id=view.id,
         state=view.state,
         failed={node.key: node.error for node in failures},

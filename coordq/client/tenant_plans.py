@@ -35,18 +35,25 @@ def get(shards: int, name: str) -> Plan[TenantView]:
     return tenants.merge(parts)[0]
 
 
-def set_weight(shards: int, name: str, weight: float) -> Plan[TenantView]:
-    """Set a tenant's weight, also of one that is yet to come."""
+def set_weight(shards: int, name: str, weight: float, *, queue: str) -> Plan[TenantView]:
+    """Set a tenant's weight at a queue, "" for all, also of one that is yet to come."""
     for shard in range(shards):
-        yield tenants.weigh(shard, name, weight)
+        yield tenants.weigh(shard, name, weight, queue=queue)
     return (yield from get(shards, name))
 
 
-def rm(shards: int, name: str) -> Plan[None]:
-    """Forget a tenant's weight and count. Raises TenantNotFound."""
+def rm(shards: int, name: str, *, queue: str) -> Plan[None]:
+    """Forget a tenant's weights and count, or its weight at a queue. Raises TenantNotFound."""
     known = False
     for shard in range(shards):
-        known |= yield tenants.forget(shard, name)
+        known |= yield tenants.forget(shard, name, queue=queue)
+    if not known and queue:
+        raise TenantNotFound(
+            f"Tenant {name!r} has no weight of its own at queue {queue!r}. "
+            "`coordq tenant ls` lists them.",
+            tenant=name,
+            queue=queue,
+        )
     if not known:
         raise _unknown(name)
 

@@ -23,13 +23,17 @@ class Tenants:
         """One tenant. Raises TenantNotFound, InvalidName."""
         return drive(self._engine, plans.get(self._shards, name))
 
-    def set_weight(self, name: str, weight: float) -> TenantView:
+    def set_weight(self, name: str, weight: float, *, queue: str = "") -> TenantView:
         """Its share from now on, relative to the others: 0.001 to 1000; 1 unless set.
 
+        queue: where it counts, in place of its general weight; "" for that.
         Also of a tenant that is yet to come. Raises InvalidLimit, InvalidName.
         """
-        return drive(self._engine, plans.set_weight(self._shards, name, weight))
+        return drive(self._engine, plans.set_weight(self._shards, name, weight, queue=queue))
 
-    def rm(self, name: str) -> None:
-        """Forget its weight and how often it was served; its tasks stay. Raises TenantNotFound."""
-        drive(self._engine, plans.rm(self._shards, name))
+    def rm(self, name: str, *, queue: str = "") -> None:
+        """Forget its weights and how often it was served; its tasks stay. Raises TenantNotFound.
+
+        queue: forget its weight there only; the general one counts again.
+        """
+        drive(self._engine, plans.rm(self._shards, name, queue=queue))

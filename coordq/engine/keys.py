@@ -38,6 +38,11 @@ def tenants(root: str) -> str:
     return f"{root}tenants"
 
 
+def weights(root: str, queue: str) -> str:
+    """Weights of tenants that count at one queue, in place of the general ones: HASH."""
+    return f"{root}weights:{queue}"
+
+
 def served(root: str) -> str:
     """How many tasks of each tenant were started: HASH."""
     return f"{root}served"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from coordq.engine.call import Call
@@ -26,6 +26,8 @@ class TenantView:
     """Tasks started since it was first seen, or forgotten."""
     backlog: int
     """Ready tasks, and entries of cancelled ones that no claim has come upon yet."""
+    queues: Mapping[str, float] = field(default_factory=dict)
+    """Its weight at queues where another one counts."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -34,6 +36,7 @@ class TenantView:
             "weight": self.weight,
             "served": self.served,
             "backlog": self.backlog,
+            "queues": dict(self.queues),
         }
 
 
@@ -59,10 +62,16 @@ def check_weight(weight: object) -> float:
 
 def _read(reply: Any) -> Tenants:
     cursor, *flat = reply
-    rows = zip(*(flat[at::4] for at in range(4)), strict=True)
+    rows = zip(*(flat[at::5] for at in range(5)), strict=True)
     found = (
-        TenantView(name.decode(errors="replace"), float(weight), _whole(served), int(backlog))
-        for name, weight, served, backlog in rows
+        TenantView(
+            name.decode(errors="replace"),
+            float(weight),
+            _whole(served),
+            int(backlog),
+            {queue.decode(): float(one) for queue, one in zip(own[::2], own[1::2], strict=True)},
+        )
+        for name, weight, served, backlog, own in rows
     )
     return Tenants(tuple(found), cursor.decode())
 
@@ -86,18 +95,25 @@ def one(shard: int, name: str) -> Call[TenantView | None]:
     return Call("work/tenants", shard, ("0", check_name("tenant", name)), read)
 
 
-def weigh(shard: int, name: str, weight: float) -> Call[bool]:
-    """Set a tenant's weight on a shard, at once; whether it was known there.
+def weigh(shard: int, name: str, weight: float, *, queue: str = "") -> Call[bool]:
+    """Set a tenant's weight on a shard, at once, at one queue or all; whether it had one there.
 
     Raises InvalidName, InvalidLimit.
     """
-    args = (check_name("tenant", name), repr(check_weight(weight)))
+    args = (check_name("tenant", name), repr(check_weight(weight)), _at(queue))
     return Call("work/weigh", shard, args, bool)
 
 
-def forget(shard: int, name: str) -> Call[bool]:
-    """Weight 1 and never served, as if it were new; whether it was known. Its tasks stay."""
-    return Call("work/weigh", shard, (check_name("tenant", name), ""), bool)
+def forget(shard: int, name: str, *, queue: str = "") -> Call[bool]:
+    """Weight 1 and never served, as if it were new; whether it was known. Its tasks stay.
+
+    With a queue: the general weight counts there again; whether it had another one.
+    """
+    return Call("work/weigh", shard, (check_name("tenant", name), "", _at(queue)), bool)
+
+
+def _at(queue: str) -> str:
+    return check_name("queue", queue) if queue else ""
 
 
 def merge(parts: Iterable[TenantView]) -> list[TenantView]:

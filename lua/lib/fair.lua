@@ -4,7 +4,7 @@ lib/fair: tenants share a line by turns, stride scheduling.
 ZSET fair:<queue>:<priority><route>~ has the tenants that have tasks there, by pass: the lowest is next,
 and a turn costs it a stride, 1 / weight. Who comes (back) starts a stride behind the first: no credit
 for absence, no debts from before, and nothing to be remembered of who is away. HASH tenants has the
-weight of every tenant that ever came. heads ranks the fair line like the line of the tenant whose turn
+weight of every tenant that ever came, HASH weights:<queue> those that count at one queue only. heads ranks the fair line like the line of the tenant whose turn
 it is.
 
 A call that takes n tasks reads the n tenants that come first, once, and takes what each of them has
@@ -20,7 +20,7 @@ Nearly every script carries this and few ever meet a tenant: it is made on first
 ]]
 local function make_fair()
   local WEIGHT_MIN, WEIGHT_MAX, OWED_MAX = 0.001, 1000, 16
-  local shares, strides, wasted = {}, {}, {}
+  local shares, strides, weighed, wasted = {}, {}, {}, {}
 
   -- What a turn costs. weight: what the books say, which may be nothing, or nonsense.
   function shares.stride_by(weight)
@@ -29,14 +29,31 @@ local function make_fair()
     return 1 / number
   end
 
-  -- HASH tenants: every tenant that ever came, and its weight.
-  local function stride_of(tenant)
-    if not strides[tenant] then
-      local weight = redis.call('HGET', KEYS[1] .. 'tenants', tenant)
-      if not weight then redis.call('HSET', KEYS[1] .. 'tenants', tenant, '1') end
-      strides[tenant] = shares.stride_by(weight)
+  -- What the books say of some tenants at a queue: their own weight there, else the general one.
+  function shares.weights_in(queue, tenants)
+    local weights = redis.call('HMGET', KEYS[1] .. 'tenants', unpack(tenants))
+    local own = KEYS[1] .. 'weights:' .. queue
+    if weighed[queue] == nil then weighed[queue] = redis.call('EXISTS', own) == 1 end
+    if weighed[queue] then
+      for i, weight in ipairs(redis.call('HMGET', own, unpack(tenants))) do weights[i] = weight or weights[i] end
     end
-    return strides[tenant]
+    return weights
+  end
+
+  -- What was read of the books holds no more.
+  function shares.forget_weights()
+    strides, weighed = {}, {}
+  end
+
+  local function stride_of(queue, tenant)
+    local known = strides[queue] or {}
+    strides[queue] = known
+    if not known[tenant] then
+      local weight = shares.weights_in(queue, { tenant })[1]
+      if not weight then redis.call('HSET', KEYS[1] .. 'tenants', tenant, '1') end
+      known[tenant] = shares.stride_by(weight)
+    end
+    return known[tenant]
   end
 
   function shares.pass_text(pass)
@@ -84,7 +101,7 @@ local function make_fair()
     if settings_of(queue).unfair then return shares.renew(queue, fair, tenant) end
     local key = KEYS[1] .. 'fair:' .. queue .. ':' .. fair
     local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    local pass = (tonumber(first[2]) or 0) + (turn_back and 0 or stride_of(tenant))
+    local pass = (tonumber(first[2]) or 0) + (turn_back and 0 or stride_of(queue, tenant))
     redis.call('ZADD', key, shares.pass_text(pass), tenant)
     if turn_back or not first[1] or first[1] == tenant then shares.rank(queue, fair) end
   end
@@ -131,7 +148,7 @@ local function make_fair()
     while #turns < amount and heap[1] do
       local first = heap[1]
       if not first.standing then
-        first.standing, first.stride = redis.call('LLEN', line_key(first)), stride_of(first.tenant)
+        first.standing, first.stride = redis.call('LLEN', line_key(first)), stride_of(first.queue, first.tenant)
         seen[#seen + 1] = first
       end
       if first.turns < first.standing then

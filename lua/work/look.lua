@@ -50,7 +50,7 @@ local function turn_of(fair, tenant)
   local key, shares = KEYS[1] .. 'fair:' .. task.queue .. ':' .. fair, the_fair()
   local before, tenants = redis.call('ZRANK', key, tenant), redis.call('ZRANGE', key, 0, 999)
   if not before then return false end
-  local known, total = redis.call('HMGET', KEYS[1] .. 'tenants', tenant, unpack(tenants)), 0
+  local known, total = shares.weights_in(task.queue, { tenant, unpack(tenants) }), 0
   for i = 2, #known do total = total + 1 / shares.stride_by(known[i]) end
   local amount = redis.call('ZCARD', key)
   return {

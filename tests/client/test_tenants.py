@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import coordq
-from coordq.errors import InvalidLimit, TenantNotFound
+from coordq.errors import InvalidLimit, InvalidName, TenantNotFound
 from coordq.work.tenant import TenantView
 
 
@@ -29,11 +29,28 @@ def test_a_weight_may_be_set_before_a_tenant_comes(client: coordq.Client) -> Non
         "weight": 2.5,
         "served": 0,
         "backlog": 0,
+        "queues": {},
     }
 
     client.tenants.rm("acme")
 
     assert client.tenants.ls() == []
+
+
+def test_a_weight_may_count_at_one_queue(sharded_url: str) -> None:
+    """On all shards, also before tenant and queue are there; and be forgotten by itself."""
+    with coordq.connect(sharded_url) as client:
+        assert client.tenants.set_weight("acme", 9, queue="mail").queues == {"mail": 9}
+        client.tenants.set_weight("acme", 2)
+        assert client.tenants.get("acme") == TenantView("acme", 2, 0, 0, {"mail": 9})
+
+        client.tenants.rm("acme", queue="mail")
+
+        assert client.tenants.get("acme").queues == {}
+        with pytest.raises(TenantNotFound, match="no weight of its own at queue 'mail'"):
+            client.tenants.rm("acme", queue="mail")
+        with pytest.raises(InvalidName):
+            client.tenants.set_weight("acme", 1, queue="no spaces")
 
 
 def test_who_never_came_is_not_found(client: coordq.Client) -> None:

@@ -61,6 +61,16 @@ def test_a_weight_is_a_larger_share(client: Client) -> None:
     assert 70 <= Counter(order[:100])["megacorp"] <= 80
 
 
+def test_a_weight_may_count_at_one_queue(client: Client, shell: Shell) -> None:
+    """In place of the general one: a contract about mail says nothing about labels."""
+    shell("tenant", "weight", "school", "4", "--queue", "mail")
+
+    assert client.tenants.get("school").queues == {"mail": 4}
+    assert "mail 4" in shell("tenant", "ls")
+    shell("tenant", "rm", "school", "--queue", "mail")
+    assert client.tenants.get("school").queues == {}
+
+
 def test_a_queue_may_do_without_turns(client: Client, shell: Shell) -> None:
     """`fair=False`, `--in-order`: its tasks start by age, whosever they are; `--fair` ends that."""
     shell("queue", "limit", "default", "--in-order")

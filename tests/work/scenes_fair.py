@@ -46,6 +46,20 @@ def weigh_tenant(desk: Desk) -> tuple[Call[Any], Check]:
 
 
 @scene
+def weigh_tenant_at_a_queue(desk: Desk) -> tuple[Call[Any], Check]:
+    """The same there, and nothing elsewhere."""
+    desk.place_all(bulk(10, tenant="a"))
+    desk.place_all(bulk(10, tenant="b"))
+    before = passes(desk)
+
+    def check(_: Any) -> None:
+        assert passes(desk) == {"a": before["a"], "b": (before["a"] + before["b"]) / 2}
+        assert desk.run(tenant.one(0, "b")).queues == {"default": 2}
+
+    return tenant.weigh(0, "b", 2, queue="default"), check
+
+
+@scene
 def forget_tenant(desk: Desk) -> tuple[Call[Any], Check]:
     """Gone is gone; that it was known is what the first call saw."""
     desk.run(tenant.weigh(0, "a", 3))

@@ -93,6 +93,62 @@ def test_a_glance_says_whose_turn_it_is(desk: Desk) -> None:
     assert desk.glance(desk.put()).turn is None
 
 
+# -- weights at one queue ----------------------------------------------------------------------
+
+
+def test_a_weight_at_a_queue_counts_there_and_nowhere_else(desk: Desk) -> None:
+    """In place of the general one, whether that is set before, after or forgotten."""
+    desk.run(tenants.weigh(0, "a", 3, queue="mail"))
+    for queue in ("mail", "default"):
+        for name in ("a", "b"):
+            put(desk, name, 100, queue=queue)
+    weigh(desk, a=1.0)
+
+    shares = {
+        queue: Counter(one.spec.tenant for one in desk.claim(40, queues=queue).claims)["a"]
+        for queue in ("mail", "default")
+    }
+
+    assert 19 <= shares["default"] <= 21
+    assert 29 <= shares["mail"] <= 31
+    glance = desk.glance(put(desk, "a", queue="mail")[0])
+    assert glance.turn is not None
+    assert (glance.turn.weight, glance.turn.weights) == (3, 4)
+
+
+def test_a_weight_at_a_queue_counts_at_once(desk: Desk) -> None:
+    """The way to the next turn shrinks and grows there; elsewhere nobody moves."""
+    for queue in ("mail", "default"):
+        for name in ("a", "b"):
+            put(desk, name, 50, queue=queue)
+
+    def passes(queue: str) -> list[float]:
+        key = desk.key(f"fair:{queue}:2job~")
+        return [float(desk.redis("ZSCORE", key, name)) for name in ("a", "b")]
+
+    first, second = passes("mail")
+    before = passes("default")
+
+    assert not desk.run(tenants.weigh(0, "b", 4, queue="mail"))
+    assert passes("mail") == [first, first + (second - first) / 4]
+    weigh(desk, b=100)
+    assert passes("mail") == [first, first + (second - first) / 4]
+    assert passes("default") == [before[0], before[0] + (before[1] - before[0]) / 100]
+    assert desk.run(tenants.forget(0, "b", queue="mail"))
+    assert passes("mail") == [first, first + (second - first) / 100]
+
+
+def test_who_is_forgotten_has_no_weight_at_a_queue_either(desk: Desk) -> None:
+    """Everything that was said of it is."""
+    desk.run(tenants.weigh(0, "a", 5, queue="mail"))
+    assert desk.run(tenants.one(0, "a")) == tenants.TenantView("a", 1, 0, 0, {"mail": 5})
+
+    assert desk.run(tenants.forget(0, "a"))
+
+    assert desk.run(tenants.one(0, "a")) is None
+    assert desk.redis("EXISTS", desk.key("weights:mail")) == 0
+
+
 # -- what cannot be ----------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ _COLUMNS = (
     Column("Weight", right=True),
     Column("Served", right=True),
     Column("Backlog", right=True),
+    Column("At queues", elastic=True),
 )
 
 
@@ -33,7 +34,13 @@ def tenant_ls(session: Session) -> None:
         show_json([tenant.to_json() for tenant in found])
         return
     rows = [
-        (tenant.name, f"{tenant.weight:g}", count(tenant.served), count(tenant.backlog))
+        (
+            tenant.name,
+            f"{tenant.weight:g}",
+            count(tenant.served),
+            count(tenant.backlog),
+            ", ".join(f"{queue} {weight:g}" for queue, weight in tenant.queues.items()),
+        )
         for tenant in found
     ]
     show_table(_COLUMNS, rows, empty="No tenant has come yet: tasks name theirs with --tenant.")
@@ -42,25 +49,28 @@ def tenant_ls(session: Session) -> None:
 @tenant_command.command("weight")
 @click.argument("name")
 @click.argument("weight", type=float)
+@click.option("--queue", "-q", default="", metavar="NAME", help="Where it counts; by default all.")
 @common
-def tenant_weight(session: Session, *, name: str, weight: float) -> None:
+def tenant_weight(session: Session, *, name: str, weight: float, queue: str) -> None:
     """Set a tenant's share, relative to the others: 0.001 to 1000, 1 unless set."""
     with session.connect() as client:
-        tenant = client.tenants.set_weight(name, weight)
+        tenant = client.tenants.set_weight(name, weight, queue=queue)
     if session.json:
         show_json(tenant.to_json())
     else:
-        say(f"tenant {tenant.name} has the weight {tenant.weight:g}")
+        at = f" at queue {queue}" if queue else ""
+        say(f"tenant {tenant.name} has the weight {weight:g}{at}")
 
 
 @tenant_command.command("rm")
 @click.argument("name")
+@click.option("--queue", "-q", default="", metavar="NAME", help="Only its weight there.")
 @common
-def tenant_rm(session: Session, *, name: str) -> None:
-    """Forget a tenant's weight and count; its tasks stay."""
+def tenant_rm(session: Session, *, name: str, queue: str) -> None:
+    """Forget a tenant's weights and count; its tasks stay."""
     with session.connect() as client:
-        client.tenants.rm(name)
+        client.tenants.rm(name, queue=queue)
     if session.json:
-        show_json({"tenant": name, "forgotten": True})
+        show_json({"tenant": name, "forgotten": True} | ({"queue": queue} if queue else {}))
     else:
-        say(f"tenant {name} is forgotten")
+        say(f"tenant {name} is forgotten" + (f" at queue {queue}" if queue else ""))
