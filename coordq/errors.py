@@ -399,6 +399,12 @@ class TaskFailed(CoordqError):
     code = "task-failed"
 
 
+class AskFailed(CoordqError):
+    """Who was asked answered with an error. Facts: error, by."""
+
+    code = "ask-failed"
+
+
 class FlowFailed(CoordqError):
     """The flow whose result was asked for failed or was cancelled. Facts: id, state, failed."""
 

@@ -37,7 +37,7 @@ class Given(NamedTuple):
         """What it says. Raises ValueError when coordq did not write it."""
         return read_message(
             self.channel or self.place[1:],
-            PRIORITIES[self.place[0]],
+            PRIORITIES.get(self.place[0], "normal"),
             self.header,
             self.body,
             attempt=self.attempt,
@@ -50,7 +50,7 @@ class Settling:
     """What becomes of messages of one group that lie in one place."""
 
     verdict: str
-    """a acknowledged, n given back, d dead letter."""
+    """a acknowledged, n given back, r given back unhandled (no delivery), d dead letter."""
     group: str
     place: str
     entries: tuple[tuple[str, int], ...]

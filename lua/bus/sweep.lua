@@ -4,7 +4,7 @@ bus/sweep: what nobody reads any more is let go, a page a call.
 KEYS[1]  root      prefix of every key of the shard
 
 ARGV[1]  epoch     the leader's; "" for who does not lead
-ARGV[2]  cursor    "" to begin, then what the last call gave
+ARGV[2]  cursor    "" to begin, "c0" to begin with the channels, then what the last call gave
 ARGV[3]  limit     how many groups, channels and entries to look at, 1 to 500
 
 Returns  {cursor, dropped, entries, consumers, forgotten}
@@ -102,7 +102,7 @@ local function let_place_go(group, place)
     if #ids == 0 then return true end
     let_go(place, ids, sizes)
     let, budget = let + #ids, budget - #ids
-    figure(group, 'dropped', #ids)
+    if redis.call('HEXISTS', KEYS[1] .. 'bus:leaving', group) == 1 then figure(group, 'dropped', #ids) end
   end
   return false
 end
@@ -182,37 +182,45 @@ local function sweep_channel(name, used_ms)
 end
 
 local function sweep_channels(at)
-  local page = redis.call('ZRANGE', KEYS[1] .. 'bus:channels', at, at + limit - 1, 'WITHSCORES')
-  for i = 1, #page, 2 do
-    local before = forgotten
-    if not sweep_channel(page[i], tonumber(page[i + 1])) then return 'c' .. at end
-    if forgotten == before then at = at + 1 end
+  local page = redis.call('ZSCAN', KEYS[1] .. 'bus:channels', at, 'COUNT', limit)
+  for i = 1, #page[2], 2 do
+    if not sweep_channel(page[2][i], tonumber(page[2][i + 1])) then return 'c' .. at end
   end
-  return #page < 2 * limit and 'e' or 'c' .. at
+  return page[1] == '0' and 'e' or 'c' .. page[1]
 end
 
--- Groups that are bound nowhere any more are gone altogether.
-local function bid_farewell()
-  local leaving = redis.call('HGETALL', KEYS[1] .. 'bus:leaving')
+-- A walk that began after a group had left has seen all of its channels.
+local function mark_leaving(leaving)
   for i = 1, #leaving, 2 do
-    local group, why = leaving[i], leaving[i + 1]
-    local count = redis.call('HGET', KEYS[1] .. 'bus:g:' .. group, 'dropped') or '0'
-    tell(ARGV[1] ~= '' and ARGV[1] or '0', 'bus-group-dropped', group, why .. ' ' .. count)
-    dropped[#dropped + 1], dropped[#dropped + 2], dropped[#dropped + 3] = group, why, tonumber(count)
-    redis.call('UNLINK', KEYS[1] .. 'bus:g:' .. group, KEYS[1] .. 'bus:heads:' .. group, KEYS[1] .. 'bus:held:' .. group,
-      KEYS[1] .. 'bus:marker:' .. group, KEYS[1] .. 'bus:consumers:' .. group)
-    redis.call('HDEL', KEYS[1] .. 'bus:leaving', group)
+    local why = string.match(leaving[i + 1], '^(%S+)$')
+    if why then redis.call('HSET', KEYS[1] .. 'bus:leaving', leaving[i], why .. ' walked') end
+  end
+end
+
+local function bid_farewell(leaving)
+  for i = 1, #leaving, 2 do
+    local group, why = leaving[i], string.match(leaving[i + 1], '^(%S+) walked$')
+    if why then
+      local count = redis.call('HGET', KEYS[1] .. 'bus:g:' .. group, 'dropped') or '0'
+      tell(ARGV[1] ~= '' and ARGV[1] or '0', 'bus-group-dropped', group, why .. ' ' .. count)
+      dropped[#dropped + 1], dropped[#dropped + 2], dropped[#dropped + 3] = group, why, tonumber(count)
+      redis.call('UNLINK', KEYS[1] .. 'bus:g:' .. group, KEYS[1] .. 'bus:heads:' .. group, KEYS[1] .. 'bus:held:' .. group,
+        KEYS[1] .. 'bus:marker:' .. group, KEYS[1] .. 'bus:consumers:' .. group)
+      redis.call('HDEL', KEYS[1] .. 'bus:leaving', group)
+    end
   end
   redis.call('ZREMRANGEBYSCORE', KEYS[1] .. 'bus:readers', '-inf', string.format('%.0f', now - FORGET_MS))
 end
 
 local phase, at = string.match(ARGV[2], '^(%l)(%d*)$')
 local cursor
-if phase == 'c' then cursor = sweep_channels(tonumber(at)) else cursor = sweep_groups(at or '0') end
+local leaving = redis.call('HGETALL', KEYS[1] .. 'bus:leaving')
+if ARGV[2] == 'c0' then mark_leaving(leaving) end
+if phase == 'c' then cursor = sweep_channels(at) else cursor = sweep_groups(at or '0') end
 write_channels()
 write_figures()
 if cursor == 'e' then
-  bid_farewell()
+  bid_farewell(redis.call('HGETALL', KEYS[1] .. 'bus:leaving'))
   cursor = ''
 end
 return { cursor, dropped, let, struck, forgotten }

@@ -9,7 +9,8 @@ ARGV[3]  want      how many messages at most, 0 to 500
 ARGV[4]  join      1 for the first call of a process: what its predecessor held is given out at once
 ARGV[5]  groups    "group group ...": whose messages it wants, in order of preference
 ARGV[6...]         what it settles, for one group and place each:
-         verdict   a acknowledged | n given back | d dead letter
+         verdict   a acknowledged | n given back | r given back unhandled, which does not count as a
+                   delivery | d dead letter
          group, place
          how       "<delay_ms> <reason>": n: until it is given out again; d, and n when it has been given
                    out as often as it may be: why it is a dead letter
@@ -193,13 +194,19 @@ local function return_own(verdict, group, place, how, id)
   local seen = not pending.err and pending[1]
   local settings = settings_of(group)
   if not seen or seen[2] ~= reader or not settings then return end
+  local key, member, moment = key_of(place), place .. ' ' .. id, string.format('%.0f', now + delay)
+  if verdict == 'r' then
+    redis.call('XCLAIM', key, group, NOBODY, 0, id, 'RETRYCOUNT', seen[4] - 1, 'JUSTID')
+    redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, moment, member)
+    return leave_marks(group, 1)
+  end
   if verdict == 'd' then return bury_held(group, place, id, seen[4], reason ~= '' and reason or 'rejected') end
   figure(group, 'nacked', 1)
   if seen[4] >= settings.deliveries then
     return bury_held(group, place, id, seen[4], reason ~= '' and reason or 'too many deliveries')
   end
-  redis.call('XCLAIM', key_of(place), group, NOBODY, 0, id, 'JUSTID')
-  redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, string.format('%.0f', now + delay), place .. ' ' .. id)
+  redis.call('XCLAIM', key, group, NOBODY, 0, id, 'JUSTID')
+  redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, moment, member)
 end
 
 local function settle_all()

@@ -1,0 +1,219 @@
+"""The bus door of the sync client: messages between agents."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from coordq.bus.dead import DeadMessage
+from coordq.bus.group import Group
+from coordq.bus.look import ChannelView, GroupView
+from coordq.bus.reply import Reply, address, read_reply
+from coordq.bus.topic import BROADCAST, mailbox, shard_of_channel
+from coordq.client import asking, bus_plans, checked, posting
+from coordq.client.delivery import PREFETCH, reader_group
+from coordq.client.drive import drive
+from coordq.client.plans import BLOCK_S
+from coordq.client.posting import WAIT_S, Item, Published
+from coordq.client.subscription import Subscription
+from coordq.clock import monotonic
+from coordq.engine import bus_keys, keys
+from coordq.engine.connection import Engine
+
+
+def reader_name() -> str:
+    """A name for a reader that was given none: another one for each."""
+    host = socket.gethostname().partition(".")[0] or "host"
+    return f"{host}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+class Bus:
+    """Messages of a namespace: published, read, answered. Thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._name = uuid4().hex[:12]
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        topic: str,
+        body: Any,
+        /,
+        *,
+        when_full: str = "wait",
+        timeout: float | None = WAIT_S,
+        **envelope: Any,
+    ) -> Published:
+        """Publish to a topic: each group that asks for it is given the message.
+
+        priority: critical, normal or low; more urgent ones overtake. sender, kind, correlation,
+        causation, trace (W3C traceparent), schema: what stands in the envelope. expires: seconds
+        or a timedelta, after which nobody is given it any more. compress: a body of 4 KiB or more.
+        when_full: when groups have not acknowledged enough "wait" waits `timeout` seconds for room
+        (None: for ever), "refuse" raises at once, "shed" buries unread low messages to make room
+        and leaves this one out when that is not enough.
+
+        Raises InvalidTopic, InvalidMessage, PayloadTooLarge, ChannelFull, RedisFull, Unreachable.
+        """
+        return self.publish_many([(topic, body)], when_full=when_full, timeout=timeout, **envelope)[
+            0
+        ]
+
+    def publish_many(
+        self,
+        items: Iterable[Item],
+        /,
+        *,
+        when_full: str = "wait",
+        timeout: float | None = WAIT_S,
+        **envelope: Any,
+    ) -> list[Published]:
+        """Publish `(topic, body)` or `(topic, body, envelope)`, in order; 500 go in one call.
+
+        Options and errors are those of `publish`; `timeout` is for each call. ChannelFull names the
+        ids that found no room; all others are published.
+        """
+        how = posting.terms(when_full, timeout)
+        parcels = posting.drafts(self._engine.shards, items, envelope)
+        plan = posting.post(self._engine.namespace, self._engine.shards, parcels, how)
+        return drive(self._engine, plan)
+
+    def send(self, agent: str, body: Any, /, **options: Any) -> Published:
+        """Send to an agent's mailbox; options as in `publish`. Raises also AgentNotFound."""
+        return self.publish(mailbox(agent), body, **options)
+
+    def broadcast(self, body: Any, /, **options: Any) -> Published:
+        """Send to every agent that has a mailbox; options as in `publish`."""
+        return self.publish(BROADCAST, body, **options)
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def ask(self, to: str, body: Any, /, *, timeout: float = 30.0, **options: Any) -> Any:
+        """Ask an agent, or whoever reads a topic (one with a dot, or `topic:<word>`): the answer.
+
+        Of several groups that answer, the first counts. Raises WaitTimeout after `timeout` seconds,
+        AskFailed, AgentNotFound, GroupNotFound when nobody reads the topic, and as `publish`.
+        """
+        for answer in self.ask_parts(to, body, timeout=timeout, **options):
+            last = answer
+        return last.body
+
+    def ask_parts(
+        self, to: str, body: Any, /, *, timeout: float = 30.0, **options: Any
+    ) -> Iterator[Reply]:
+        """As `ask`, part by part as they come; the last one has how == "last".
+
+        timeout: seconds for each part.
+        """
+        asker = f"{self._name}.{threading.get_native_id():x}.{uuid4().hex[:8]}"
+        shard = shard_of_channel(asker, self._engine.shards)
+        limit_s = asking.limit(timeout)
+        extra = asking.envelope(address(shard, asker), limit_s, options)
+        published = self.publish(asking.channel_of(to), body, **extra)
+        asking.check_heard(to, published)
+        key = bus_keys.replies(keys.root(self._engine.namespace, shard), asker)
+        collected = asking.Answers(published.id, to, limit_s)
+        after, deadline = "0", monotonic() + limit_s
+        try:
+            while not collected.ended:
+                block = min(BLOCK_S, deadline - monotonic())
+                if block <= 0:
+                    raise collected.too_late()
+                words = ("BLOCK", max(1, int(block * 1000)), "STREAMS", key, after)
+                reply = self._engine.execute(shard, "XREAD", *words, timeout_s=block)
+                for entry, fields in reply[0][1] if reply else []:
+                    after, deadline = entry.decode(), monotonic() + limit_s
+                    yield from collected.take(read_reply(fields))
+        finally:
+            self._engine.execute(shard, "UNLINK", key)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        *patterns: str,
+        group: str | None = None,
+        reader: str | None = None,
+        prefetch: int = PREFETCH,
+        visibility: float | timedelta | None = None,
+        max_deliveries: int | None = None,
+        ordered: bool | None = None,
+        abandon: float | timedelta | None = None,
+    ) -> Subscription:
+        """Read what is published from now on to topics that fit: `orders.*`, `audit.**`.
+
+        `*` stands for one word, `**` at the end for any number. `@<agent>` is that agent's mailbox.
+        group: readers of one group share its messages; without a group this reader is given all,
+        and what it has not read goes with it. reader: a name that is the same after a restart:
+        what it held then comes at once. prefetch: how many messages are taken at a time.
+        visibility: seconds after which what was not acknowledged is given to another reader (30).
+        max_deliveries: after so many a message is a dead letter (5). ordered: of each topic one
+        message at a time. abandon: seconds without any reader after which a group that messages
+        wait for is given up (a day; 0: never). Without patterns a group that exists stays as it is.
+
+        Raises InvalidTopic, InvalidName, InvalidOption, InvalidTime.
+        """
+        made = reader_group(
+            patterns,
+            group,
+            visibility=visibility,
+            max_deliveries=max_deliveries,
+            ordered=ordered,
+            abandon=abandon,
+        )
+        name = checked.claimant(reader) if reader is not None else reader_name()
+        return Subscription(self._engine, made, name, prefetch)
+
+    def unsubscribe(self, group: str) -> None:
+        """End a group: what waits for it is let go. Raises GroupNotFound."""
+        drive(self._engine, bus_plans.unsubscribe(self._engine.shards, group))
+
+    def add_group(self, group: Group) -> None:
+        """Make a group, or change it, without reading: messages wait for it from now on."""
+        drive(self._engine, bus_plans.subscribe(self._engine.shards, group))
+
+    # -- looking and changing ------------------------------------------------------------------
+
+    def channels(self, *, limit: int = 100) -> list[ChannelView]:
+        """Channels in use, those used last first."""
+        return drive(self._engine, bus_plans.channels(self._engine.shards, limit))
+
+    def channel(self, name: str) -> ChannelView:
+        """One channel. Raises ChannelNotFound, InvalidTopic."""
+        return drive(self._engine, bus_plans.channel(self._engine.shards, name))
+
+    def groups(self) -> list[GroupView]:
+        """All groups, by name."""
+        return drive(self._engine, bus_plans.groups(self._engine.shards))
+
+    def group(self, name: str) -> GroupView:
+        """One group. Raises GroupNotFound."""
+        return drive(self._engine, bus_plans.group(self._engine.shards, name))
+
+    def bound(self, channel: str, *, entries: int, max_bytes: int) -> None:
+        """Say how much may wait in a channel, or in each that a pattern fits (`**`: in any).
+
+        entries: 0 takes back what was said. Raises InvalidTopic, InvalidOption.
+        """
+        plan = bus_plans.configure(self._engine.shards, channel, entries, max_bytes)
+        drive(self._engine, plan)
+
+    def dead(self, *, group: str = "", channel: str = "", limit: int = 100) -> list[DeadMessage]:
+        """Messages that were given up, newest first; the last 10,000 are kept."""
+        plan = bus_plans.dead_letters(self._engine.shards, group, channel, limit)
+        return drive(self._engine, plan)
+
+    def revive(self, *ids: str) -> int:
+        """Give dead letters out again, each to the group that gave it up; how many were."""
+        return drive(self._engine, bus_plans.revive(self._engine.shards, ids))
+
+    def purge_dead(self, *ids: str) -> int:
+        """Delete dead letters; how many were."""
+        return drive(self._engine, bus_plans.purge(self._engine.shards, ids))
