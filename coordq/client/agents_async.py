@@ -90,14 +90,15 @@ class AsyncAgents:
         text: str = "",
         max_load: float | None = None,
         state: str = "here",
-        limit: int | None = None,
+        limit: int | None = 100,
     ) -> list[AgentView]:
         """Who fits all that is said; by words of `text`, then the least busy first.
 
         capabilities: all of them. task: a name that it can do. text: words in its name, role,
         capabilities, tasks, interests or persona; one is enough, more come first. max_load: busy
         to at most this share, from 0 to 1. state: here (serving or outside), serving, outside,
-        away or all. The registry is that of this moment, load at most 2 s old.
+        away or all. limit: no more than so many; None: all. The registry is that of this moment,
+        load at most 2 s old.
 
         Raises InvalidOption, InvalidName.
         """

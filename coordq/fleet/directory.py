@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from coordq.errors import ForeignData
 from coordq.fleet import agents as counting
 from coordq.fleet.profile import Persona, Profile, read_profile
 from coordq.fleet.registry import News, Outside, Record, StandIn
+from coordq.fleet.serving import Serving, said_profile, serving
 
 FRESH_S: Final = 2.0
 """What workers say is asked for again when it is older: they do not say more than once a beat."""
@@ -122,23 +123,22 @@ class Wanted:
     states: frozenset[str] = HERE
 
 
-@dataclass(slots=True)
-class _Live:
-    """What beats say of an agent, summed over its workers."""
-
-    workers: list[str] = field(default_factory=list)
-    zones: dict[str, None] = field(default_factory=dict)
-    slots: int = 0
-    busy: int = 0
-    counts: counting.Counts = field(default_factory=lambda: dict.fromkeys(counting.COUNTS, 0))
-    said: Mapping[str, Any] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     record: Record
     profile: Profile
     words: frozenset[str]
+
+
+class _Row(NamedTuple):
+    """What agents are found by."""
+
+    name: str
+    profile: Profile
+    words: frozenset[str]
+    state: str
+    load: float
+    zones: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,52 @@ class _Book:
     outside: Mapping[str, Outside] = field(default_factory=dict)
     away: Mapping[str, int] = field(default_factory=dict)
     stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
-    live: Mapping[str, _Live] = field(default_factory=dict)
+    live: Mapping[str, Serving] = field(default_factory=dict)
+    made: dict[str, _Row] = field(default_factory=dict)
+    """Rows, all or none; making them of a thousand agents takes milliseconds."""
+    views: dict[str, AgentView] = field(default_factory=dict)
+    """Those that were asked for."""
+
+    def rows(self) -> Iterable[_Row]:
+        """All agents."""
+        if not self.made:
+            self.made.update((name, self.row(name)) for name in {**self.known, **self.live})
+        return self.made.values()
+
+    def row(self, name: str) -> _Row:
+        """One agent."""
+        one, live = self.known.get(name), self.live.get(name)
+        if one is None:
+            assert live is not None, "who is neither known nor live is not asked for"
+            profile = said_profile(live.said)
+            words = _all_words(name, profile)
+        else:
+            profile, words = one.profile, one.words
+        zones: Collection[str] = (profile.zone,) if profile.zone else live.zones if live else ()
+        if live is not None and live.workers:
+            own = live.running / profile.max_load if profile.max_load else 0.0
+            load = max(live.busy / live.slots if live.slots else 0.0, own)
+            return _Row(name, profile, words, SERVING, min(1.0, load), zones)
+        there = self.outside.get(name)
+        if there is not None and there.until_ms > self.now_ms:
+            return _Row(name, profile, words, OUTSIDE, min(1.0, max(0.0, there.load or 0.0)), zones)
+        return _Row(name, profile, words, AWAY, 0.0, zones)
+
+    def view(self, name: str) -> AgentView:
+        """One agent, made once."""
+        view = self.views.get(name)
+        if view is None:
+            view = self.views[name] = _view(self, self.made.get(name) or self.row(name))
+        return view
+
+    def lasts(self, news: News) -> bool:
+        """Whether these news change nothing, not even by the time that has passed."""
+        nothing = news.infos is None and news.outside is None and news.away is None
+        return (
+            nothing
+            and news.revision == self.revision
+            and not any(self.now_ms < one.until_ms <= news.now_ms for one in self.outside.values())
+        )
 
 
 class Directory:
@@ -173,10 +218,10 @@ class Directory:
 
     def learn(self, news: News, now_s: float) -> None:
         """Take in what the registry said; news that come late are left out."""
-        live = None if news.infos is None else _live(news.infos)
+        live = None if news.infos is None else serving(news.infos)
         with self._lock:
             book = self._book
-            if news.revision < book.revision and not news.all:
+            if (news.revision < book.revision and not news.all) or book.lasts(news):
                 return
             known = _merged(book.known, news)
             self._book = _Book(
@@ -196,7 +241,7 @@ class Directory:
         book = self._book
         if name not in book.known and name not in book.live:
             return None
-        return _view(book, name)
+        return book.view(name)
 
     def record(self, name: str) -> Record | None:
         """What the registry holds of an agent; None when it does not know it."""
@@ -214,81 +259,55 @@ class Directory:
     def find(self, wanted: Wanted, limit: int | None = None) -> list[AgentView]:
         """Who fits: by words, then who is there, then the least busy, then by name."""
         book, words = self._book, _words(wanted.text)
-        found: list[tuple[int, AgentView]] = []
-        for name in dict.fromkeys((*book.known, *book.live)):
-            hits = _hits(book, name, wanted, words)
-            if hits < 0:
-                continue
-            view = _view(book, name)
-            if _fits_now(view, wanted):
-                found.append((hits, view))
-        found.sort(key=lambda one: (-one[0], one[1].state == AWAY, one[1].load, one[1].name))
-        return [view for _, view in found[:limit]]
+        hits = {row.name: len(words & row.words) for row in book.rows()} if words else {}
+        found = [
+            (-hits.get(row.name, 0), row.state == AWAY, row.load, row.name)
+            for row in book.rows()
+            if (not words or hits[row.name]) and _fits(row, wanted)
+        ]
+        found.sort()
+        return [book.view(name) for *_, name in found[:limit]]
 
 
-def _hits(book: _Book, name: str, wanted: Wanted, words: frozenset[str]) -> int:
-    """How many of the words it has; -1 when it does not fit whatever it does just now."""
-    one = book.known.get(name)
-    profile = one.profile if one is not None else _profile(book.live[name].said)
-    fits = (
-        (not wanted.role or profile.role == wanted.role)
-        and wanted.capabilities <= profile.capabilities
-        and (not wanted.task or wanted.task in profile.tasks)
-    )
-    if not fits:
-        return -1
-    if not words:
-        return 0
-    hits = len(words & (one.words if one is not None else _all_words(name, profile)))
-    return hits or -1
-
-
-def _fits_now(view: AgentView, wanted: Wanted) -> bool:
+def _fits(row: _Row, wanted: Wanted) -> bool:
     return (
-        view.state in wanted.states
-        and (not wanted.zone or wanted.zone in view.zones)
-        and (wanted.max_load is None or view.load <= wanted.max_load)
+        row.state in wanted.states
+        and (not wanted.role or row.profile.role == wanted.role)
+        and wanted.capabilities <= row.profile.capabilities
+        and (not wanted.task or wanted.task in row.profile.tasks)
+        and (not wanted.zone or wanted.zone in row.zones)
+        and (wanted.max_load is None or row.load <= wanted.max_load)
     )
 
 
-def _view(book: _Book, name: str) -> AgentView:
-    one, live = book.known.get(name), book.live.get(name) or _NOT_LIVE
-    profile = one.profile if one is not None else _profile(live.said)
-    there = book.outside.get(name)
-    outside = there is not None and there.until_ms > book.now_ms
-    state = SERVING if live.workers else OUTSIDE if outside else AWAY
-    said = there.load if outside and there is not None and not live.workers else None
+def _view(book: _Book, row: _Row) -> AgentView:
+    name, profile, live = row.name, row.profile, book.live.get(row.name) or _NOWHERE
+    one = book.known.get(name)
     return AgentView(
         name=name,
-        state=state,
+        state=row.state,
         role=profile.role,
         capabilities=profile.capabilities,
         tasks=profile.tasks,
         persona=profile.persona,
         interests=profile.interests,
-        zones=(profile.zone,) if profile.zone else tuple(sorted(live.zones)),
+        zones=tuple(sorted(row.zones)),
         max_load=profile.max_load,
         weight=profile.weight,
         stand_ins=profile.stand_ins,
         stood_in_by=book.stand_ins.get(name),
         workers=tuple(sorted(live.workers)),
-        running=live.counts["running"],
+        running=live.running,
         slots=live.slots,
-        load=_load(live, profile.max_load) if said is None else min(1.0, max(0.0, said)),
-        succeeded=live.counts["succeeded"],
-        failed=live.counts["failed"],
-        worked_ms=live.counts["worked_ms"],
+        load=row.load,
+        succeeded=live.succeeded,
+        failed=live.failed,
+        worked_ms=live.worked_ms,
         version=one.record.version if one is not None else 0,
         born_ms=one.record.born_ms if one is not None else 0,
         changed_ms=one.record.changed_ms if one is not None else 0,
-        since_ms=book.away.get(name, 0) if state == AWAY else 0,
+        since_ms=book.away.get(name, 0) if row.state == AWAY else 0,
     )
-
-
-def _load(live: _Live, max_load: int) -> float:
-    shared = live.busy / live.slots if live.slots else 0.0
-    own = live.counts["running"] / max_load if max_load else 0.0
-    return min(1.0, max(shared, own))
 
 
 # -- learning --------------------------------------------------------------------------------------
@@ -319,55 +338,6 @@ def _known(name: str, record: Record, before: _Known | None) -> _Known | None:
     return _Known(record, profile, _all_words(name, profile))
 
 
-def _live(infos: Iterable[bytes]) -> dict[str, _Live]:
-    live: dict[str, _Live] = {}
-    for info in _readable(infos):
-        hosted, counted = counting.profiles(info), counting.counts(info)
-        serves = info.get("state") != "draining"
-        slots, busy = counting.whole(info.get("slots")), counting.whole(info.get("running"))
-        zone = info.get("zone") or info.get("host")
-        for name, said in hosted.items():
-            one = live.setdefault(name, _Live())
-            one.said = said
-            for what, amount in counted.get(name, {}).items():
-                one.counts[what] += amount
-            if serves:
-                one.workers.append(str(info.get("worker")))
-                one.slots += slots
-                one.busy += busy
-                if isinstance(zone, str):
-                    one.zones[zone] = None
-    return live
-
-
-def _readable(infos: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for text in infos:
-        try:
-            info = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(info, dict):
-            yield info
-
-
-def _profile(said: Mapping[str, Any]) -> Profile:
-    """What a beat says of an agent that the registry does not know: its worker is an older one."""
-    role = said.get("role")
-    return Profile(
-        role=role if isinstance(role, str) else "",
-        capabilities=_texts(said.get("capabilities")),
-        tasks=_texts(said.get("tasks")),
-    )
-
-
-def _texts(given: Any) -> frozenset[str]:
-    return (
-        frozenset(one for one in given if isinstance(one, str))
-        if isinstance(given, list)
-        else (frozenset())
-    )
-
-
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.lower()))
 
@@ -378,4 +348,4 @@ def _all_words(name: str, profile: Profile) -> frozenset[str]:
     return _words(" ".join(parts).replace("_", " "))
 
 
-_NOT_LIVE: Final = _Live()
+_NOWHERE: Final = Serving({})
