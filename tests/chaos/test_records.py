@@ -19,7 +19,9 @@ from coordq.interfaces.chaos.history import read_history
 from coordq.interfaces.chaos.journal import Journal, lines
 from coordq.interfaces.chaos.load import LIMITS, SHARES, wishes
 from coordq.interfaces.chaos.resource import Resource
+from coordq.interfaces.chaos.rest import read_rest
 from tests.waiting import wait_until
+from tests.work.desk import Desk
 
 EVENT = ("evt", "5-0", "ready", "1k7unajoj0064rnikppl00", 1, 0, "default", "quick", "")
 
@@ -98,6 +100,29 @@ def test_a_producers_next_life_repeats_the_flow_of_the_last(
 def test_the_shape_of_the_flow_is_what_the_checker_expects() -> None:
     """Each of its tasks, and no other, has an end that it should come to."""
     assert {node.key for node in sample_flow().plan().nodes} == set(ENDED)
+
+
+# -- what is left ----------------------------------------------------------------------------------
+
+
+@pytest.mark.live
+def test_what_is_left_behind_is_read(redis_url: str, namespace: str) -> None:
+    """Whoever looks into the wrong keys finds nothing, and nothing wrong."""
+    with coordq.connect(redis_url, namespace=namespace) as client:
+        client.limits.set("seats", concurrency=1)
+        ids = [client.work.enqueue("nap", limits=["seats:1"], unique=f"k{n}").id for n in range(2)]
+        flow = client.flows.run(sample_flow())
+        Desk(client.engine, 0).claim(9, served=("nap",))
+
+        rest = read_rest(client.engine)
+
+    assert rest.seats == {"seats:1": ids[:1]}
+    assert [entry[:22] for entry in rest.parked["seats:1"]] == ids[1:]
+    assert {rest.open[one] for one in ids} == {"running", "ready"}
+    assert sorted(rest.keys.values()) == ids
+    assert [member[:22] for member in rest.leases] == ids[:1]
+    assert list(rest.flows) == [flow.id]
+    assert rest.counters[0]["default"]["running"] == 1
 
 
 # -- the resource ----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ KEYS: Final = 12
 LIMITS: Final[dict[str, dict[str, Any]]] = {
     "seats": {"concurrency": 2},
     "pace": {"rate": (8, 1.0), "window": "sliding"},
+    "floor": {"concurrency": 1, "on_conflict": "cancel-oldest"},
 }
 """What is set before anything is enqueued; each key of a limit has slots and starts of its own."""
 LIMIT_KEYS: Final = 2
@@ -30,7 +31,7 @@ SHARES: Final = {
     "quick": 598,  # does nothing
     "nap": 80,  # awaits a little
     "blocking": 30,  # in a thread
-    "limited": 60,  # may run at the same time as one other of its key only
+    "limited": 60,  # by its key: how many at once, how often, or the latest only
     "fenced": 80,  # writes to an outside resource that knows fences
     "flaky": 50,  # fails at first
     "delayed": 40,  # not before a moment
@@ -82,10 +83,9 @@ def _called_off(chance: random.Random) -> Wish:
 
 
 def _limited(chance: random.Random) -> Wish:
-    """Its limits hold over attempts that fail, are put off or called off; half have a pace too."""
+    """Its limits hold over attempts that fail, are put off or called off."""
     key = chance.randrange(LIMIT_KEYS)
-    paced = chance.random() < 0.5  # noqa: PLR2004 - a coin
-    limits = (f"seats:{key}", f"pace:{key}") if paced else (f"seats:{key}",)
+    names = chance.choices((("seats",), ("seats", "pace"), ("floor",)), (45, 45, 10))[0]
     how = chance.choices(("nap", "flaky", "snoozer", "called-off"), (75, 10, 10, 5))[0]
     seconds = {"seconds": round(chance.uniform(0.1, 0.3), 3)}
     draft = {
@@ -94,6 +94,7 @@ def _limited(chance: random.Random) -> Wish:
         "snoozer": Wish("snoozer"),
         "called-off": Wish("nap", seconds, cancel=True),
     }[how]
+    limits = tuple(f"{name}:{key}" for name in names)
     return replace(draft, options=draft.options | {"limits": limits})
 
 
