@@ -28,6 +28,7 @@ from coordq.runtime.briefing import Briefer
 from coordq.runtime.builtin import builtin
 from coordq.runtime.clients import Clients
 from coordq.runtime.control import Control, Message
+from coordq.runtime.ears import Ears
 from coordq.runtime.executor import Executor
 from coordq.runtime.hands import Hands
 from coordq.runtime.isolate import Isolation
@@ -98,6 +99,7 @@ class Child:
         if not self._closing.is_set():
             for lane in self._lanes:
                 await lane.start()
+            await self._ears.start()
             await self._closing.wait()
             await self._leave()
         return await self._close()
@@ -143,6 +145,14 @@ class Child:
             siblings=settings.processes,
             on_start=self._on_start,
         )
+        self._ears = Ears(
+            engine,
+            [one for agent in self._agents for one in agent.listeners.values()],
+            executor=self._executor,
+            reader=self._name.rpartition(".")[0],
+            slots=settings.concurrency,
+        )
+        await self._ears.subscribe()
         skills = [_skill(agent) for agent in agents]
         for shard in range(engine.shards):
             menu = Menu(skills, self._queues, chance=random.Random())
@@ -233,6 +243,7 @@ class Child:
         self._ticks += 1
         for lane in self._lanes:
             self._guard(lane.shard)
+        self._ears.guard()
         if self._ticks % WEIGH_EVERY == 0 and (reason := self._limits.overweight()):
             self._retire(reason)
 
@@ -256,6 +267,7 @@ class Child:
         """Claim nothing more, let handlers finish or cut them off, give back the rest."""
         for lane in self._lanes:
             lane.drain()
+        self._ears.drain()
         self._hands.cancel_all("shutdown", where=lambda hold: hold.waiting)
         emptied = asyncio.create_task(self._emptied())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -263,6 +275,7 @@ class Child:
         stopping.cancel()
         if not emptied.done():
             self._hands.cancel_all("shutdown")
+            self._ears.cancel_all("shutdown")
             await asyncio.wait({emptied}, timeout=self._patience_s)
         if not emptied.done() or not emptied.result():
             emptied.cancel()
@@ -272,6 +285,7 @@ class Child:
         """Wait until nothing is held; false when something may have been granted unseen."""
         closed = [await lane.closed() for lane in self._lanes]
         await self._slots.emptied()
+        await self._ears.emptied()
         return all(closed)
 
     async def _release_rest(self) -> None:
@@ -288,11 +302,12 @@ class Child:
             _log.warning("%d claims could not be given back: %s", len(members), why)
 
     async def _close(self) -> int:
-        stuck = self._slots.busy
+        stuck = self._slots.busy or self._ears.busy
         for task in self._side:
             task.cancel()
         for lane in self._lanes:
             await lane.close()
+        await self._ears.close()
         self._hands.note()
         self._hands.note_times()
         self._control.say({"say": "bye"})

@@ -358,11 +358,7 @@ class Executor:
 def _handlers_of(agents: Iterable[Agent] | Mapping[str, Handler]) -> dict[str, Handler]:
     if isinstance(agents, Mapping):
         return dict(agents)
-    return {
-        name: handler
-        for agent in agents
-        for name, handler in (*agent.handlers.items(), *agent.listeners.items())
-    }
+    return {handler.name: handler for agent in agents for handler in agent.doings}
 
 
 def _file_of(handler: Handler) -> str:

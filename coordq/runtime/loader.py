@@ -176,9 +176,10 @@ def _agents_of(target: _Target) -> list[Agent]:
         agents = [_named(target, modules[0])]
     if not agents:
         raise _refusal(target.text, "it defines no agent (agent = Agent('name'))")
-    if not any(agent.handlers for agent in agents):
-        raise _refusal(target.text, "its agents have no tasks (@agent.task)")
-    for handler in [one for agent in agents for one in agent.handlers.values()]:
+    doings = [one for agent in agents for one in agent.doings]
+    if not doings:
+        raise _refusal(target.text, "its agents have no tasks (@agent.task) and hear nothing")
+    for handler in doings:
         handler.source = _source_of(handler, target)
         with _located(handler):
             handler.prepare()
@@ -341,7 +342,7 @@ def _distinct(agents: list[Agent]) -> list[Agent]:
     unique = list({id(agent): agent for agent in agents}.values())
     owners: dict[str, Handler] = {}
     for agent in unique:
-        for handler in agent.handlers.values():
+        for handler in agent.doings:
             other = owners.setdefault(handler.name, handler)
             if other is not handler:
                 raise _clash(other, handler)
@@ -351,7 +352,7 @@ def _distinct(agents: list[Agent]) -> list[Agent]:
 def _clash(first: Handler, second: Handler) -> InvalidAgent:
     file, line = _defined_at(second)
     there = ":".join(map(str, _defined_at(first)))
-    cause = f"task {second.name!r} is already defined by agent {first.agent.name!r} at {there}"
+    cause = f"{second.name!r} is already defined by agent {first.agent.name!r} at {there}"
     return InvalidAgent(
         f"{_short(file)}:{line}: {cause}; give one of them another name.",
         file=file,

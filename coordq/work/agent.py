@@ -258,9 +258,14 @@ class Agent:
                 )
         self.listeners[made.name] = made
 
+    @property
+    def doings(self) -> tuple[Handler, ...]:
+        """What it does: tasks, and what it does with messages."""
+        return (*self.handlers.values(), *self.listeners.values())
+
     def prepare(self) -> None:
         """Compile all type hints now. Raises InvalidAgent for one that cannot be used."""
-        for handler in (*self.handlers.values(), *self.listeners.values()):
+        for handler in self.doings:
             handler.prepare()
 
     def __repr__(self) -> str:

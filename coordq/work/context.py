@@ -158,6 +158,24 @@ class Context(Durable):
         return self._tasks or (self,)
 
     @property
+    def message(self) -> Any:
+        """The message that is handled, a `coordq.bus.Message`; None in a task."""
+        return getattr(self._claim, "message", None)
+
+    def reply(self, body: Any, *, last: bool = True) -> Any:
+        """Answer the message that is handled, if it was asked: any JSON value.
+
+        last: False for a part of an answer, more of which will follow. To be awaited in an async
+        handler. What the handler returns is the answer when none was given in this way.
+
+        Raises InvalidMessage when nobody waits for an answer, PayloadTooLarge.
+        """
+        if self.message is None:
+            raise CoordqError("ctx.reply answers a message; a task is not one: return its result.")
+        answer: Any = self._claim
+        return self.client.engine.run(answer.answer(body, "last" if last else "part"))
+
+    @property
     def client(self) -> Any:
         """A client of the worker's own namespace: async in an async handler, sync in a sync one.
 

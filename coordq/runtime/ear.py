@@ -1,0 +1,261 @@
+"""Messages in, verdicts out: what one child hears on one shard.
+
+One connection blocks on the marks of the child's groups while there is nothing; the other settles
+what was handled and takes what is next, in one round trip. While it is on its way verdicts pile up,
+and the next call takes all of them: immediate when little happens, batched under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+from typing import Final
+from uuid import uuid4
+
+from coordq import clock
+from coordq.bus.group import Group, subscribe
+from coordq.bus.take import WANT_MAX, Given, Settling, Taken, gather, hold, take
+from coordq.engine import bus_keys, keys
+from coordq.engine.aio import AsyncEngine, Line
+from coordq.errors import CoordqError
+
+BLOCK_S: Final = 2.0
+"""Marks are hints, and what a silent reader holds is looked for by whoever takes next."""
+PAUSE_S: Final = 1.0
+"""After a refusal, at most."""
+SETTLED_MAX: Final = 500
+"""Verdicts of one call."""
+HOLDS: Final = 3
+"""So often within its visibility is a message held that is still being handled."""
+
+_log = logging.getLogger("coordq.worker")
+
+
+class Ear:
+    """One shard. `start` it, `drain` it, `close` it.
+
+    begin: is given what was taken. room: how many more it would be given now.
+    """
+
+    def __init__(
+        self,
+        shard: int,
+        *,
+        engine: AsyncEngine,
+        reader: str,
+        groups: Sequence[Group],
+        begin: Callable[[Ear, Sequence[Given]], None],
+        room: Callable[[], int],
+    ) -> None:
+        self.shard = shard
+        self.held: dict[tuple[str, str, str], Given] = {}
+        """What was taken and not settled."""
+        self.heard_s = clock.monotonic()
+        """When Redis last answered."""
+        self._engine = engine
+        self._reader = reader
+        self._groups = {group.name: group for group in groups}
+        self._begin = begin
+        self._room = room
+        self._open = True
+        self._joined = False
+        self._troubled = False
+        self._nonces = _nonces()
+        self._verdicts: list[tuple[str, Given, int, str]] = []
+        self._hopeful = True
+        """There may be something to take."""
+        self._stir = asyncio.Event()
+        """The worker has something to do, or to look at."""
+        self._idle = asyncio.Event()
+        """There is nothing to take, so marks are waited for."""
+        self._empty = asyncio.Event()
+        """Redis knows what became of everything that was taken."""
+        self._empty.set()
+        self._due: asyncio.TimerHandle | None = None
+        self._lines: list[Line] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def subscribe(self, names: Iterable[str] | None = None) -> None:
+        """Make its groups, or those of these names: from now on nothing is missed."""
+        for name in self._groups if names is None else names:
+            await self._engine.run(subscribe(self.shard, self._groups[name]))
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        self._lines = [await self._engine.dedicated(self.shard) for _ in range(2)]
+        work, wake = self._lines
+        self._tasks = [
+            asyncio.create_task(self._work(work)),
+            asyncio.create_task(self._watch(wake)),
+            asyncio.create_task(self._hold()),
+        ]
+
+    def drain(self) -> None:
+        """Take nothing more; what was taken can be settled."""
+        self._open = False
+        self._stir.set()
+
+    async def settled(self) -> None:
+        """Wait, after `drain`, until Redis knows what became of everything."""
+        await self._empty.wait()
+
+    async def close(self) -> None:
+        """Hang up. What is still held is given to others when its visibility ends."""
+        self.drain()
+        if self._due is not None:
+            self._due.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for line in self._lines:
+            await line.close()
+
+    # -- taking and settling -------------------------------------------------------------------
+
+    def settle(self, verdict: str, given: Given, *, delay_ms: int = 0, reason: str = "") -> None:
+        """Say what became of a message: a, n or d, see `bus.take.Settling`."""
+        self._verdicts.append((verdict, given, delay_ms, reason))
+        self._stir.set()
+
+    def rouse(self) -> None:
+        """There is room for more."""
+        self._stir.set()
+
+    async def _work(self, line: Line) -> None:
+        while True:
+            want = min(WANT_MAX, self._room()) if self._open and self._hopeful else 0
+            if not self._verdicts and not want:
+                self._stir.clear()
+                await self._stir.wait()
+                continue
+            batch, self._verdicts = self._verdicts[:SETTLED_MAX], self._verdicts[SETTLED_MAX:]
+            try:
+                await self._turn(line, batch, want)
+                self._troubled = False
+            except CoordqError as error:
+                self._verdicts[:0] = batch
+                await self._complain(error)
+
+    async def _turn(
+        self, line: Line, batch: Sequence[tuple[str, Given, int, str]], want: int
+    ) -> None:
+        taken = await line.run(
+            take(
+                self.shard,
+                self._reader,
+                list(self._groups),
+                want=want,
+                nonce=next(self._nonces),
+                settled=_settlings(batch),
+                join=not self._joined,
+            )
+        )
+        self._joined = True
+        self.heard_s = clock.monotonic()
+        for _, given, _, _ in batch:
+            self.held.pop(_key(given), None)
+        if not self.held:
+            self._empty.set()
+        if taken.missing:
+            await self.subscribe(taken.missing)
+        if want:
+            self._absorb(taken, want)
+
+    def _absorb(self, taken: Taken, want: int) -> None:
+        for given in taken.given:
+            self.held[_key(given)] = given
+            self._empty.clear()
+        self._hopeful = taken.more or len(taken.given) >= want or bool(taken.missing)
+        if not self._hopeful:
+            self._idle.set()
+        if taken.next_due_ms is not None:
+            self._remind(taken.next_due_ms)
+        if taken.given:
+            self._begin(self, taken.given)
+
+    def _remind(self, due_ms: int) -> None:
+        """Take when something is to be given out again: who blocks on marks cannot know."""
+        if self._due is not None:
+            self._due.cancel()
+        loop = asyncio.get_running_loop()
+        self._due = loop.call_later(due_ms / 1000 + 0.001, self._hope)
+
+    def _hope(self) -> None:
+        self._hopeful = True
+        self._idle.clear()
+        self._stir.set()
+
+    async def _watch(self, line: Line) -> None:
+        root = keys.root(self._engine.namespace, self.shard)
+        marks = [bus_keys.marker(root, name) for name in self._groups]
+        while self._open:
+            await self._idle.wait()
+            try:
+                await line.block("BZPOPMIN", *marks, timeout_s=BLOCK_S * _around())
+            except CoordqError as error:
+                await self._complain(error)
+            self._hope()
+
+    async def _complain(self, error: CoordqError) -> None:
+        """Say once that Redis refuses us, and wait a little."""
+        if not self._troubled:
+            _log.error("hearing messages is refused: %s", error)
+        self._troubled = True
+        await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.0))
+
+    # -- holding -------------------------------------------------------------------------------
+
+    @property
+    def visibility_s(self) -> float:
+        """The shortest of its groups."""
+        return min(group.visibility_s for group in self._groups.values())
+
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds Redis has not answered."""
+        return clock.monotonic() - self.heard_s
+
+    async def _hold(self) -> None:
+        """Keep what is being handled, as long as that takes."""
+        pause_s = self.visibility_s / HOLDS
+        while True:
+            await asyncio.sleep(pause_s)
+            if not self.held:
+                continue
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._engine.run(hold(self.shard, self._reader, [*self.held.values()]))
+                self.heard_s = clock.monotonic()
+            except (CoordqError, TimeoutError) as error:
+                _log.warning("messages could not be held: %s", str(error) or "no answer")
+
+
+def _nonces() -> Iterator[str]:
+    """A successor of the same name must not be taken for us, so chance is part of them."""
+    life = uuid4().hex[:8]
+    return (f"{life}{number}" for number in count(1))
+
+
+def _around() -> float:
+    return random.uniform(0.9, 1.0)
+
+
+def _key(given: Given) -> tuple[str, str, str]:
+    return given.group, given.place, given.entry
+
+
+def _settlings(batch: Iterable[tuple[str, Given, int, str]]) -> list[Settling]:
+    """Verdicts that are alike travel together."""
+    alike: dict[tuple[str, int, str], list[Given]] = {}
+    for verdict, given, delay_ms, reason in batch:
+        alike.setdefault((verdict, delay_ms, reason), []).append(given)
+    return [
+        settling
+        for (verdict, delay_ms, reason), many in alike.items()
+        for settling in gather(verdict, many, delay_ms=delay_ms, reason=reason)
+    ]

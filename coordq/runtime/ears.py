@@ -1,0 +1,281 @@
+"""What the listeners of one child hear, and what becomes of it.
+
+A message is run as a task is: by the executor, with the agent's middleware, dependencies and time
+limits. What differs is what its end means: acknowledged, given back for another try, or a dead
+letter. What is taken beyond what runs waits here, in the order in which it came, and no more of it
+than a moment's work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from coordq import clock
+from coordq.bus.envelope import Message
+from coordq.bus.group import Group
+from coordq.bus.take import Given
+from coordq.engine.aio import AsyncEngine
+from coordq.errors import CoordqError
+from coordq.runtime.ear import Ear
+from coordq.runtime.heard import Heard, heard
+from coordq.topics import matches
+from coordq.work.finish import Outcome
+from coordq.work.listener import Listener, by_kind
+
+AHEAD_S: Final = 0.1
+"""So much work is taken ahead, by the pace of what ran last."""
+AHEAD_MAX: Final = 400
+REASON_MAX: Final = 200
+EPHEMERAL: Final = ":"
+"""Between the group that a fan-out listener names and the process that is one of its own."""
+
+_log = logging.getLogger("coordq.worker")
+
+
+class Runs(Protocol):
+    """What is wanted of an executor."""
+
+    async def run(self, claim: Any, /) -> Outcome | None:
+        """Run a listener for a message; None gives it back as if it had not begun."""
+
+    def cancel(self, member: str, reason: Any, /) -> Any:
+        """Tell the listener to stop: shutdown or lost."""
+
+
+class _Line:
+    """The messages of one listener that wait for their turn, and how many run."""
+
+    __slots__ = ("listener", "running", "waiting")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.waiting: deque[tuple[Ear, Heard]] = deque()
+        self.running = 0
+
+    @property
+    def may_start(self) -> bool:
+        most = self.listener.concurrency
+        return bool(self.waiting) and (most is None or self.running < most)
+
+
+class Ears:
+    """All that one child hears, on all shards.
+
+    reader: what Redis knows it by; the same after a restart. slots: how many messages it handles at
+    once.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        listeners: Iterable[Listener],
+        *,
+        executor: Runs,
+        reader: str,
+        slots: int,
+    ) -> None:
+        self._engine = engine
+        self._executor = executor
+        self._slots = slots
+        self._open = True
+        self._running: dict[str, tuple[Ear, asyncio.Task[None]]] = {}
+        """By member."""
+        self._waiting = 0
+        self._pace_s = 0.0
+        """How long a message took lately."""
+        self._lines = {one.name: _Line(one) for one in listeners}
+        self._groups: dict[str, list[Listener]] = {}
+        for one in (line.listener for line in self._lines.values()):
+            self._groups.setdefault(_group_name(one, reader), []).append(one)
+        groups = [_group(name, members) for name, members in self._groups.items()]
+        self._ears = [
+            Ear(
+                shard,
+                engine=engine,
+                reader=reader,
+                groups=groups,
+                begin=self._begin,
+                room=self._room,
+            )
+            for shard in range(engine.shards if groups else 0)
+        ]
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def subscribe(self) -> None:
+        """Make all groups: what is published from now on is heard, sooner or later."""
+        for ear in self._ears:
+            await ear.subscribe()
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        for ear in self._ears:
+            await ear.start()
+
+    def drain(self) -> None:
+        """Take nothing more, and give back what has not begun."""
+        self._open = False
+        for ear in self._ears:
+            ear.drain()
+        for line in self._lines.values():
+            while line.waiting:
+                ear, one = line.waiting.popleft()
+                self._waiting -= 1
+                ear.settle("n", one.given, reason="shutdown")
+
+    async def emptied(self) -> None:
+        """Wait, after `drain`, until all handlers have ended and Redis knows how."""
+        while self._running:
+            await asyncio.wait([task for _, task in self._running.values()])
+        for ear in self._ears:
+            await ear.settled()
+
+    def cancel_all(self, reason: str) -> None:
+        """Tell all handlers to stop: shutdown or lost."""
+        for member in list(self._running):
+            self._executor.cancel(member, reason)
+
+    def guard(self) -> None:
+        """Stop what others may have been given, because Redis has not heard of us for so long."""
+        for ear in self._ears:
+            if ear.held and ear.silent_s > ear.visibility_s:
+                for member, (owner, _) in list(self._running.items()):
+                    if owner is ear:
+                        self._executor.cancel(member, "lost")
+
+    async def close(self) -> None:
+        """Hang up."""
+        for ear in self._ears:
+            await ear.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being handled, or about to."""
+        return bool(self._running) or self._waiting > 0
+
+    # -- from a message to its end -------------------------------------------------------------
+
+    def _room(self) -> int:
+        """How many more may be taken: free slots, and a moment's work ahead."""
+        ahead = AHEAD_MAX if not self._pace_s else int(self._slots * AHEAD_S / self._pace_s)
+        most = self._slots + min(AHEAD_MAX, ahead)
+        return max(0, most - len(self._running) - self._waiting)
+
+    def _begin(self, ear: Ear, taken: Sequence[Given]) -> None:
+        for given in taken:
+            if not self._open:
+                ear.settle("n", given, reason="shutdown")
+                continue
+            try:
+                message = given.message()
+            except ValueError as error:
+                ear.settle("d", given, reason=f"foreign-data: {error}"[:REASON_MAX])
+                continue
+            listener = self._for(given.group, message)
+            if listener is None:
+                ear.settle("d", given, reason=f"unhandled: nobody is for kind {message.kind!r}")
+                continue
+            self._lines[listener.name].waiting.append((ear, heard(message, listener, given)))
+            self._waiting += 1
+        self._start()
+
+    def _for(self, group: str, message: Message) -> Listener | None:
+        members = self._groups[group]
+        if members[0].reads_mailbox:
+            return by_kind(members, message.kind)
+        for one in members:
+            if any(matches(pattern, message.channel) for pattern in one.patterns):
+                return one
+        return members[0]  # it was revived, or its pattern has gone
+
+    def _start(self) -> None:
+        """Start what may start, of each listener in turn."""
+        starting = True
+        while starting and len(self._running) < self._slots:
+            starting = False
+            for line in self._lines.values():
+                if line.may_start and len(self._running) < self._slots:
+                    ear, one = line.waiting.popleft()
+                    self._waiting -= 1
+                    line.running += 1
+                    task = asyncio.create_task(self._handle(ear, one, line))
+                    self._running[one.member] = (ear, task)
+                    starting = True
+
+    async def _handle(self, ear: Ear, one: Heard, line: _Line) -> None:
+        began = clock.monotonic()
+        try:
+            outcome = await self._executor.run(one)
+            if outcome is not None and one.awaited:
+                await self._answer(one, outcome)
+            _settle(ear, one, outcome)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not swallow the message
+            _log.exception("message %s (%s) could not be handled", one.id, one.name)
+            ear.settle("n", one.given, delay_ms=1000, reason=f"internal: {error}"[:REASON_MAX])
+        finally:
+            line.running -= 1
+            del self._running[one.member]
+            took_s = clock.monotonic() - began
+            self._pace_s = took_s if not self._pace_s else 0.9 * self._pace_s + 0.1 * took_s
+            if self._open:
+                self._start()
+                ear.rouse()
+
+    async def _answer(self, one: Heard, outcome: Outcome) -> None:
+        """What an ask's handler returns is the answer; that it failed for good is one, too."""
+        try:
+            if outcome.kind == "succeeded":
+                await self._engine.run(one.answer(json.loads(outcome.body), "last"))
+            elif outcome.kind == "failed":
+                error = {"code": "failed", "message": _reason(outcome)}
+                await self._engine.run(one.answer(error, "error"))
+        except CoordqError as error:
+            _log.warning("message %s (%s) could not be answered: %s", one.id, one.name, error)
+
+
+def _settle(ear: Ear, one: Heard, outcome: Outcome | None) -> None:
+    if outcome is None:
+        ear.settle("n", one.given, reason="lost")
+        return
+    match outcome.kind:
+        case "succeeded":
+            ear.settle("a", one.given)
+        case "failed" | "cancelled":
+            ear.settle("d", one.given, reason=_reason(outcome))
+        case kind:
+            why = _reason(outcome) if kind == "retry" else kind
+            ear.settle("n", one.given, delay_ms=outcome.delay_ms, reason=why)
+
+
+def _reason(outcome: Outcome) -> str:
+    """Why, for people: `<reason>: <type>: <message>`, on one line."""
+    try:
+        error: Mapping[str, Any] = json.loads(outcome.body)
+        said = f"{error['reason']}: {error['type']}: {error['message']}"
+    except (ValueError, KeyError, TypeError):
+        said = outcome.kind
+    return " ".join(said.split())[:REASON_MAX]
+
+
+def _group_name(one: Listener, reader: str) -> str:
+    if not one.fanout:
+        return one.group
+    own = "".join(letter if letter.isalnum() else "-" for letter in reader)
+    return f"{one.group}{EPHEMERAL}{own}"[:100]
+
+
+def _group(name: str, members: Sequence[Listener]) -> Group:
+    """What those who share a group ask for together."""
+    return Group(
+        name,
+        tuple(dict.fromkeys(pattern for one in members for pattern in one.patterns)),
+        visibility_s=max(one.visibility_s for one in members),
+        deliveries=max(one.max_deliveries for one in members),
+        ordered=any(one.ordered for one in members),
+        ephemeral=any(one.fanout for one in members),
+    )

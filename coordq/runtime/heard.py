@@ -1,0 +1,104 @@
+"""A message that a listener is called for, in the form in which the executor runs things."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from coordq.bus.body import PACKED
+from coordq.bus.envelope import Message
+from coordq.bus.reply import reply
+from coordq.bus.take import Given
+from coordq.engine.call import Call
+from coordq.work.spec import Spec
+
+if TYPE_CHECKING:
+    from coordq.work.listener import Listener
+
+_FORGETFUL: Final = 1024
+
+
+@lru_cache(maxsize=_FORGETFUL)
+def _spec(channel: str, name: str, deliveries: int) -> Spec:
+    return Spec(channel, name, max_attempts=deliveries)
+
+
+@dataclass(slots=True, eq=False)
+class Heard:
+    """One message, for one listener. It looks like a claim; its fence is the attempt."""
+
+    message: Message
+    listener: Listener
+    given: Given
+    """What it is settled with."""
+    args: bytes
+    """The body: JSON."""
+    member: str
+    """Unlike that of anything else that this process runs."""
+    replies: int = 0
+    """How many parts of an answer were given."""
+    answered: bool = False
+    """The last of them was."""
+    strikes: int = 0
+    version: int = 0
+    saved: bool = False
+    memory: None = None
+
+    def answer(self, body: Any, how: str) -> Call[int]:
+        """A reply to who asked: part, last, or error. Raises InvalidMessage, PayloadTooLarge."""
+        call = reply(
+            self.message,
+            body,
+            number=self.replies + 1,
+            how=how,
+            sender=self.listener.agent.name,
+            nonce=f"{self.id}:{self.attempt}:{self.replies + 1}",
+        )
+        self.replies += 1
+        self.answered = how != "part"
+        return call
+
+    @property
+    def awaited(self) -> bool:
+        """Somebody waits for an answer and has not had the last of it."""
+        return bool(self.message.reply_to) and not self.answered
+
+    @property
+    def id(self) -> str:
+        """The message's."""
+        return self.message.id
+
+    @property
+    def fence(self) -> int:
+        """Larger in every later run."""
+        return self.message.attempt
+
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+        return self.message.attempt
+
+    @property
+    def name(self) -> str:
+        """The listener's: `@<agent>.<function>`."""
+        return self.listener.name
+
+    @property
+    def queue(self) -> str:
+        """The channel that it came through."""
+        return self.message.channel
+
+    @property
+    def spec(self) -> Spec:
+        """As of a task with so many attempts as there are deliveries."""
+        return _spec(self.message.channel, self.listener.name, self.listener.max_deliveries)
+
+
+def heard(message: Message, listener: Listener, given: Given, *, nth: int = 0) -> Heard:
+    """A message as it is handled. nth: which one of its entry, if that told of several things."""
+    plain = given.place != "e" and not given.body.startswith(PACKED)
+    body = given.body if plain else json.dumps(message.body).encode()
+    member = f"{given.group}|{given.place}|{given.entry}|{nth}"
+    return Heard(message, listener, given, body, member)
