@@ -18,6 +18,7 @@ from uuid import uuid4
 from coordq import clock
 from coordq.bus.group import Group, subscribe
 from coordq.bus.take import WANT_MAX, Given, Settling, Taken, gather, hold, take
+from coordq.client.delivery import EVENTS_EVERY_S
 from coordq.engine import bus_keys, keys
 from coordq.engine.aio import AsyncEngine, Line
 from coordq.errors import CoordqError
@@ -118,7 +119,7 @@ class Ear:
     # -- taking and settling -------------------------------------------------------------------
 
     def settle(self, verdict: str, given: Given, *, delay_ms: int = 0, reason: str = "") -> None:
-        """Say what became of a message: a, n or d, see `bus.take.Settling`."""
+        """Say what became of a message: a, n, d or r, see `bus.take.Settling`."""
         self._verdicts.append((verdict, given, delay_ms, reason))
         self._stir.set()
 
@@ -192,11 +193,13 @@ class Ear:
 
     async def _watch(self, line: Line) -> None:
         root = keys.root(self._engine.namespace, self.shard)
+        tells = any(group.tells for group in self._groups.values())
+        block_s = EVENTS_EVERY_S if tells else BLOCK_S
         marks = [bus_keys.marker(root, name) for name in self._groups]
         while self._open:
             await self._idle.wait()
             try:
-                await line.block("BZPOPMIN", *marks, timeout_s=BLOCK_S * _around())
+                await line.block("BZPOPMIN", *marks, timeout_s=block_s * _around())
             except CoordqError as error:
                 await self._complain(error)
             self._hope()

@@ -19,10 +19,11 @@ from coordq import clock
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group
 from coordq.bus.take import Given
+from coordq.client.delivery import UNREADABLE, read
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import CoordqError
 from coordq.runtime.ear import Ear
-from coordq.runtime.heard import Heard, heard
+from coordq.runtime.heard import Entry, Heard, heard
 from coordq.topics import matches
 from coordq.work.finish import Outcome
 from coordq.work.listener import Listener, by_kind
@@ -126,7 +127,7 @@ class Ears:
             while line.waiting:
                 ear, one = line.waiting.popleft()
                 self._waiting -= 1
-                ear.settle("n", one.given, reason="shutdown")
+                self._ended(ear, one.entry, "r")
 
     async def emptied(self) -> None:
         """Wait, after `drain`, until all handlers have ended and Redis knows how."""
@@ -168,21 +169,30 @@ class Ears:
 
     def _begin(self, ear: Ear, taken: Sequence[Given]) -> None:
         for given in taken:
-            if not self._open:
-                ear.settle("n", given, reason="shutdown")
-                continue
-            try:
-                message = given.message()
-            except ValueError as error:
-                ear.settle("d", given, reason=f"foreign-data: {error}"[:REASON_MAX])
-                continue
+            if self._open:
+                self._sort(ear, given)
+            else:
+                ear.settle("r", given)
+        self._start()
+
+    def _sort(self, ear: Ear, given: Given) -> None:
+        """Hand what was taken to whom it is for; what is for nobody is a dead letter."""
+        try:
+            messages = list(read(ear.shard, given))
+        except (ValueError, RecursionError):
+            messages = []
+        if not messages:
+            ear.settle("d", given, reason=UNREADABLE)
+        entry = Entry(given, len(messages))
+        for nth, message in enumerate(messages):
             listener = self._for(given.group, message)
             if listener is None:
-                ear.settle("d", given, reason=f"unhandled: nobody is for kind {message.kind!r}")
+                why = f"unhandled: nobody is for kind {message.kind!r}"
+                self._ended(ear, entry, "d", reason=why)
                 continue
-            self._lines[listener.name].waiting.append((ear, heard(message, listener, given)))
+            one = heard(message, listener, entry, nth=nth)
+            self._lines[listener.name].waiting.append((ear, one))
             self._waiting += 1
-        self._start()
 
     def _for(self, group: str, message: Message) -> Listener | None:
         members = self._groups[group]
@@ -213,10 +223,11 @@ class Ears:
             outcome = await self._executor.run(one)
             if outcome is not None and one.awaited:
                 await self._answer(one, outcome)
-            _settle(ear, one, outcome)
+            self._settle(ear, one.entry, outcome)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not swallow the message
             _log.exception("message %s (%s) could not be handled", one.id, one.name)
-            ear.settle("n", one.given, delay_ms=1000, reason=f"internal: {error}"[:REASON_MAX])
+            why = f"internal: {error}"[:REASON_MAX]
+            self._ended(ear, one.entry, "n", delay_ms=1000, reason=why)
         finally:
             line.running -= 1
             del self._running[one.member]
@@ -237,19 +248,23 @@ class Ears:
         except CoordqError as error:
             _log.warning("message %s (%s) could not be answered: %s", one.id, one.name, error)
 
-
-def _settle(ear: Ear, one: Heard, outcome: Outcome | None) -> None:
-    if outcome is None:
-        ear.settle("n", one.given, reason="lost")
-        return
-    match outcome.kind:
-        case "succeeded":
-            ear.settle("a", one.given)
-        case "failed" | "cancelled":
-            ear.settle("d", one.given, reason=_reason(outcome))
-        case kind:
+    def _settle(self, ear: Ear, entry: Entry, outcome: Outcome | None) -> None:
+        kind = "lost" if outcome is None else outcome.kind
+        if outcome is None or kind == "release":
+            self._ended(ear, entry, "r")
+        elif kind == "succeeded":
+            self._ended(ear, entry, "a")
+        elif kind in {"failed", "cancelled"}:
+            self._ended(ear, entry, "d", reason=_reason(outcome))
+        else:
             why = _reason(outcome) if kind == "retry" else kind
-            ear.settle("n", one.given, delay_ms=outcome.delay_ms, reason=why)
+            self._ended(ear, entry, "n", delay_ms=outcome.delay_ms, reason=why)
+
+    def _ended(
+        self, ear: Ear, entry: Entry, verdict: str, *, delay_ms: int = 0, reason: str = ""
+    ) -> None:
+        if entry.ended(verdict, delay_ms=delay_ms, reason=reason):
+            ear.settle(entry.verdict, entry.given, delay_ms=entry.delay_ms, reason=entry.reason)
 
 
 def _reason(outcome: Outcome) -> str:

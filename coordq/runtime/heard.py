@@ -10,19 +10,40 @@ from typing import TYPE_CHECKING, Any, Final
 from coordq.bus.body import PACKED
 from coordq.bus.envelope import Message
 from coordq.bus.reply import reply
-from coordq.bus.take import Given
+from coordq.bus.take import EVENTS, Given
 from coordq.engine.call import Call
 from coordq.work.spec import Spec
 
 if TYPE_CHECKING:
     from coordq.work.listener import Listener
 
-_FORGETFUL: Final = 1024
+_SPECS: Final = 1024
+_BADNESS: Final = "adrn"
+"""Acknowledged, dead, given back as if it had not been taken, given back for another try."""
 
 
-@lru_cache(maxsize=_FORGETFUL)
+@lru_cache(maxsize=_SPECS)
 def _spec(channel: str, name: str, deliveries: int) -> Spec:
     return Spec(channel, name, max_attempts=deliveries)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """What was taken: one message, or several things that happened. It is settled as a whole."""
+
+    given: Given
+    left: int
+    """Messages of it that have not ended."""
+    verdict: str = "a"
+    delay_ms: int = 0
+    reason: str = ""
+
+    def ended(self, verdict: str, *, delay_ms: int = 0, reason: str = "") -> bool:
+        """A message of it has ended, so; whether all have. The worst verdict is that of all."""
+        self.left -= 1
+        if _BADNESS.index(verdict) > _BADNESS.index(self.verdict):
+            self.verdict, self.delay_ms, self.reason = verdict, delay_ms, reason
+        return self.left == 0
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +52,7 @@ class Heard:
 
     message: Message
     listener: Listener
-    given: Given
+    entry: Entry
     """What it is settled with."""
     args: bytes
     """The body: JSON."""
@@ -96,9 +117,10 @@ class Heard:
         return _spec(self.message.channel, self.listener.name, self.listener.max_deliveries)
 
 
-def heard(message: Message, listener: Listener, given: Given, *, nth: int = 0) -> Heard:
-    """A message as it is handled. nth: which one of its entry, if that told of several things."""
-    plain = given.place != "e" and not given.body.startswith(PACKED)
+def heard(message: Message, listener: Listener, entry: Entry, *, nth: int) -> Heard:
+    """A message as it is handled. nth: which one of its entry."""
+    given = entry.given
+    plain = given.place[0] != EVENTS and not given.body.startswith(PACKED)
     body = given.body if plain else json.dumps(message.body).encode()
     member = f"{given.group}|{given.place}|{given.entry}|{nth}"
-    return Heard(message, listener, given, body, member)
+    return Heard(message, listener, entry, body, member)

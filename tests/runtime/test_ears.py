@@ -16,6 +16,7 @@ from coordq.bus.envelope import parcel
 from coordq.bus.publish import publish
 from coordq.bus.reply import address, read_reply
 from coordq.client.client import Client
+from coordq.client.delivery import UNREADABLE
 from coordq.engine import bus_keys, keys
 from tests.runtime.conftest import NewFleet
 from tests.waiting import wait_until
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.live
 
 AGENT = """
     import asyncio
+    import json
     import os
     import time
     from pathlib import Path
@@ -38,7 +40,7 @@ AGENT = """
 
     class Counts(Middleware):
         async def before_run(self, ctx, args):
-            note("before", ctx.name, ctx.message.channel)
+            note("before", ctx.name, ctx.queue)
 
     def greeting() -> str:
         return "hello"
@@ -85,6 +87,13 @@ AGENT = """
         for part in body:
             ctx.reply(part, last=False)
         ctx.reply("done")
+
+    @other.on("task.*")
+    async def hears_of_tasks(ctx: Context, id: str = "", kind: str = "", body: Any = None) -> None:
+        note("hears_of_tasks", ctx.message.topic, json.dumps(body))
+
+    @agent.task
+    async def done() -> None: ...
 
     @other.on("orders.*")
     async def listens_too(number: int) -> None:
@@ -357,4 +366,20 @@ def test_a_foreign_message_is_buried_and_the_worker_goes_on(
 
     wait_until(lambda: len(noted("hears")) == 2, what="the second")
     wait_until(lambda: buried(client), what="the dead letter")
-    assert buried(client)[0].reason.startswith("foreign-data")
+    assert buried(client)[0].reason == UNREADABLE
+
+
+def test_what_happens_to_tasks_can_be_listened_to(
+    hearing: Hearing, client: Client, noted: Callable[[str], list[list[str]]]
+) -> None:
+    """Events are topics: task.succeeded and its like."""
+    hearing()
+
+    handle = client.work.enqueue("done")
+    handle.result(timeout=10)
+
+    def heard() -> list[str]:
+        return [line[0] for line in noted("hears_of_tasks") if handle.id in " ".join(line)]
+
+    wait_until(lambda: "task.succeeded" in heard(), what="word of its end")
+    assert heard().count("task.succeeded") == 1
