@@ -152,11 +152,19 @@ local function count_more(id, amount)
   redis.call('HINCRBY', key, 'left', amount)
 end
 
+-- Who is cancelled when that task starts without it. Returns whether it may start without any.
+local function add_rivals(id, ids)
+  local key = KEYS[1] .. 'need:' .. id
+  local early = redis.call('HGET', key, 'early')
+  if early == '2' then redis.call('HSET', key, 'rivals', (redis.call('HGET', key, 'rivals') or '') .. ids()) end
+  return early
+end
+
 -- A task that exists counts one edge more; returns what the edge says of itself.
 local function counted_edge(edge)
   local key = KEYS[1] .. 'need:' .. edge.child
   count_more(edge.child, 1)
-  local early = redis.call('HEXISTS', key, 'early') == 1 and '!' or ''
+  local early = add_rivals(edge.child, function() return edge.parent end) and '!' or ''
   if edge.condition == '' then return '0' .. early end
   local n = 'x' .. redis.call('HINCRBY', key, 'more', 1)
   redis.call('HSET', key, 'c' .. n, edge.condition)
@@ -248,17 +256,31 @@ local function move_list(from, to)
   end
 end
 
+-- The ids, in a row, of what is staged and has an edge to a task.
+local function staged_before(child)
+  local found = {}
+  for _, id in ipairs(redis.call('LRANGE', KEYS[1] .. 'flow:' .. staged .. ':ids', 0, -1)) do
+    for _, edge in ipairs(redis.call('LRANGE', KEYS[1] .. 'kids:' .. id, 0, -1)) do
+      if string.sub(edge, 1, 22) == child then found[#found + 1] = id end
+    end
+  end
+  return table.concat(found)
+end
+
 -- What is staged becomes part of the flow. Returns who has roots to release: the flow, from its old ones on.
 local function take_over(joins)
   local key, roots = KEYS[1] .. 'flow:' .. staged, KEYS[1] .. 'kids:' .. flow
   local amount, passed = redis.call('LLEN', key .. ':ids'), redis.call('LLEN', roots)
+  for _, join in ipairs(joins) do
+    count_more(join.child, join.amount)
+    add_rivals(join.child, function() return staged_before(join.child) end)
+  end
   move_list(key .. ':ids', account .. ':ids')
   move_list(key .. ':graph', account .. ':graph')
   move_list(KEYS[1] .. 'kids:' .. staged, roots)
   redis.call('HINCRBY', account, 'total', amount)
   redis.call('HINCRBY', account, 'left', amount)
   redis.call('HSET', account, 'g:' .. staged, amount)
-  for _, join in ipairs(joins) do count_more(join.child, join.amount) end
   redis.call('UNLINK', key, key .. ':ids', key .. ':graph', KEYS[1] .. 'kids:' .. staged)
   redis.call('ZREM', KEYS[1] .. 'flows:ended', staged)
   -- it is on its way through them just now, and comes to these as well

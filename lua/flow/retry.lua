@@ -66,7 +66,7 @@ local function wait_again(task)
   redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
   local need = KEYS[1] .. 'need:' .. task.id
   if string.find(task.flags, 'n', 1, true) then
-    redis.call('HDEL', need, 'neutral', 'lost', 'skip', 'ignored')
+    redis.call('HDEL', need, 'neutral', 'lost', 'skip', 'ignored', 'called')
     redis.call('HSET', need, 'left', redis.call('HGET', need, 'of'))
   end
   local total_ms = option(task, 'd')
@@ -105,6 +105,11 @@ local function tell_again(task)
   stay(task.id)
   redis.call('SET', KEYS[1] .. 't:' .. task.id, write_record(task))
   if ended then ended_kin[#ended_kin + 1] = task end
+  -- those that it did not wait for wait again by now
+  if task.state == 's' and redis.call('HEXISTS', KEYS[1] .. 'need:' .. task.id, 'rivals') == 1 then
+    redis.call('HDEL', KEYS[1] .. 'need:' .. task.id, 'called')
+    redis.call('ZADD', KEYS[1] .. 'due', now, 'c' .. task.id)
+  end
 end
 
 local function page(offset)

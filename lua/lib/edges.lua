@@ -11,7 +11,8 @@ An edge is <child id><on><policy>[<n>][!]
   !       the child need not wait for all its edges
 
 HASH need:<child>  of (edges in all), left (not counted yet), neutral, lost, skip, ignored (so many of
-those counted; the rest are met), want, early, c1, c2, ...
+those counted; the rest are met), want, early, c1, c2, ...; early is 2 when those that the child does not wait
+for any more are cancelled, see lib/promote: rivals are their ids in a row, called how many have been
 
 A parent ends as s succeeded, f failed, u unmet (ended because a parent of its own failed), c cancelled,
 or o left out (skipped).
@@ -47,7 +48,7 @@ local function read_need(child)
   local values = redis.call('HMGET', KEYS[1] .. 'need:' .. child, 'of', 'left', 'neutral', 'lost', 'skip',
     'ignored', 'want', 'early')
   if not values[1] then return nil end
-  local need = { early = values[8] == '1' }
+  local need = { early = values[8] }
   for i, name in ipairs(NUMBERS) do need[name] = tonumber(values[i] or 0) or 0 end
   return need
 end

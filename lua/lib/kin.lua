@@ -136,6 +136,12 @@ local function make_kin(tally)
     return order
   end
 
+  -- A task starts without some of those before it: their results would be for nobody.
+  local function call_off_rivals(child)
+    due_at(now, 'c' .. child.id)
+    leave_marks(child.queue, '*', 1)
+  end
+
   local function count_edges(counted)
     for _, sum in ipairs(sum_up(counted)) do
       local key = KEYS[1] .. 'need:' .. sum.child
@@ -148,7 +154,9 @@ local function make_kin(tally)
       -- a plain join is looked at once, when its last parent has ended
       local need = (left == 0 or sum.odd or sum.early) and read_need(sum.child)
       local child = (need or #sum.judges > 0) and record_of(sum.child)
-      if need and child then carry_out(decision_of(need), child, sum.parent, need.ignored) end
+      local decision = need and child and decision_of(need)
+      if decision == 'go' and need.early == '2' and need.left > 0 and child.state == 'w' then call_off_rivals(child) end
+      if need and child then carry_out(decision, child, sum.parent, need.ignored) end
       for _, edge in ipairs(child and sum.judges or {}) do
         note_failure(edge.parent, child, edge.effect, edge.policy, edge.on)
       end

@@ -4,7 +4,8 @@ lib/member: tasks are written as members of a flow, and learn what they wait for
 Shared by flow/submit, flow/grow and work/depend, whose headers point here for how nodes and edges come:
 
   amount, then nodes, each: id, flags ("-" or letters of lib/flow), spec, args (a JSON object)
-  amount, then needs, each: child, edges in all, want, early (1 or 0), how many conditions, condition, ...
+  amount, then needs, each: child, edges in all, want, early, how many conditions, condition, ...
+    early: 1 or 0; or the ids, in a row, of those that are cancelled when the child starts without them
   amount, then lists, each: parent, how many edges, edge, ...   for LIST kids:<parent>, see lib/edges
 
 A child with one plain edge has no need. A parent of these nodes that is one of them has its edges in its
@@ -80,7 +81,11 @@ end
 local function write_need(need)
   local fields = { 'of', need.of, 'left', need.of }
   if need.want ~= '0' then fields[#fields + 1], fields[#fields + 2] = 'want', need.want end
-  if need.early == '1' then fields[#fields + 1], fields[#fields + 2] = 'early', '1' end
+  if need.early == '1' then
+    fields[#fields + 1], fields[#fields + 2] = 'early', '1'
+  elseif need.early ~= '0' then
+    for _, word in ipairs({ 'early', '2', 'rivals', need.early }) do fields[#fields + 1] = word end
+  end
   redis.call('HSET', KEYS[1] .. 'need:' .. need.child, unpack(fields))
   for i = 1, need.conditions do
     redis.call('HSET', KEYS[1] .. 'need:' .. need.child, 'c' .. i, ARGV[need.first + i - 1])

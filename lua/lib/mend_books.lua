@@ -21,6 +21,7 @@ local function mend_due(member)
   local alive = task and not string.find('sfc', task.state, 1, true)
   if string.sub(member, 1, 1) == 'z' then alive = task and task.state == 'p' end
   if string.sub(member, 1, 1) == 'e' then alive = redis.call('HEXISTS', KEYS[1] .. 'rippling', string.sub(member, 2)) == 1 end
+  if string.sub(member, 1, 1) == 'c' then alive = redis.call('HEXISTS', KEYS[1] .. 'need:' .. string.sub(member, 2), 'rivals') == 1 end
   if limit and alive or task and not limit and task.state == 'd' then return end
   if not zset_has('due', member) then return end
   local what = limit and 'a time limit of a task that has ended' or 'a moment of a task that is not scheduled'

@@ -3,7 +3,8 @@ lib/promote: what is due becomes ready; what waited too long ends.
 
 ZSET due: <id> is a delayed or retried task, x<id> the end of its queue timeout, y<id> the end of its
 total timeout, z<id> the end of its wait, h<id> the end of its hold on slots that nobody has started it for,
-l<slot> when parked tasks may run, e<id> edges that are left, see lib/flow; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's forwarder does
+l<slot> when parked tasks may run, e<id> edges that are left, see lib/flow, c<id> that tasks are cancelled which
+that one has not waited for, see lib/edges; scores are milliseconds. Any claim promotes, at most 100 a call; the supervisor's forwarder does
 the same when nobody claims. Returns the next moment something is due, or nil, and how many members were
 taken.
 ]]
@@ -52,6 +53,25 @@ local function take_due()
     end
   end
 
+  -- A page of those that a task has not waited for. each(id): it may have changed.
+  local function cancel_rivals(id, each)
+    local RIVALS_MAX, need = 100, KEYS[1] .. 'need:' .. id
+    local facts = redis.call('HMGET', need, 'rivals', 'called')
+    local rivals, first = facts[1] or '', tonumber(facts[2] or 0) or 0
+    local last = math.min(first + RIVALS_MAX, #rivals / 22)
+    for at = first, last - 1 do
+      local rival = string.sub(rivals, 22 * at + 1, 22 * at + 22)
+      local task = record_of(rival)
+      each(rival)
+      if task and not string.find('sfc', task.state, 1, true) then
+        cancel_task(task, 'task ' .. id .. ' did not wait for it')
+      end
+    end
+    if last * 22 >= #rivals then return end
+    redis.call('HSET', need, 'called', last)
+    redis.call('ZADD', KEYS[1] .. 'due', now, 'c' .. id)
+  end
+
   local members = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE_MAX)
   redis.call('ZREM', KEYS[1] .. 'due', unpack(members))
   local keys = {}
@@ -66,6 +86,8 @@ local function take_due()
     if task then task.id = id end
     if kind == 'l' then
       the_slots().come_due(string.sub(members[i], 2))
+    elseif kind == 'c' then
+      cancel_rivals(id, function(rival) seen[rival] = true end)
     elseif kind == 'e' then
       rippling = rippling or {}
       rippling[#rippling + 1] = the_flows().resumed(id, task)

@@ -225,3 +225,24 @@ def _grown_in_pages(desk: Desk, before: int) -> tuple[Call[Any], Check]:
         assert flows.outcome(made) == "succeeded"
 
     return steps[before], check
+
+
+@scene
+def flow_race(desk: Desk) -> tuple[Call[Any], Check]:
+    """One wins, once; the other is cancelled once."""
+    quick, other = node("quick"), node("other", name="unknown")
+    edges = [after(each, policy="ignore") for each in (quick, other)]
+    winner = node("winner", *edges, want=1, early=True, cancel_losers=True)
+    flows = Flows(desk)
+    made = flows.start(quick, other, winner)
+    held = flows.take()["quick"]
+
+    def check(done: Any) -> None:
+        desk.promote()
+        assert [each.id for each in done.claimed.claims] == [winner.id]
+        assert flows.states(quick, other) == ["succeeded", "cancelled"]
+        flows.finish(done.claimed.claims[0])
+        assert flows.account(made)["cancelled"] == "1"
+        assert flows.outcome(made) == "succeeded"
+
+    return finish(0, [Outcome("succeeded", quick.id, held.fence, b"1")], ask()), check

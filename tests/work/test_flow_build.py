@@ -111,10 +111,12 @@ def test_need_and_first_become_wants() -> None:
     three = flow.group("a", "b", "c")
     three.reduce("most", need=2)
     three.reduce("any", first=1)
+    three.reduce("one", first=1, cancel_losers=True)
     planned = nodes(flow)
 
     assert (planned["most"].want, planned["most"].early) == (2, False)
     assert (planned["any"].want, planned["any"].early) == (1, True)
+    assert (planned["one"].cancel_losers, planned["any"].cancel_losers) == (True, False)
 
 
 def test_a_link_has_conditions_of_its_own() -> None:

@@ -106,6 +106,12 @@ BAD_FLOWS: list[tuple[Callable[[Flow], object], str, str]] = [
     (lambda f: f.task("b", after=f.task("a"), need=0), "invalid-flow", "need=0: give a number"),
     (lambda f: f.task("b", after=f.task("a"), first=True), "invalid-flow", "first=True: give"),
     (lambda f: f.task("b", after=f.task("a"), need=1, first=1), "invalid-flow", "give one"),
+    (lambda f: f.task("b", after=f.task("a"), cancel_losers=True), "invalid-flow", "say both"),
+    (
+        lambda f: f.task("b", after=f.task("a"), first=1, cancel_losers="yes"),
+        "invalid-flow",
+        "say True or False",
+    ),
     (
         lambda f: f.task("b", after=f.task("a"), need=1, if_failed="skip"),
         "invalid-flow",

@@ -90,6 +90,7 @@ class Flow(Described, Building):
             not hold the task is skipped.
         need: at least so many parents must succeed, the failures of others are ignored.
         first: it runs as soon as so many succeeded, without waiting for the others.
+        cancel_losers: with `first`, the others are cancelled then; who runs is asked to stop.
         fallback: what runs in its place when it fails for good: a task, a (task, args) pair, a
             step, or a list of such, to be tried in order. Without arguments it gets the same.
         delay: seconds to wait after the parents.

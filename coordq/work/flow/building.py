@@ -10,7 +10,17 @@ from coordq.work.flow.refusal import refuse
 from coordq.work.flow.step import Member, Step, Value
 from coordq.work.flow.ties import Tying, Wanted, check_key, check_owner
 
-EDGE_WORDS: Final = ("after", "of", "on", "if_failed", "when", "unless", "need", "first")
+EDGE_WORDS: Final = (
+    "after",
+    "of",
+    "on",
+    "if_failed",
+    "when",
+    "unless",
+    "need",
+    "first",
+    "cancel_losers",
+)
 """Options that say when a task may start, not how it is run."""
 
 
@@ -110,6 +120,7 @@ class Building:
         )
         made = Member(step, asked.template, asked.args, asked.inputs, asked.delay_ms, ties)
         made.want, made.early = tying.want, wanted.first is not None
+        made.cancel_losers = wanted.cancel_losers
         self._take(made)
         return step
 

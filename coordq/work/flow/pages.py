@@ -55,12 +55,13 @@ def edges_into(node: Node, *, counted: bool = False) -> Iterator[tuple[str, str]
 
 def need_of(node: Node) -> list[Argument]:
     """What a node counts, as lua/lib/member.lua reads it."""
+    losers = "".join(edge.parent for edge in node.parents) if node.cancel_losers else ""
     conditions = [edge.condition.encode() for edge in node.parents if edge.condition is not None]
     return [
         node.id,
         len(node.parents),
         node.want,
-        int(node.early),
+        losers or int(node.early),
         len(conditions),
         *conditions,
     ]

@@ -61,6 +61,8 @@ class Node:
     """How many edges must be met; 0: one at least, and no parent may have failed."""
     early: bool = False
     """Whether it starts as soon as `want` edges are met, without waiting for the other parents."""
+    cancel_losers: bool = False
+    """Of one that starts early: whether the parents that it has not waited for are cancelled."""
     fallback: str | None = None
     """The id of the node that runs in its place when it fails for good."""
     is_alternative: bool = False

@@ -272,6 +272,7 @@ class Member:
     ties: dict[Step, Tie] = field(default_factory=dict)
     want: int = 0
     early: bool = False
+    cancel_losers: bool = False
     fallback: Step | None = None
     stands_for: Step | None = None
     signal: str = ""

@@ -28,6 +28,7 @@ class Wanted:
     unless: Condition | str | None = None
     need: int | None = None
     first: int | None = None
+    cancel_losers: bool = False
 
 
 class Tying:
@@ -63,6 +64,10 @@ class Tying:
         for what, amount in (("need", need), ("first", first)):
             if amount is not None and not _is_amount(amount):
                 self._refuse(f"{what}={amount!r}: give a number of parents, from 1")
+        if not isinstance(self.wanted.cancel_losers, bool):
+            self._refuse(f"cancel_losers={self.wanted.cancel_losers!r}: say True or False")
+        if self.wanted.cancel_losers and first is None:
+            self._refuse("cancel_losers is about those that first= does not wait for: say both")
         return need or first or 0
 
     def _follow(self, link: Link) -> None:

@@ -130,6 +130,7 @@ class Weaver:
             parents=parents,
             want=member.want + len(expanders),
             early=member.early,
+            cancel_losers=member.cancel_losers,
             fallback=self.ids[member.fallback] if member.fallback else None,
             is_alternative=member.stands_for is not None,
             signal=member.signal,
