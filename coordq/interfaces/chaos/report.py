@@ -146,6 +146,7 @@ def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:
         "succeeded": ended["succeeded"],
         "dead letters": ended["failed"],
         "cancelled": ended["cancelled"],
+        "skipped": ended["skipped"],
         "flows ended": kinds["flow-ended"],
         "held up by limits": kinds["parked"],
         "claims": sum(life.runs for life in lives),
