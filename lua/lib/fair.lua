@@ -29,13 +29,18 @@ local function make_fair()
     return 1 / number
   end
 
-  -- What the books say of some tenants at a queue: their own weight there, else the general one.
-  function shares.weights_in(queue, tenants)
-    local weights = redis.call('HMGET', KEYS[1] .. 'tenants', unpack(tenants))
+  -- Where the weights stand that count at a queue only; nil when there are none.
+  local function own_weights(queue)
     local own = KEYS[1] .. 'weights:' .. queue
     if weighed[queue] == nil then weighed[queue] = redis.call('EXISTS', own) == 1 end
-    if weighed[queue] then
-      for i, weight in ipairs(redis.call('HMGET', own, unpack(tenants))) do weights[i] = weight or weights[i] end
+    return weighed[queue] and own or nil
+  end
+
+  -- What the books say of some tenants at a queue: their own weight there, else the general one.
+  function shares.weights_in(queue, tenants)
+    local weights, own = redis.call('HMGET', KEYS[1] .. 'tenants', unpack(tenants)), own_weights(queue)
+    for i, weight in ipairs(own and redis.call('HMGET', own, unpack(tenants)) or {}) do
+      weights[i] = weight or weights[i]
     end
     return weights
   end
@@ -49,9 +54,9 @@ local function make_fair()
     local known = strides[queue] or {}
     strides[queue] = known
     if not known[tenant] then
-      local weight = shares.weights_in(queue, { tenant })[1]
+      local weight, own = redis.call('HGET', KEYS[1] .. 'tenants', tenant), own_weights(queue)
       if not weight then redis.call('HSET', KEYS[1] .. 'tenants', tenant, '1') end
-      known[tenant] = shares.stride_by(weight)
+      known[tenant] = shares.stride_by(own and redis.call('HGET', own, tenant) or weight)
     end
     return known[tenant]
   end
