@@ -95,6 +95,21 @@ def test_another_flow_becomes_part_of_this_one() -> None:
     assert len(sub.plan().nodes) == 4
 
 
+def test_a_part_comes_after_others_as_a_step_does() -> None:
+    """After which end, and under which condition: for all of it that comes after nothing else."""
+    sub = Flow("sub")
+    sub.chain("a", "b")
+    flow = Flow("f")
+    start, other = flow.task("start"), flow.task("other")
+    flow.include(sub, after=[start.link(when="x > 1", if_failed="skip"), other.link(on="always")])
+
+    assert edges(flow.plan()) == {
+        ("start", "sub.a", "success", "skip", "x > 1"),
+        ("other", "sub.a", "always", "fail", None),
+        ("sub.a", "sub.b", "success", "fail", None),
+    }
+
+
 def test_flows_and_steps_say_what_they_are() -> None:
     """In a debugger and in a message."""
     flow = Flow("f")

@@ -124,6 +124,13 @@ returns: deep.again.look
     assert plan.about["returns"] == "deep.again.look"
 
 
+def test_a_part_may_come_after_any_end(tmp_path: Path) -> None:
+    """As a task does that stands by itself."""
+    text = "name: m\ntasks:\n  p: {flow: {tasks: {a: {}}}, after: {task: q, on: always}}\n  q: {}\n"
+
+    assert edges(plan_of(tmp_path, text), "p.a") == {("q", "always")}
+
+
 def test_a_file_may_be_taken_in_twice_and_by_files_beside_it(site: Path) -> None:
     """Paths count from the folder of the file in which they stand."""
     (site / "site" / "all.json").write_text(
@@ -200,7 +207,6 @@ BAD = [
     ("p: {flow: {tasks: {a: {}}}}\n  q: {fallback: p}", "p is, or is in, a flow"),
     ("p: {flow: {tasks: {a: {}}}}\n  q: {fallback: [p.a]}", "p.a is, or is in, a flow"),
     ("p: {flow: {tasks: {a: {}}}, after: q}\n  q: {after: p.a}", "wait for each other: .*p.*q"),
-    ("p: {flow: {tasks: {a: {}}}, after: {task: q, on: always}}\n  q: {}", "comes after keys"),
     ("p: {flow: broken.yaml}", r"broken\.yaml: tasks: write at least one task"),
     ("p: {flow: text.yaml}", r"text\.yaml: it is no mapping"),
 ]

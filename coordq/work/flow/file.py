@@ -169,11 +169,8 @@ class _Reader(Told):
 
     def _put(self, flow: Flow, key: str, task: Mapping[str, Any]) -> Step | Group:
         place = f"tasks.{key}"
-        part, after = self.parts[key], []
-        for one in self.several(task.get("after", ())):
-            if isinstance(one, dict):
-                self.refuse(f"{place}.after", "a flow comes after keys: write on= in its own tasks")
-            after.append(self._link(place, one))
+        part = self.parts[key]
+        after = [self._link(place, one) for one in self.several(task.get("after", ()))]
         self.made |= part.put(flow, key, after)
         self.ends[key] = part.ends(flow, key)
         return part.returned(flow, key) or self.ends[key]

@@ -14,10 +14,9 @@ from coordq.work.flow.step import (
     Maker,
     Member,
     Step,
-    Tie,
     Value,
 )
-from coordq.work.flow.ties import check_key
+from coordq.work.flow.ties import Tying, Wanted, check_key
 
 
 def graft(
@@ -43,7 +42,7 @@ def _copy(
         refuse(flow.name, step.key, f"on_{member.hears} is about a whole flow: it stays outside")
     ties = {twins[parent]: replace(tie) for parent, tie in member.ties.items()}
     if not ties and member.stands_for is None:
-        ties = {link.step: Tie() for link in roots_after}
+        ties = Tying(flow, step.key, Wanted(after=roots_after)).tie({})
     each = None if member.each is None else {**member.each, "key": step.key}
     return replace(
         member,
