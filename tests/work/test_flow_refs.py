@@ -12,7 +12,7 @@ from coordq.errors import InvalidArguments
 from coordq.ids import child_id, is_id, new_id, shard_of
 from coordq.work.flow.refs import MARKS, Outcome, Ref, fill, ids_in, listed_ids, read
 
-A, B, C, D = new_id(), new_id(), new_id(), new_id()
+A, B, C, D, NOBODY = (letter * 22 for letter in "abcde")
 DONE = {
     A: Outcome("succeeded", {"files": ["x", {"a/b|c~d": 1}]}),
     B: Outcome("failed", error={"reason": "error", "message": "no"}),
@@ -41,7 +41,7 @@ DONE = {
         (f"{B}=", {"error": {"reason": "error", "message": "no"}}),
         (f"{B}=/ok/files", None),
         (f"{D}=", {"ok": None}),
-        (f"{new_id()}=", {"error": {"reason": "unknown"}}),
+        (f"{NOBODY}=", {"error": {"reason": "unknown"}}),
         (f"{C}*=/error/reason", [None, "error"]),
         (f"{C}*=", [{"ok": DONE[A].result}, {"error": DONE[B].error}]),
         (f"{B}*=", [{"error": {"reason": "error", "message": "no"}}]),
@@ -68,7 +68,7 @@ def test_an_input_is_filled_in(spelled: Any, value: Any) -> None:
         (f"{A}*=", "is no list of tasks"),
         (f"{A}=*", "is no input"),
         (f"{C}*/files/9", "has nothing at 'files/9'"),
-        (new_id(), "is unknown and has no result"),
+        (NOBODY, "is unknown and has no result"),
         (f"{A}%", "is no input"),
         ("x", "is no input"),
         (f"{A}|", "is no input"),

@@ -64,7 +64,7 @@ BAD = [
     ({"every": 60, "queu": "slow"}, "invalid-option", "did you mean 'queue'?"),
     ({"every": 60, "priority": "urgent"}, "invalid-option", "critical, high, normal, low"),
     ({"every": 60, "timeout": -1}, "invalid-time", "negative"),
-    ({"every": 60, "args": {"a": object()}}, "invalid-arguments", "job"),
+    ({"every": 60, "args": {"a": object}}, "invalid-arguments", "job"),
     ({"every": 60, "args": {"a": "x" * 2**21}}, "payload-too-large", "1,048,576"),
     ({"every": 60, "name": "a b"}, "invalid-name", "schedule name 'a b'"),
     ({"every": 60, "task": "a/b"}, "invalid-name", "task name 'a/b'"),
@@ -80,7 +80,7 @@ KEPT = [
         "backoff": Backoff.steps([1, 10]),
         "timeout": timedelta(hours=1),
     },
-    {"every": 60, "capabilities": {"b", "a"}, "headers": {"x": "ü"}, "role": "r"},
+    {"every": 60, "capabilities": ("b", "a"), "headers": {"x": "ü"}, "role": "r"},
 ]
 
 
