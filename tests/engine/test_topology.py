@@ -165,7 +165,8 @@ def test_who_finds_the_new_master_finds_it_for_all(
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await engine.execute(0, "PING")
-            assert await line.execute("ROLE") == await engine.execute(0, "ROLE")
+            who = "CONFIG", "GET", "port"
+            assert await line.execute(*who) == await engine.execute(0, *who)
             await line.close()
 
     with Guarded() as guarded:

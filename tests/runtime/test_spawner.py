@@ -201,7 +201,10 @@ def test_a_supervisor_runs_beside_the_groups(spawn: NewSpawned, client: Client) 
     fleet.wait_until_serving()
     wait_until(lambda: events(client, "elected"))
 
-    wait_until(lambda: fleet.group("supervisor")["workers"][0]["state"] == "serving")
+    wait_until(
+        lambda: [one["state"] for one in fleet.group("supervisor")["workers"]] == ["serving"],
+        what="the fleet to say so",
+    )
     assert fleet.order(do="restart", group="", rolling=True)[0] == "restarted: supervisor"
     wait_until(
         lambda: len({subject for _, subject, _ in events(client, "elected")}) == 2,
