@@ -26,12 +26,12 @@ from tests.waiting import wait_until
 HOST = "127.0.0.1"
 
 # Below the range that outgoing connections take their ports from; the port of a Cluster node's
-# bus is 10,000 higher and stays below it as well.
-PORTS = range(11_000, 22_000)
+# bus is 10,000 higher, beyond them and below that range as well.
+PORTS = range(11_000, 21_000)
 BUS_OFFSET = 10_000
 START_TRIES = 20
 
-# Asks the kernel for SIGKILL at the parent's death (PR_SET_PDEATHSIG), then becomes the server.
+# Asks the kernel for SIGKILL at the parent's death (PR_SET_PDEATHSIG), then becomes the program.
 _LEASH = """
 import ctypes, os, sys
 if sys.platform == "linux":
@@ -71,10 +71,18 @@ def version_of(binary: Path) -> tuple[int, ...]:
 
 def free_port() -> int:
     """A port that nobody listens on now, and whose Cluster bus port is free as well."""
-    for port in random.sample(PORTS, len(PORTS)):
+    ports = _own_ports()
+    for port in random.sample(ports, len(ports)):
         if _is_free(port) and _is_free(port + BUS_OFFSET):
             return port
     raise RuntimeError(f"no free port between {PORTS.start} and {PORTS.stop}")
+
+
+def _own_ports() -> range:
+    """Those of this process, when tests run in several: none is lost over a restart."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return PORTS[number % processes :: processes]
 
 
 def _is_free(port: int) -> bool:
@@ -85,6 +93,12 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def leashed(*command: str | Path) -> list[str]:
+    """A command that cannot outlive this process (Linux). Start it from the main thread."""
+    leash = [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid())]
+    return [*leash, *map(str, command)]
 
 
 class Started:
@@ -208,9 +222,8 @@ class Server(Started):
     # ------------------------------------------------------------ inside
 
     def _started(self, port: int) -> bool:
-        leash = [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid())]
         self._process = subprocess.Popen(
-            [*leash, str(self.binary), *self._arguments(port)],
+            leashed(self.binary, *self._arguments(port)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

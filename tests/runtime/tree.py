@@ -1,4 +1,7 @@
-"""Real processes for tests: a tree each, watched through its own words, ended with the test."""
+"""Real processes for tests: a tree each, watched through its own words, ended with the test.
+
+A tree that does not get ready is ended as well, and none outlives the run (on Linux).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
+from tests.servers import leashed
 from tests.waiting import wait_until
 
 _numbers = count(1)
@@ -36,7 +40,10 @@ class Tree:
         """Start it and wait until it is ready."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self.command(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                leashed(*self.command()),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         if ready:
             self.wait_for(self.says_when_ready, times=self.ready_times)
@@ -90,7 +97,11 @@ class Tree:
         return self.wait()
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:  # Ctrl-C too: nobody else would end it
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
