@@ -286,6 +286,30 @@ def tally(shard: int, queue: str, where: str, line: str, start: str) -> Call[Pag
     return Call("work/tally", shard, (queue, where, line, start), read)
 
 
+COUNTED_MAX: Final = 20_000
+"""Tasks of a flow that `work/repair` counts in one step; larger ones `tally_flow` counts by pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPage:
+    """A page of a large flow, counted."""
+
+    token: str
+    """What had happened to the flow; pages of different tokens do not add up. "": not counted."""
+    after: str
+    open: int
+    """Tasks that have not ended."""
+
+
+def tally_flow(shard: int, flow_id: str, start: str) -> Call[FlowPage]:
+    """Count a page of a flow; start "0", then `FlowPage.after`."""
+
+    def read(reply: Any) -> FlowPage:
+        return FlowPage(reply[0].decode(), reply[1].decode(), int(reply[2]))
+
+    return Call("flow/tally", shard, (flow_id, start), read)
+
+
 @dataclass(slots=True)
 class Sum:
     """Pages of one place, added up."""

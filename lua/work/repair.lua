@@ -14,7 +14,9 @@ ARGV[3...]         suspects, at most 1000, each: kind, subject
          dead      an id: whether it is a dead letter
          cancel    an id: whether it runs
          payload, saved, need, kids  an id: whether its task exists
-         flow      an id: whether its account is right, and in which books it stands
+         flow      an id: whether its account is right, unless it has more than 20,000 tasks, and in which
+                   books it stands
+         left      <id> <token> <open>: whether so many tasks of a flow are left, see flow/tally
          ripple    an id: whether the rest of its edges is fired soon
          orphan    <id> <edges into it> <id>,...: whether any of those before it goes on
          waiting   an id: whether it waits
@@ -56,6 +58,7 @@ local menders = {
   dead = mend_dead, cancel = mend_cancel, payload = mend_payload, unique = mend_unique, queue = mend_queue,
   slot = mend_slot, park = mend_park, orphan = mend_orphan, listening = mend_listening,
   ripple = mend_ripple, waiting = mend_listed, flow = mend_flow,
+  left = mend_flow_left,
   saved = mend_leftover('saved:', 'what was kept by a task that there is not'),
   need = mend_leftover('need:', 'what a task needed that there is not'),
   kids = mend_leftover('kids:', 'edges from a task that there is not'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coordq.engine.call import Call
+from coordq.work.audit import tally_flow
 from coordq.work.finish import Outcome, finish
 from coordq.work.flow import calls
 from coordq.work.flow.look import look, ls, members
@@ -246,3 +247,14 @@ def flow_race(desk: Desk) -> tuple[Call[Any], Check]:
         assert flows.outcome(made) == "succeeded"
 
     return finish(0, [Outcome("succeeded", quick.id, held.fence, b"1")], ask()), check
+
+
+@scene
+def flow_tally(desk: Desk) -> tuple[Call[Any], Check]:
+    """Counting changes nothing."""
+    made = Flows(desk).start(node("a"), node("b"))
+
+    def check(page: Any) -> None:
+        assert (page.open, page.after) == (2, "")
+
+    return tally_flow(0, made.id, "0"), check
