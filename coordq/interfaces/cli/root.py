@@ -43,6 +43,7 @@ HOMES: Final = {
     "worker": Home("run", _FLEET, "Run a worker until it is told to stop."),
     "workers": Home("workers", _FLEET, "See, drain and stop workers."),
     "fleet": Home("fleet", _FLEET, "See who can be reached; run groups of workers."),
+    "bus": Home("bus", _FLEET, "Publish, ask and listen: messages between agents."),
     "topology": Home("topology", _FLEET, "Say who may talk to whom, and see it drawn."),
     "agents": Home("agents", _FLEET, "Find agents, and say who stands in for whom."),
     "advise": Home("advise", _FLEET, "Say which strategy of agreement fits a fleet, and why."),

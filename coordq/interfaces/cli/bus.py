@@ -1,0 +1,226 @@
+"""`coordq bus`: messages between agents, from a shell."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from coordq.errors import InvalidMessage
+from coordq.interfaces.cli.bus_dead import bus_dead, bus_purge, bus_revive
+from coordq.interfaces.cli.bus_look import (
+    bus_bound,
+    bus_channels,
+    bus_groups,
+    bus_show,
+    bus_topics,
+)
+from coordq.interfaces.cli.group import Group
+from coordq.interfaces.cli.pairs import read_arguments
+from coordq.interfaces.cli.params import SPAN
+from coordq.interfaces.cli.session import Function, Session, common
+from coordq.interfaces.table import say, show_json, show_json_line
+from coordq.interfaces.words import as_text, clock_time, one_line, several
+
+if TYPE_CHECKING:
+    from coordq.bus.envelope import Message
+    from coordq.client.subscription import Subscription
+
+_EXAMPLES: Final = """\b
+Examples:
+  coordq bus publish orders.created order_id=7 amount=2
+  coordq bus publish @ada --text "where are we?" --sender me
+  coordq bus publish '*' --body '["stop"]' --priority critical
+  coordq bus ask @ada --text "where are we?"
+  coordq bus tail 'orders.*' 'task.failed'
+"""
+_AT_ONCE: Final = 500
+"""Lines of a file that are published in one call."""
+
+
+@click.group("bus", cls=Group, epilog=_EXAMPLES)
+@common
+def bus_command(_session: Session) -> None:
+    """Publish, ask and listen; see channels, groups and dead letters of the bus."""
+
+
+def _body_options(function: Function) -> Function:
+    options: tuple[Any, ...] = (
+        click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]..."),
+        click.option("--body", metavar="JSON", help="The whole body; @file reads it."),
+        click.option("--text", metavar="TEXT", help="The body is this text."),
+        click.option("--sender", default="", metavar="NAME", help="Who says so."),
+        click.option("--kind", default="", metavar="WORD", help="What it is for."),
+        click.option("--priority", type=click.Choice(["critical", "normal", "low"])),
+        click.option("--expires", type=SPAN, help="After this nobody is given it any more."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@bus_command.command("publish", epilog=_EXAMPLES)
+@click.argument("channel")
+@_body_options
+@click.option("--correlation", default="", metavar="WORD", help="What it belongs to.")
+@click.option("--file", metavar="FILE", help="JSON lines, - for stdin: a message each.")
+@click.option("--when-full", type=click.Choice(["wait", "refuse", "shed"]), default="wait")
+@common
+def bus_publish(
+    session: Session,
+    *,
+    channel: str,
+    pairs: tuple[str, ...],
+    body: str | None,
+    text: str | None,
+    file: str | None,
+    when_full: str,
+    **said: Any,
+) -> None:
+    """Publish a message, and print its id.
+
+    CHANNEL is a topic, @AGENT for an agent's mailbox, or '*' for all of them. KEY=VALUE as for
+    `coordq enqueue`.
+    """
+    envelope = {key: value for key, value in said.items() if value}
+    bodies = _lines(file) if file is not None else [_body(pairs, body, text)]
+    if file is not None and (pairs or body is not None or text is not None):
+        raise click.UsageError("--file holds the bodies: leave the others out.")
+    ids: list[str] = []
+    unheard = 0
+    with session.connect() as client:
+        for at in range(0, len(bodies), _AT_ONCE):
+            items = [(channel, each) for each in bodies[at : at + _AT_ONCE]]
+            for one in client.bus.publish_many(items, when_full=when_full, **envelope):
+                ids.append(one.id)
+                unheard += one.receivers == 0
+    if session.json:
+        show_json({"ids": ids, "unheard": unheard})
+    else:
+        say("\n".join(ids))
+    if unheard:
+        say(f"coordq: nobody reads {channel}: {several(unheard, 'message')} not kept", err=True)
+
+
+@bus_command.command("ask")
+@click.argument("to")
+@_body_options
+@click.option("--timeout", type=SPAN, default=30.0, help="How long to wait for each part; 30s.")
+@common
+def bus_ask(
+    session: Session,
+    *,
+    to: str,
+    pairs: tuple[str, ...],
+    body: str | None,
+    text: str | None,
+    timeout: float,
+    **said: Any,
+) -> None:
+    """Send a message and print the answer, part by part.
+
+    TO is @AGENT, or a topic that somebody answers.
+    """
+    envelope = {key: value for key, value in said.items() if value}
+    whom = to[1:] if to.startswith("@") else f"topic:{to.removeprefix('topic:')}"
+    asked = _body(pairs, body, text)
+    with session.connect() as client:
+        for part in client.bus.ask_parts(whom, asked, timeout=timeout, **envelope):
+            if session.json:
+                show_json_line({"from": part.sender, "last": part.how == "last", "body": part.body})
+            else:
+                say(as_text(part.body))
+
+
+@bus_command.command("tail")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
+@click.option("--group", metavar="NAME", help="Read as this group, and acknowledge for it.")
+@click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="End after so many.")
+@click.option("--for", "during", type=SPAN, help="End after so long without a message.")
+@common
+def bus_tail(
+    session: Session,
+    *,
+    patterns: tuple[str, ...],
+    group: str | None,
+    count: int | None,
+    during: float | None,
+) -> None:
+    """Print messages as they come, until Ctrl-C.
+
+    PATTERN: topics such as 'orders.*' or 'audit.**', and what happens, such as 'task.failed'. It is
+    a listener of its own and takes nothing from others, unless a --group is named.
+    """
+    if not patterns and group is None:
+        raise click.UsageError("Which topics? Give patterns, such as 'orders.*', or a --group.")
+    with session.connect() as client, client.bus.subscribe(*patterns, group=group) as subscription:
+        if not session.json:
+            say(f"listening to {' '.join(patterns) or group}", err=True)
+        _follow(session, subscription, count, during)
+
+
+def _follow(
+    session: Session, subscription: Subscription, count: int | None, during: float | None
+) -> None:
+    left = count
+    while left != 0:
+        delivery = subscription.receive(during)
+        if delivery is None:
+            return
+        _print(session, delivery.message)
+        delivery.ack()
+        left = None if left is None else left - 1
+
+
+def _print(session: Session, message: Message) -> None:
+    if session.json:
+        show_json_line(message.to_json())
+        return
+    words = [clock_time(message.sent_ms) if message.sent_ms else "--:--:--", message.channel]
+    if message.sender:
+        words.append(f"from {message.sender}")
+    if message.kind not in {"message", "event"}:
+        words.append(f"({message.kind})")
+    say(f"{'  '.join(words)}  {one_line(as_text(message.body))}")
+
+
+def _body(pairs: tuple[str, ...], body: str | None, text: str | None) -> Any:
+    if sum((bool(pairs), body is not None, text is not None)) > 1:
+        raise click.UsageError("Give the body once: KEY=VALUE, --body or --text.")
+    if text is not None:
+        return text
+    if body is None:
+        return read_arguments(pairs, None)
+    where = "--body"
+    if body.startswith("@"):
+        where, body = body[1:], _read(body[1:])
+    return _json(body, where)
+
+
+def _lines(file: str) -> list[Any]:
+    lines = _read(file).splitlines()
+    return [_json(line, f"line {at}") for at, line in enumerate(lines, 1) if line.strip()]
+
+
+def _read(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidMessage(f"{file} cannot be read: {error}.") from error
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidMessage(f"{where} is no JSON: {error}. For plain text say --text.") from error
+
+
+for _command in (
+    *(bus_channels, bus_topics, bus_show, bus_groups, bus_bound),
+    *(bus_dead, bus_revive, bus_purge),
+):
+    bus_command.add_command(_command)
