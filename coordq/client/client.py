@@ -9,6 +9,7 @@ from coordq.client.agents import Agents
 from coordq.client.fleet import Fleet
 from coordq.client.flows import Flows
 from coordq.client.limits import Limits
+from coordq.client.routing import Routing
 from coordq.client.schedules import Schedules
 from coordq.client.tenants import Tenants
 from coordq.client.topology import TopologyDoor
@@ -29,6 +30,7 @@ class Client:
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
         self.tenants = Tenants(engine)
         self.topology = TopologyDoor(engine)
+        self.routing = Routing(engine, self.agents.directory)
 
     @property
     def namespace(self) -> str:

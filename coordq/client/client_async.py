@@ -10,6 +10,7 @@ from coordq.client.agents_async import AsyncAgents
 from coordq.client.fleet_async import AsyncFleet
 from coordq.client.flows_async import AsyncFlows
 from coordq.client.limits_async import AsyncLimits
+from coordq.client.routing_async import AsyncRouting
 from coordq.client.schedules_async import AsyncSchedules
 from coordq.client.tenants_async import AsyncTenants
 from coordq.client.topology_async import AsyncTopologyDoor
@@ -30,6 +31,7 @@ class AsyncClient:
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
         self.tenants = AsyncTenants(engine)
         self.topology = AsyncTopologyDoor(engine)
+        self.routing = AsyncRouting(engine, self.agents.directory)
 
     @property
     def namespace(self) -> str:

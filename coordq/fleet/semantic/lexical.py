@@ -58,7 +58,7 @@ class Lexical:
                 row[:] = np.bincount(places, weights, minlength=self.dimensions)
         return matrix
 
-    def _features(self, found: list[str]) -> list[_Feature]:
+    def _features(self, found: Sequence[str]) -> list[_Feature]:
         features: list[_Feature] = []
         last = ""
         for word in found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
@@ -14,9 +15,10 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=64)  # the embedder and each guard ask for those of the same text
+def words(text: str) -> tuple[str, ...]:
     """The words and numbers of a text, folded, in order; an apostrophe joins: `don't`."""
-    return [found.replace("\u2019", "'") for found in _WORD.findall(folded(text))]
+    return tuple(found.replace("\u2019", "'") for found in _WORD.findall(folded(text)))
 
 
 LIGHT: Final = frozenset(

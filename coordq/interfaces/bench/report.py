@@ -42,6 +42,15 @@ GOALS: Mapping[str, tuple[str, float]] = {
     "rate (bucket): 100 /s over 60 s, 8 workers, % off": ("<=", 2),
     "rate (sliding): 100 /s over 60 s, 8 workers, % off": ("<=", 2),
     "concurrency 5: most at once, 5 kills": ("<=", 5),
+    **{
+        f"routing, {name}: {figure}": goal
+        for name in ("lexical", "wordllama")
+        for figure, goal in {
+            "decision, not cached, p50, ms": ("<=", 2.0),
+            "decision, same text, p50, ms": ("<=", 0.1),
+            "hits at 0.85, %": (">=", 60.0),
+        }.items()
+    },
 }
 
 

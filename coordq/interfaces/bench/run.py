@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from coordq.interfaces.bench import cluster, fair, flows, limits, measure, report, scale
+from coordq.interfaces.bench import cluster, fair, flows, limits, measure, report, routing, scale
 from coordq.interfaces.bench.server import Server
 
 Step = Callable[[Server], measure.Figures]
@@ -26,8 +26,9 @@ STEPS: dict[str, Step] = {
     "flows": flows.flows,
     "fair": fair.fair,
     "limits": limits.limits,
+    "routing": routing.routing,
 }
-LONG = ("scale", "cluster", "flows", "fair", "limits")
+LONG = ("scale", "cluster", "flows", "fair", "limits", "routing")
 """Only when asked for."""
 USUAL = tuple(name for name in STEPS if name not in LONG)
 

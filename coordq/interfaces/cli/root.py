@@ -46,6 +46,7 @@ HOMES: Final = {
     "bus": Home("bus", _FLEET, "Publish, ask and listen: messages between agents."),
     "topology": Home("topology", _FLEET, "Say who may talk to whom, and see it drawn."),
     "agents": Home("agents", _FLEET, "Find agents, and say who stands in for whom."),
+    "route": Home("route", _FLEET, "Find whom a text concerns."),
     "advise": Home("advise", _FLEET, "Say which strategy of agreement fits a fleet, and why."),
     "supervisor": Home("supervisor", _FLEET, "Watch the fleet; several may run, one leads."),
     "stats": Home("workers", _FLEET, "Show queues, counters and workers at a glance."),

@@ -1,0 +1,172 @@
+"""The routing door of the async client: the operations of `routing.py`, awaitable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from coordq.client import agent_plans, choice_plans
+from coordq.client.balance import AsyncBalance
+from coordq.client.drive import drive_async
+from coordq.engine.aio import AsyncEngine
+from coordq.fleet.directory import Directory
+from coordq.fleet.recommend import Recommendation
+
+if TYPE_CHECKING:
+    from coordq.client.guide import Guide
+    from coordq.fleet.semantic.cache import CacheReport
+    from coordq.fleet.semantic.decision import Decision
+    from coordq.fleet.semantic.routes import Route
+
+R = TypeVar("R")
+
+
+class AsyncRouting:
+    """From texts to those whose words lie near: agents, and routes that are declared.
+
+    An agent is found by its `interests` and capabilities, and the domain of its persona; one that
+    is away only while somebody stands in for it. The index is in memory, and at most a second
+    older than the registry. An embedder of somebody's own is asked in a thread.
+    """
+
+    def __init__(self, engine: AsyncEngine, directory: Directory) -> None:
+        self._engine = engine
+        self._directory = directory
+        self._beliefs = choice_plans.Beliefs()
+        self._made: Guide | None = None
+
+    @property
+    def _guide(self) -> Guide:
+        """Made when it is first asked for: whoever does not route loads nothing for it."""
+        from coordq.client.guide import Guide
+
+        if self._made is None:
+            self._made = Guide(self._directory)
+        return self._made
+
+    async def use(self, **given: Any) -> None:
+        """Route so from now on, with an empty cache; what is left out is as at first.
+
+        routes: texts by name, for topics, tasks, or agents of which the registry does not know.
+        file: the same, written down; see `coordq/fleet/semantic/file.py`. agents=False: only these.
+        embedder: "lexical" (the default: words and parts of words, no meaning), "wordllama" (with
+        coordq[semantic]), an object with name, threshold and embed(texts), or a function.
+        threshold: how near is near enough, -1 to 1; by default what suits the embedder. fallback:
+        where texts go that nobody is near. caching: a `Caching`.
+
+        Raises InvalidRoutes, InvalidName, InvalidSetting, InvalidEmbedding.
+        """
+        guide = self._guide
+        await asyncio.to_thread(lambda: guide.use(**given))
+
+    async def route(
+        self,
+        text: str,
+        *,
+        top: int = 1,
+        among: Collection[str] | None = None,
+        fresh: bool = False,
+    ) -> Decision:
+        """Whom a text concerns: `.route`, or up to `top` of them in `.routes`, and why.
+
+        among: only these, such as agents that `client.agents.find` found. fresh: take the decision
+        anew. With either nothing is remembered.
+
+        Raises InvalidArguments, PayloadTooLarge, InvalidOption, InvalidEmbedding, Unreachable.
+        """
+        self._guide.check(text)
+        await self._refresh()
+        router = self._guide.router
+        return await self._think(lambda: router.route(text, top=top, among=among, fresh=fresh))
+
+    async def routes(self) -> Mapping[str, Route]:
+        """All that a text can be routed to now, with what they say of themselves."""
+        await self._refresh()
+        return self._guide.router.routes
+
+    async def report(self) -> CacheReport:
+        """What the cache of decisions has done since `use`: its hits, and how many were wrong."""
+        return self._guide.router.report()
+
+    async def recommend(
+        self,
+        task: str = "",
+        *,
+        n: int = 3,
+        preferred: Collection[str] = (),
+        role: str = "",
+        capabilities: Collection[str] = (),
+        zone: str = "",
+        text: str = "",
+        max_load: float | None = None,
+    ) -> list[Recommendation]:
+        """Who should do it: up to n agents with a score from 0 to 1, and why, best first.
+
+        All that is said must hold, as for `client.agents.find`; of the capabilities in `preferred`
+        each one more is better. What else counts: how free an agent is, how often it succeeds at
+        least, how fast it is. Whose breaker, `agent:<name>`, is open is left out.
+
+        Raises InvalidOption, InvalidName.
+        """
+        plan = choice_plans.best(
+            self._directory,
+            self._beliefs,
+            n,
+            preferred=preferred,
+            task=task,
+            role=role,
+            capabilities=capabilities,
+            zone=zone,
+            text=text,
+            max_load=max_load,
+        )
+        return await drive_async(self._engine, plan)
+
+    async def balance(
+        self,
+        kind: str = "two-choices",
+        *,
+        role: str = "",
+        capabilities: Collection[str] = (),
+        task: str = "",
+        zone: str = "",
+        text: str = "",
+        max_load: float | None = None,
+        **options: Any,
+    ) -> AsyncBalance:
+        """A balancer over the agents that fit, as for `client.agents.find`; keep it, for it learns.
+
+        kind: round-robin, least-connections, response-time or two-choices. options: warm_up_s,
+        seconds in which newcomers get less; quantile of response-time, "p50", "p95" or "p99".
+        It never picks an agent whose breaker, `agent:<name>`, is open.
+
+        Raises InvalidOption, InvalidName.
+        """
+        from coordq.fleet.balance.kinds import make_balancer
+
+        asked = agent_plans.wanted(
+            role=role,
+            capabilities=capabilities,
+            task=task,
+            zone=zone,
+            text=text,
+            max_load=max_load,
+        )
+        balancer = make_balancer(kind, **options)
+        pool = choice_plans.Pool(self._directory, self._beliefs, balancer, asked)
+        return AsyncBalance(self._engine, pool)
+
+    async def _refresh(self) -> None:
+        if not self._guide.wants_news():
+            return
+        try:
+            await drive_async(self._engine, agent_plans.learn(self._guide.directory))
+            await self._think(self._guide.renew)
+        except BaseException:
+            self._guide.asked_in_vain()
+            raise
+
+    async def _think(self, what: Callable[[], R]) -> R:
+        """Here, or in a thread when the embedder may take its time."""
+        return what() if self._guide.is_quick else await asyncio.to_thread(what)
