@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Final, NamedTuple
@@ -259,14 +259,22 @@ class Directory:
     def find(self, wanted: Wanted, limit: int | None = None) -> list[AgentView]:
         """Who fits: by words, then who is there, then the least busy, then by name."""
         book, words = self._book, _words(wanted.text)
-        hits = {row.name: len(words & row.words) for row in book.rows()} if words else {}
-        found = [
-            (-hits.get(row.name, 0), row.state == AWAY, row.load, row.name)
-            for row in book.rows()
-            if (not words or hits[row.name]) and _fits(row, wanted)
+        ranked = [
+            (-len(words & row.words), row.state == AWAY, row.load, row.name)
+            for row in _fitting(book, wanted, words)
         ]
-        found.sort()
-        return [book.view(name) for *_, name in found[:limit]]
+        return [book.view(name) for *_, name in sorted(ranked)[:limit]]
+
+    def fitting(self, wanted: Wanted) -> list[AgentView]:
+        """Who fits, all of them, in no order."""
+        book = self._book
+        return [book.view(row.name) for row in _fitting(book, wanted, _words(wanted.text))]
+
+
+def _fitting(book: _Book, wanted: Wanted, words: frozenset[str]) -> Iterator[_Row]:
+    for row in book.rows():
+        if _fits(row, wanted) and (not words or not words.isdisjoint(row.words)):
+            yield row
 
 
 def _fits(row: _Row, wanted: Wanted) -> bool:

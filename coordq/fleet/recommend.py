@@ -13,8 +13,11 @@ An open breaker is never recommended, one that is half open counts half. Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from heapq import nsmallest
+from operator import mul
 from typing import Any, Final, NamedTuple
 
 from coordq.fleet.directory import AgentView
@@ -38,10 +41,8 @@ class Parts(NamedTuple):
     success: float
     speed: float
 
-    @property
-    def score(self) -> float:
-        """Their weighted sum."""
-        return 0.3 * self.match + 0.3 * self.free + 0.25 * self.success + 0.15 * self.speed
+
+WEIGHTS: Final = Parts(match=0.30, free=0.30, success=0.25, speed=0.15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Recommendation:
         }
 
 
+@lru_cache(maxsize=4096)
 def wilson(succeeded: int, runs: int, z: float = Z) -> float:
     """How often it succeeds at least: the lower bound of Wilson's interval; 0 before the first run.
 
@@ -86,43 +88,48 @@ def recommend(
 ) -> list[Recommendation]:
     """The best of those that fit, best first; equal ones by name."""
     state = breakers or {}
-    able = [view for view in views if state.get(view.name, CLOSED) != OPEN]
-    fastest = _fastest(able)
-    ranked: list[tuple[float, str, AgentView, Parts]] = []
-    for view in able:
-        parts = _parts(view, preferred, fastest)
-        trial = ON_TRIAL if state.get(view.name) == HALF_OPEN else 1.0
-        ranked.append((-parts.score * trial, view.name, view, parts))
-    ranked.sort(key=lambda one: one[:2])
+    able = [view for view in views if state.get(view.name, CLOSED) != OPEN] if state else views
+    fastest = min((_mean_ms(view) for view in able if view.worked_ms), default=0.0)
+    ranked = [(-_score(view, preferred, fastest, state), view.name, view) for view in able]
     return [
         Recommendation(
-            view, -score, parts, _reasons(view, preferred, fastest, state.get(view.name, CLOSED))
+            view,
+            -score,
+            _parts(view, preferred, fastest),
+            _reasons(view, preferred, fastest, state.get(view.name, CLOSED)),
         )
-        for score, _, view, parts in ranked[:n]
+        for score, _, view in nsmallest(n, ranked)
     ]
 
 
-def _fastest(views: Iterable[AgentView]) -> float | None:
-    times = [view.mean_ms for view in views if view.mean_ms]
-    return min(times) if times else None
+def _mean_ms(view: AgentView) -> float:
+    """0 before the first run."""
+    return view.worked_ms / ((view.succeeded + view.failed) or 1)
 
 
-def _parts(view: AgentView, preferred: frozenset[str], fastest: float | None) -> Parts:
-    match = len(preferred & view.capabilities) / len(preferred) if preferred else 1.0
-    mean_ms = view.mean_ms
-    speed = fastest / mean_ms if fastest and mean_ms else UNKNOWN_SPEED
-    success = wilson(view.succeeded, view.succeeded + view.failed)
-    return Parts(match, 1.0 - view.load, success, speed)
+def _parts(view: AgentView, preferred: frozenset[str], fastest: float) -> Parts:
+    mean_ms = _mean_ms(view)
+    return Parts(
+        len(preferred & view.capabilities) / len(preferred) if preferred else 1.0,
+        1.0 - view.load,
+        wilson(view.succeeded, view.succeeded + view.failed),
+        fastest / mean_ms if mean_ms else UNKNOWN_SPEED,
+    )
+
+
+def _score(view: AgentView, preferred: frozenset[str], fastest: float, state: Breakers) -> float:
+    score: float = sum(map(mul, WEIGHTS, _parts(view, preferred, fastest)))
+    return score * ON_TRIAL if state and state.get(view.name) == HALF_OPEN else score
 
 
 def _reasons(
-    view: AgentView, preferred: frozenset[str], fastest: float | None, breaker: str
+    view: AgentView, preferred: frozenset[str], fastest: float, breaker: str
 ) -> tuple[str, ...]:
     reasons = [_match(view, preferred)] if preferred else []
     reasons.append(_room(view))
     reasons.append(_success(view))
-    mean_ms = view.mean_ms
-    if mean_ms and fastest:
+    mean_ms = _mean_ms(view)
+    if mean_ms:
         beside = "as fast as any" if mean_ms <= fastest else f"the fastest {lasting(fastest)}"
         reasons.append(f"takes {lasting(mean_ms)} on average, {beside}")
     if breaker == HALF_OPEN:
