@@ -287,7 +287,7 @@ def tally(shard: int, queue: str, where: str, line: str, start: str) -> Call[Pag
 
 
 COUNTED_MAX: Final = 20_000
-"""Tasks of a flow that `work/repair` counts in one step; larger ones `tally_flow` counts by pages."""
+"""Tasks of a flow that `work/repair` counts in one step; more are counted by `tally_flow`."""
 
 
 @dataclass(frozen=True, slots=True)

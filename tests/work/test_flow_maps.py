@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordq.errors import InvalidFlow
 from coordq.ids import shard_of
 from coordq.work.agent import Agent
 from coordq.work.flow.build import Flow
@@ -62,6 +63,35 @@ def test_tasks_that_a_map_makes_later_have_keys_of_their_own() -> None:
     maps = [flow.map("p", [1], into="x"), flow.map("p", source, into="x"), flow.map("p", source)]
 
     assert [step.key for group in maps for step in group.ends] == ["p.0", "p.2", "p.3"]
+
+
+def test_no_other_step_has_the_key_of_a_task_that_a_map_makes_later() -> None:
+    """Neither one that was there before nor one that comes, nor one that gets its key by itself."""
+    flow = Flow("f")
+    source = flow.task("list")
+    flow.task("x", key="early.07")
+    flow.task("x", key="early.7")
+    flow.map("p", source, into="x")
+    with pytest.raises(InvalidFlow, match="the map 'p' will have this key"):
+        flow.task("x", key="p.3")
+    with pytest.raises(InvalidFlow, match=r"early.0, early.1, ...: a step has one"):
+        flow.map("p", source, into="x", key="early")
+    flow.task("x", key="p.03")
+    flow.task("x", key="p.a")
+
+    assert flow.map("early", source, into="x").ends[0].key == "early.2"
+    assert [flow.task("p").key for _ in range(2)] == ["p-2", "p-3"]
+
+
+def test_a_flow_that_is_included_keeps_the_keys_of_its_maps_to_itself() -> None:
+    """The same is refused under its prefix."""
+    part = Flow("part")
+    part.map("p", part.task("list"), into="x")
+    flow = Flow("f")
+    flow.task("x", key="part.p.1")
+
+    with pytest.raises(InvalidFlow, match="a step has one"):
+        flow.include(part, key="part")
 
 
 def test_a_chain_hands_results_on_when_asked_to() -> None:

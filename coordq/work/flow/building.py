@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from coordq.work.flow.orders import Asked, Orders
 from coordq.work.flow.refusal import refuse
+from coordq.work.flow.reserved import EXPAND
 from coordq.work.flow.step import Member, Step, Value
 from coordq.work.flow.ties import Tying, Wanted, check_key, check_owner
 
@@ -34,6 +35,7 @@ class Building:
         self._keys: dict[str, Step] = {}
         self._turns: dict[str, int] = {}
         self._maps: set[str] = set()
+        self._numbered: set[str] = set()
         """What the keys of tasks of maps begin with; those of one over a result come later."""
 
     @property
@@ -76,12 +78,14 @@ class Building:
         return self._orders.name_of(task) if key is None else check_key(self.name, key)
 
     def _free(self, name: str, taken: Callable[[str], bool] | None = None) -> str:
-        """`name`, or `name.2` and so on when that is taken."""
+        """`name`, or `name.2` and so on when that is taken; `name-2` beside a map of that name."""
         is_taken = taken or self._keys.__contains__
         found, turn = name, self._turns.get(name, 1)
         while is_taken(found):
             turn += 1
             found = f"{name}.{turn}"
+            if self._promised(found) is not None:
+                found = f"{name}-{turn}"
         self._turns[name] = turn
         return found
 
@@ -93,12 +97,20 @@ class Building:
         if key is None:
             key = self._free(
                 self._label(None, task),
-                lambda name: name in self._maps or (node and name in self._keys),
+                lambda name: (
+                    name in self._maps or (node and (name in self._keys or name in self._numbered))
+                ),
             )
         if check_key(self.name, key) in self._maps:
             refuse(self.name, key, "there is a map with this key already")
         self._maps.add(key)
         return key
+
+    def _promised(self, key: str) -> str | None:
+        """The map over a result that will make a task of this key, if one may."""
+        head = _head_of(key)
+        made = self._keys.get(head) if head is not None else None
+        return head if made is not None and made.name == EXPAND else None
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -128,6 +140,16 @@ class Building:
         key = member.step.key
         if key in self._keys:
             refuse(self.name, key, "there is a step with this key already")
+        promised = self._promised(key)
+        if promised is not None:
+            refuse(self.name, key, f"a task of the map {promised!r} will have this key")
+        if member.step.name == EXPAND and key in self._numbered:
+            refuse(
+                self.name, key, f"this map will have tasks {key}.0, {key}.1, ...: a step has one"
+            )
+        head = _head_of(key)
+        if head is not None:
+            self._numbered.add(head)
         if member.each is not None:
             self._maps.add(key)
         self._keys[key] = member.step
@@ -211,3 +233,9 @@ def listed(value: Any, *, tuples: bool = True) -> Iterable[Any]:
     """One or several: a list, or a tuple where that is no pair, is several."""
     several = (list, tuple) if tuples or value == () else (list,)
     return value if isinstance(value, several) else (value,)
+
+
+def _head_of(key: str) -> str | None:
+    """What a key has before a number, as those of a map's tasks have; None without one."""
+    head, _, number = key.rpartition(".")
+    return head if head and number.isdecimal() and str(int(number)) == number else None
