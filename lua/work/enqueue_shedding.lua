@@ -10,7 +10,8 @@ Returns  {"ok", s1, s2, ...}  as in work/enqueue, and "!": the queue was full of
          urgent, so this one was shed itself: it is a dead letter
 
 What is shed becomes a dead letter with the reason "shed": the youngest of the least urgent line first,
-as many as it takes to make room.
+as many as it takes to make room. Who is parked at a limit takes room as well, and goes before those of its
+priority that may start: the last ten of each of a hundred limits are looked at.
 ]]
 --- @include lib/clock
 --- @include lib/record
@@ -53,12 +54,38 @@ local function line_to_shed_from(queue, line)
   return longest
 end
 
+-- Of those that limits hold up the least urgent one, and its priority; nil when none is seen.
+local function least_urgent_parked(queue)
+  local SLOTS_MAX, LAST = 100, 10
+  if not the_slots().exist() then return nil, '' end
+  local found, lowest = nil, ''
+  local slots = redis.pcall('SRANDMEMBER', KEYS[1] .. 'parks', SLOTS_MAX)
+  for _, slot in ipairs(slots) do
+    for _, entry in ipairs(redis.pcall('ZREVRANGE', KEYS[1] .. 'park:' .. slot, 0, LAST - 1)) do
+      local task = record_of(string.sub(entry, 1, 22))
+      local priority = task and task.state == 'q' and task.queue == queue and string.sub(line_of(task), 1, 1) or ''
+      if priority > lowest then found, lowest = task, priority end
+    end
+  end
+  return found, lowest
+end
+
+local function shed_parked(task)
+  local size = weight(task)
+  leave_backlog(task)
+  settle(task, 'f', reason_json('shed', 'pushed out of a full queue by more urgent work'), 'shed')
+  return size
+end
+
 local function shed_less_urgent(group)
   local urgency = string.sub(group.line, 1, 1)
+  local parked, priority = least_urgent_parked(group.queue)
+  if priority <= urgency then parked = nil end
   local lines = redis.call('ZRANGE', KEYS[1] .. 'heads:' .. group.queue, 0, -1)
   table.sort(lines, function(a, b) return string.sub(a, 1, 1) > string.sub(b, 1, 1) end)
   for _, line in ipairs(lines) do
-    if string.sub(line, 1, 1) <= urgency then return nil end
+    if string.sub(line, 1, 1) <= urgency then break end
+    if parked and priority >= string.sub(line, 1, 1) then return shed_parked(parked) end
     local chosen = line_to_shed_from(group.queue, line)
     while chosen do
       local size = shed_from(group.queue, chosen)
@@ -66,7 +93,7 @@ local function shed_less_urgent(group)
       chosen = chosen ~= line and line_to_shed_from(group.queue, line)
     end
   end
-  return nil
+  return parked and shed_parked(parked)
 end
 
 -- True when less urgent tasks were shed until this one fits; else this one is shed, and false.

@@ -160,3 +160,19 @@ def claim_what_time_brought_back(desk: Desk) -> tuple[Call[Any], Check]:
         assert desk.claim(5).claims == ()
 
     return claim.claim(0, ask(5)), check
+
+
+@scene
+def enqueue_shedding_a_parked_one(desk: Desk) -> tuple[Call[Any], Check]:
+    """One goes for one that comes."""
+    allow(desk, "openai", concurrency=1)
+    some(desk, 3, "openai", priority="low")
+    desk.claim(5)
+    desk.configure(high=2)
+    made = order(on_full="shed")
+
+    def check(receipt: Any) -> None:
+        assert receipt.id == made.id
+        assert (desk.queue().ready, seen(desk, "openai").parked) == (2, 1)
+
+    return ordering.enqueue(made), check
