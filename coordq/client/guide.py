@@ -28,7 +28,8 @@ class Guide:
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        self._lock = Lock()
+        self._lock = Lock()  # never held while an embedder is at work
+        self._renewing = Lock()
         self._asked_s = float("-inf")
         self._seen: object = None
         self._agents = True
@@ -87,16 +88,19 @@ class Guide:
 
     def renew(self) -> None:
         """Take in the agents that the directory knows now. Raises InvalidEmbedding."""
-        views = self.directory.find(Wanted(states=frozenset(ALL_STATES)))
-        here = {view.name: view.version for view in views if _is_reached(view)}
-        with self._lock:
-            seen = (self.directory.revision, here)
-            if seen != self._seen:
-                routes = dict(_described(view) for view in views if view.name in here)
-                routes = {name: texts for name, texts in routes.items() if texts}
-                self.router.update({**routes, **self._declared}, self.router.version + 1)
-                self._seen = seen
-            self._asked_s = monotonic()
+        with self._renewing:
+            views = self.directory.find(Wanted(states=frozenset(ALL_STATES)))
+            here = {view.name: view.version for view in views if _is_reached(view)}
+            with self._lock:
+                router, declared, seen = self.router, self._declared, self._seen
+            now = (self.directory.revision, here)
+            if now != seen:
+                said = dict(_described(view) for view in views if view.name in here)
+                routes = {name: texts for name, texts in said.items() if texts}
+                router.update({**routes, **declared}, router.version + 1)
+            with self._lock:
+                if router is self.router:  # else `use` was called meanwhile
+                    self._seen, self._asked_s = now, monotonic()
 
 
 def _is_reached(view: AgentView) -> bool:

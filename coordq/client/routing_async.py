@@ -162,7 +162,7 @@ class AsyncRouting:
             return
         try:
             await drive_async(self._engine, agent_plans.learn(self._guide.directory))
-            await self._think(self._guide.renew)
+            await asyncio.to_thread(self._guide.renew)
         except BaseException:
             self._guide.asked_in_vain()
             raise

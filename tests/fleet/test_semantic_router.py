@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -214,3 +214,25 @@ def test_threads_share_a_router() -> None:
         thread.join()
 
     assert wrong == []
+
+
+def test_an_embedder_that_takes_its_time_holds_nobody_up() -> None:
+    """While new routes are embedded, texts go where they went before."""
+    asked, answer = Event(), Event()
+
+    def function(texts: Sequence[str]) -> Any:
+        if "sing songs" in texts:
+            asked.set()
+            assert answer.wait(10)
+        return Lexical().embed(texts)
+
+    router = Router(ROUTES, embedder=Called(function, threshold=0.2))
+    change = Thread(target=router.put, args=("choir", ["sing songs"]))
+    change.start()
+    assert asked.wait(10)
+
+    assert router.route("refund a charge please").route == "billing"
+    assert "choir" not in router.routes
+    answer.set()
+    change.join()
+    assert router.route("sing a song").route == "choir"

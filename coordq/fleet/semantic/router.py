@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from coordq.errors import InvalidOption
@@ -38,8 +38,10 @@ class Router:
     fallback: where texts go that nobody is near; it need not be a route. caching: how decisions are
     remembered; `Caching(size=0)` for not at all.
 
-    The same routes and text give the same decision, however the routes came to be there. Raises
-    InvalidRoutes, InvalidName, InvalidSetting, InvalidEmbedding.
+    The same routes and text give the same decision, however the routes came to be there. Threads
+    that route at once may ask an embedder at once.
+
+    Raises InvalidRoutes, InvalidName, InvalidSetting, InvalidEmbedding.
     """
 
     def __init__(
@@ -63,8 +65,9 @@ class Router:
         self._index = Index()
         self._dimensions: int | None = None
         self._cache = Cache(caching or Caching())
-        self._lock = RLock()
-        self._replace(checked(routes or {}))
+        self._lock = Lock()  # of what is held; never while an embedder is at work
+        self._changing = Lock()  # of changes to it, one at a time
+        self._replace(checked(routes or {}), version)
 
     def __len__(self) -> int:
         return len(self._routes)
@@ -81,27 +84,21 @@ class Router:
         Only phrases of routes that changed are embedded. With the version that is held already
         nothing is looked at. Remembered decisions are forgotten when a route changed.
         """
-        with self._lock:
+        with self._changing:
             if version == self.version and self._routes:
                 return False
-            changed = self._replace(checked(routes))
-            self.version = version
-            return changed
+            return self._replace(checked(routes), version)
 
     def put(self, name: str, texts: Any) -> None:
         """Add one route, or describe it anew: texts, or `{"texts": [...], "threshold": 0.4}`."""
-        with self._lock:
-            if self._replace(checked({**self._routes, name: texts})):
-                self.version += 1
+        with self._changing:
+            self._replace(checked({**self._routes, name: texts}), self.version + 1)
 
     def drop(self, name: str) -> bool:
         """Take one route away; false when it was not there."""
-        with self._lock:
+        with self._changing:
             rest = {key: route for key, route in self._routes.items() if key != name}
-            if not self._replace(rest):
-                return False
-            self.version += 1
-            return True
+            return len(rest) < len(self._routes) and self._replace(rest, self.version + 1)
 
     def route(
         self,
@@ -120,13 +117,14 @@ class Router:
         """
         check_text(text)
         _check_top(top)
-        with self._lock:
-            if fresh or among is not None:
-                only = None if among is None else frozenset(among)
-                found = self._decide(text, self._vector(text), only)
-            else:
-                found = self._cache.same(text) or self._unknown(text)
-            return replace(found, routes=found.routes[:top])
+        only = None if among is None else frozenset(among)
+        if fresh or only is not None:
+            vector = self._vector(text)
+            with self._lock:
+                found = self._decide(text, vector, only)
+        else:
+            found = self._known(text) or self._unknown(text, self._vector(text))
+        return replace(found, routes=found.routes[:top])
 
     def report(self) -> CacheReport:
         """What the cache has done: its hit rate, and its false-route rate."""
@@ -135,15 +133,18 @@ class Router:
 
     # -- one decision --------------------------------------------------------------------------
 
-    def _unknown(self, text: str) -> Decision:
-        vector = self._vector(text)
+    def _known(self, text: str) -> Decision | None:
+        with self._lock:
+            return self._cache.same(text)
 
+    def _unknown(self, text: str, vector: Matrix) -> Decision:
         def decide() -> Decision:
             decision = self._decide(text, vector)
             self._cache.keep(text, vector, decision)
             return decision
 
-        return self._cache.like(text, vector, decide) or decide()
+        with self._lock:
+            return self._cache.like(text, vector, decide) or decide()
 
     def _decide(self, text: str, vector: Matrix, among: frozenset[str] | None = None) -> Decision:
         found = [self._candidate(*one) for one in self._index.nearest(vector, TOP_MAX, among)]
@@ -184,25 +185,27 @@ class Router:
 
     # -- the routes ----------------------------------------------------------------------------
 
-    def _replace(self, wanted: Mapping[str, Route]) -> bool:
+    def _replace(self, wanted: Mapping[str, Route], version: int) -> bool:
         """Hold these and no others; embeds before it changes anything, so it is all or nothing."""
         new = [route for name, route in wanted.items() if self._routes.get(name) != route]
         gone = [name for name in self._routes if name not in wanted]
-        if not new and not gone:
-            return False
         phrases = [phrase for route in new for phrase in route.texts]
         vectors: Any = self._embed(phrases) if phrases else ()
-        for name in gone:
-            self._index.drop(name)
-        at = 0
-        for route in new:
-            end = at + len(route.texts)
-            self._index.put(route.name, route.texts, vectors[at:end])
-            at = end
-        self._routes = dict(wanted)
-        self._phrases = _by_phrase(self._routes)
-        self._cache.clear()
-        return True
+        said = _by_phrase(wanted)
+        with self._lock:
+            self.version = version
+            if not new and not gone:
+                return False
+            for name in gone:
+                self._index.drop(name)
+            at = 0
+            for route in new:
+                end = at + len(route.texts)
+                self._index.put(route.name, route.texts, vectors[at:end])
+                at = end
+            self._routes, self._phrases = dict(wanted), said
+            self._cache.clear()
+            return True
 
 
 def _by_phrase(routes: Mapping[str, Route]) -> dict[str, list[str]]:
