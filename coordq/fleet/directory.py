@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
@@ -263,7 +264,8 @@ class Directory:
             (-len(words & row.words), row.state == AWAY, row.load, row.name)
             for row in _fitting(book, wanted, words)
         ]
-        return [book.view(name) for *_, name in sorted(ranked)[:limit]]
+        first = sorted(ranked) if limit is None else nsmallest(limit, ranked)
+        return [book.view(name) for *_, name in first]
 
     def fitting(self, wanted: Wanted) -> list[AgentView]:
         """Who fits, all of them, in no order."""

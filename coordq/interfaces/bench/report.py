@@ -42,6 +42,11 @@ GOALS: Mapping[str, tuple[str, float]] = {
     "rate (bucket): 100 /s over 60 s, 8 workers, % off": ("<=", 2),
     "rate (sliding): 100 /s over 60 s, 8 workers, % off": ("<=", 2),
     "concurrency 5: most at once, 5 kills": ("<=", 5),
+    "agents, 1,000: find by role, p50, ms": ("<=", 5),
+    "agents, 1,000: find by words, p50, ms": ("<=", 5),
+    "agents, 1,000: find among all, p50, ms": ("<=", 5),
+    "agents, 1,000: recommend by skill, p50, ms": ("<=", 5),
+    "agents, 1,000: recommend among all, p50, ms": ("<=", 5),
     **{
         f"routing, {name}: {figure}": goal
         for name in ("lexical", "wordllama")

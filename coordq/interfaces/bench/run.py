@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from coordq.interfaces.bench import cluster, fair, flows, limits, measure, report, routing, scale
+from coordq.interfaces.bench import (
+    agents,
+    cluster,
+    fair,
+    flows,
+    limits,
+    measure,
+    report,
+    routing,
+    scale,
+)
 from coordq.interfaces.bench.server import Server
 
 Step = Callable[[Server], measure.Figures]
@@ -27,8 +37,9 @@ STEPS: dict[str, Step] = {
     "fair": fair.fair,
     "limits": limits.limits,
     "routing": routing.routing,
+    "agents": agents.agents,
 }
-LONG = ("scale", "cluster", "flows", "fair", "limits", "routing")
+LONG = ("scale", "cluster", "flows", "fair", "limits", "routing", "agents")
 """Only when asked for."""
 USUAL = tuple(name for name in STEPS if name not in LONG)
 
