@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from coordq.errors import CoordqError as CoordqError
     from coordq.fleet.advice import Advice as Advice
     from coordq.fleet.advice import advise as advise
+    from coordq.fleet.semantic.cache import Caching as Caching
+    from coordq.fleet.semantic.decision import Decision as Decision
+    from coordq.fleet.semantic.router import Router as Router
     from coordq.fleet.topology.shape import Topology as Topology
     from coordq.ids import new_id as new_id
     from coordq.work.agent import Agent as Agent
@@ -52,9 +55,11 @@ _HOMES = {
     "AsyncTaskHandle": "coordq.client.work_async",
     "Backoff": "coordq.work.backoff",
     "Batch": "coordq.work.batch",
+    "Caching": "coordq.fleet.semantic.cache",
     "Client": "coordq.client.client",
     "Context": "coordq.work.context",
     "CoordqError": "coordq.errors",
+    "Decision": "coordq.fleet.semantic.decision",
     "Depends": "coordq.work.depends",
     "Flow": "coordq.work.flow.build",
     "FlowHandle": "coordq.client.flows",
@@ -63,6 +68,7 @@ _HOMES = {
     "RateLimited": "coordq.work.signals",
     "Reject": "coordq.work.signals",
     "Retry": "coordq.work.signals",
+    "Router": "coordq.fleet.semantic.router",
     "Snooze": "coordq.work.signals",
     "State": "coordq.work.task",
     "Step": "coordq.work.flow.step",
