@@ -6,6 +6,7 @@ from functools import partial
 from typing import Self
 
 from coordq.client.agents import Agents
+from coordq.client.bus import Bus
 from coordq.client.fleet import Fleet
 from coordq.client.flows import Flows
 from coordq.client.limits import Limits
@@ -23,6 +24,7 @@ class Client:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.work = Work(engine)
+        self.bus = Bus(engine)
         self.fleet = Fleet(engine)
         self.agents = Agents(engine)
         self.flows = Flows(engine)

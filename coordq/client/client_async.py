@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from coordq.client.agents_async import AsyncAgents
+from coordq.client.bus_async import AsyncBus
 from coordq.client.fleet_async import AsyncFleet
 from coordq.client.flows_async import AsyncFlows
 from coordq.client.limits_async import AsyncLimits
@@ -24,6 +25,7 @@ class AsyncClient:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.work = AsyncWork(engine)
+        self.bus = AsyncBus(engine)
         self.fleet = AsyncFleet(engine)
         self.agents = AsyncAgents(engine)
         self.flows = AsyncFlows(engine)
@@ -40,6 +42,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Send what is on its way and hang up."""
+        await self.bus.close()
         await self.work.close()
         await self.flows.close()
         await self.engine.close()

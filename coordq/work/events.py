@@ -76,6 +76,8 @@ EVENTS = (
     "exited",
     "scaled",
     "gave-up",
+    # of the bus: subject a group of readers
+    "bus-group-dropped",
 )
 """Every kind there is.
 

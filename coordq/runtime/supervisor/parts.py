@@ -12,6 +12,7 @@ from coordq.runtime.supervisor.knots import Knots
 from coordq.runtime.supervisor.part import Part
 from coordq.runtime.supervisor.recoverer import Recoverer
 from coordq.runtime.supervisor.settings import SupervisorSettings
+from coordq.runtime.supervisor.sweeper import Sweeper
 from coordq.runtime.supervisor.tender import Tender
 from coordq.runtime.supervisor.watcher import Watcher
 
@@ -27,6 +28,7 @@ def parts(settings: SupervisorSettings) -> list[Part]:
         Auditor(every_s=settings.audit_every_s),
         Aggregator(),
         Knots(settings),
+        Sweeper(),
         Tender(),
         Arranger(),
     ]

@@ -1,0 +1,47 @@
+"""The part that sweeps the bus: groups that nobody reads, names of dead readers, empty channels."""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar, Final
+
+from coordq.bus.sweep import sweep
+from coordq.runtime.supervisor.part import ShardPart
+from coordq.runtime.supervisor.term import Term
+
+LIMIT: Final = 200
+PAGE_PAUSE_S: Final = 0.05
+"""Between two pages of a walk: Redis has other things to do."""
+WALK_EVERY_S: Final = 10.0
+
+_log = logging.getLogger("coordq.supervisor")
+
+
+class Sweeper(ShardPart):
+    """Sweeps. Who ends a group does so too: this one also for groups whose readers are gone."""
+
+    name: ClassVar[str] = "sweeper"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cursors: dict[int, str] = {}
+
+    def begin(self, term: Term) -> None:
+        """Walk from the start."""
+        self._cursors.clear()
+
+    async def round_on(self, term: Term, shard: int) -> float:
+        """Sweep a page."""
+        cursor = self._cursors.get(shard, "")
+        swept = await term.run(sweep(shard, cursor, limit=LIMIT, epoch=term.epoch))
+        self._cursors[shard] = swept.cursor
+        for what in ("entries", "consumers", "forgotten"):
+            if amount := getattr(swept, what):
+                self.counts[what] += amount
+        for gone in swept.dropped:
+            self.counts["groups"] += 1
+            level = logging.WARNING if gone.messages else logging.INFO
+            _log.log(
+                level, "group %s %s: let go of %d messages", gone.group, gone.why, gone.messages
+            )
+        return PAGE_PAUSE_S if swept.cursor else WALK_EVERY_S
