@@ -246,6 +246,12 @@ class ChannelNotFound(NotFound):
     code = "channel-not-found"
 
 
+class SessionNotFound(NotFound):
+    """No session has this id: it was never opened, or was closed long ago."""
+
+    code = "session-not-found"
+
+
 class Unreachable(CoordqError, ConnectionError):
     """Redis did not answer within the time we were willing to wait."""
 
@@ -333,6 +339,12 @@ class WouldCycle(Refused):
     code = "would-cycle"
 
 
+class NotDurable(Refused):
+    """A run that is no single task's cannot keep, make or wait for anything. Facts: what."""
+
+    code = "not-durable"
+
+
 class Conflict(Refused):
     """Something is not in the state or version that the caller saw. Facts: state or version."""
 
@@ -349,6 +361,30 @@ class BulkheadFull(Refused):
     """As many calls to a subject as are allowed are under way in this process. Facts: subject."""
 
     code = "bulkhead-full"
+
+
+class SessionClosed(Refused):
+    """Nothing more is said in this session. Facts: id, why."""
+
+    code = "session-closed"
+
+
+class SessionFull(Refused):
+    """A session has had all its turns, bytes or people. Facts: id."""
+
+    code = "session-full"
+
+
+class NotParticipant(Refused):
+    """Somebody who takes no part in a session would speak in it, or is spoken to. Facts: id, name."""
+
+    code = "not-participant"
+
+
+class NotYourTurn(Refused):
+    """The session goes in a round, and it is somebody else's turn. Facts: id, next."""
+
+    code = "not-your-turn"
 
 
 class StaleClaim(Refused):

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 UNKNOWN_SNOOZE_S: Final = 5.0
 """How long a task whose name this worker does not know is left to others."""
 
+_SHARED: Final = "a batch is one run for many tasks; make it a task without batch="
+
 _UNHEARD: Final = Silent()
 """Of a message nobody asks how far it is."""
 
@@ -265,6 +267,7 @@ class Executor:
             provider=self._provider,
             deadline=run.deadline(),
             errands=None if handler.batch or handler.listens else self._errands,
+            hindered=_SHARED if handler.batch else "",
             asynchronous=handler.is_async,
             max_attempts=verdict.attempts_of(claim, handler),
         )

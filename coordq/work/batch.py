@@ -7,7 +7,8 @@
 
 Each task is a task of its own: its own arguments, result, attempts and claim. Only the call is
 shared. So each parameter of the handler is a list with one entry per task, in the same order in
-all of them, and what the producer gives, and gets back, is one entry.
+all of them, and what the producer gives, and gets back, is one entry. A call for many keeps, makes
+and waits for nothing in the name of one: ctx.checkpoint, ctx.spawn and waits raise NotDurable.
 """
 
 from __future__ import annotations

@@ -78,6 +78,7 @@ class Context(Durable):
         provider: ClientProvider = no_client,
         deadline: float | None = None,
         errands: Errands | None = None,
+        hindered: str = "",
         asynchronous: bool = True,
         max_attempts: int = 0,
     ) -> None:
@@ -92,6 +93,7 @@ class Context(Durable):
         self._provider = provider
         self._asynchronous = asynchronous
         self._errands = errands
+        self._hindered = hindered
         self._waits = None
         self._client: Any = None
         self._tasks: tuple[Context, ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
-from coordq.errors import CoordqError, InvalidInput, OtherShard
+from coordq.errors import InvalidInput, NotDurable, OtherShard
 from coordq.ids import is_id, shard_of
 from coordq.names import check_name
 from coordq.work.flow.refs import Outcome
@@ -86,12 +86,21 @@ class Child:
 class Durable:
     """The part of a context that speaks to Redis."""
 
-    __slots__ = ("_asynchronous", "_cancelled", "_claim", "_errands", "_over", "_waits")
+    __slots__ = (
+        "_asynchronous",
+        "_cancelled",
+        "_claim",
+        "_errands",
+        "_hindered",
+        "_over",
+        "_waits",
+    )
 
     _asynchronous: bool
     _cancelled: bool
     _claim: ClaimLike
     _errands: Errands | None
+    _hindered: str
     _over: bool
     _waits: Waits | None
 
@@ -263,7 +272,8 @@ class Durable:
         """Let an errand be done; a coroutine in an async handler."""
         errands = self._errands
         if errands is None:
-            raise CoordqError(f"ctx.{what} is not available here: this run is not a worker's.")
+            why = self._hindered or "this run is not a worker's"
+            raise NotDurable(f"ctx.{what} is not available here: {why}.", what=what)
         self._kept().check()
         if self._cancelled or self._over:
             _stop()

@@ -16,6 +16,7 @@ from coordq.errors import (
     InvalidInput,
     InvalidName,
     InvalidTime,
+    NotDurable,
     OtherShard,
     PayloadTooLarge,
     TaskCancelled,
@@ -176,7 +177,7 @@ def test_a_context_without_a_worker_says_so(ask: str) -> None:
     """A handler that is called by hand, or for a batch."""
     given = {"wait_for": new_id(), "sleep": 1}.get(ask, "name")
 
-    with pytest.raises(CoordqError, match="not available here"):
+    with pytest.raises(NotDurable, match="not available here"):
         getattr(Context(claim_of("n")), ask)(given)
 
 
