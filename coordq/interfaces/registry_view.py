@@ -13,6 +13,7 @@ from coordq.interfaces.words import count, moment, one_line, span
 if TYPE_CHECKING:
     from coordq.fleet.directory import AgentView
     from coordq.fleet.ping import AgentPing
+    from coordq.fleet.recommend import Recommendation
 
 STATE_STYLES: Final = {"serving": "green", "outside": "green", "away": "yellow"}
 REGISTRY_COLUMNS: Final = (
@@ -31,6 +32,19 @@ PING_COLUMNS: Final = (
     Column("Worst", right=True),
     Column("Silent", elastic=True),
 )
+RECOMMENDED_COLUMNS: Final = (
+    Column("Agent"),
+    Column("Score", right=True),
+    Column("Why", elastic=True),
+)
+
+
+def recommended_rows(found: Iterable[Recommendation]) -> list[Row]:
+    """One row an agent, best first."""
+    return [
+        (one_line(one.agent.name), f"{one.score:.2f}", one_line("; ".join(one.reasons)))
+        for one in found
+    ]
 
 
 def registry_rows(views: Iterable[AgentView]) -> list[Row]:

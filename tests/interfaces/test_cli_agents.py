@@ -79,6 +79,20 @@ def test_agents_are_found_by_what_is_asked(shell: Shell) -> None:
     assert shell.json("agents", "find", "--role", "nobody") == []
 
 
+def test_who_should_do_it_is_said_with_reasons(shell: Shell) -> None:
+    """Best first; a table for people, the parts of the score for programs."""
+    shell("agents", "register", "ann", "--task", "read", "--can", "pdf")
+    shell("agents", "register", "bob", "--task", "read")
+
+    rows = shell("agents", "recommend", "read", "--prefer", "pdf").stdout.splitlines()[1:]
+    (best,) = shell.json("agents", "recommend", "-n", "1")
+
+    assert [row.split("\t")[0] for row in rows] == ["ann", "bob"]
+    assert rows[1].split("\t")[2].startswith("lacks pdf; 0% busy, as it says; has not run yet")
+    assert set(best["parts"]) == {"match", "free", "success", "speed"}
+    assert shell.json("agents", "recommend", "paint") == []
+
+
 def test_everything_about_an_agent_is_shown(shell: Shell, client: Client) -> None:
     """For people, its persona and who acts for it as well."""
     serve(client, "w1", "ada", "bob")
@@ -129,6 +143,8 @@ def test_what_was_said_of_an_agent_is_taken_back(shell: Shell, client: Client) -
         ("stand-in ada bob --end", 2),
         ("find --max-load 2", 2),
         ("find --state lost", 2),
+        ("recommend 'a b'", 2),
+        ("recommend read -n 0", 2),
         ("fnid", 2),
     ],
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   coordq agents find --role reader --can http --max-load 0.5
+  coordq agents recommend summarize --prefer pdf
   coordq agents register ann --role reviewer --can python --ttl 5m
   coordq agents update crawler --weight 2 --stand-ins crawler-b
   coordq agents stand-in crawler crawler-b
@@ -81,6 +82,28 @@ def agents_find(session: Session, *, words: tuple[str, ...], **wanted: Any) -> N
     with session.connect() as client:
         found = client.agents.find(text=" ".join(words), **wanted)
     _list(session, found, empty="No agent fits.")
+
+
+@agents_command.command("recommend")
+@click.argument("task", default="")
+@click.option("-n", type=int, default=3, show_default=True, help="How many at most.")
+@click.option("--role", default="", help="With this role.")
+@click.option("--can", "capabilities", multiple=True, metavar="CAPABILITY", help="With all these.")
+@click.option("--prefer", "preferred", multiple=True, metavar="CAPABILITY", help="Welcome as well.")
+@click.option("--zone", default="", help="In this zone.")
+@click.option("--text", default="", metavar="WORDS", help="Who has some of these words.")
+@common
+def agents_recommend(session: Session, *, task: str, n: int, **wanted: Any) -> None:
+    """Say who should do TASK, best first, and why."""
+    with session.connect() as client:
+        found = client.routing.recommend(task, n=n, **wanted)
+    if session.json:
+        show_json([one.to_json() for one in found])
+        return
+    from coordq.interfaces.registry_view import RECOMMENDED_COLUMNS, recommended_rows
+
+    empty = "Nobody fits who is here and whose breaker is not open."
+    show_table(RECOMMENDED_COLUMNS, recommended_rows(found), empty=empty)
 
 
 @agents_command.command("register")
