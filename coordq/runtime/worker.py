@@ -47,7 +47,8 @@ class WorkerSettings:
     lease_s: float = 0.0
     """How long claims last; at least three beats, five unless said otherwise."""
     burst: bool = False
-    """Exit when nothing is ready or due and nothing runs."""
+    """Exit when nothing is ready or due and nothing runs. What is scheduled for later, or suspended
+    until something comes, is not waited for: the next worker goes on with it."""
     reload: bool = False
     """Replace the children when a file of the targets changes."""
     max_tasks: int = 0

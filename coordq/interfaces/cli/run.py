@@ -41,7 +41,7 @@ _WORKER_OPTIONS: tuple[Any, ...] = (
     click.option("--label", multiple=True, type=PAIR, help="Repeatable."),
     click.option("--beat", type=SPAN, default=2.0, help="Between heartbeats; 2s."),
     click.option("--lease", type=SPAN, default=0.0, help="How long claims last; five beats."),
-    click.option("--burst", "-b", is_flag=True, help="End when nothing is left to do."),
+    click.option("--burst", "-b", is_flag=True, help="End when nothing can start now."),
     click.option("--reload", is_flag=True, help="Start the children anew when a file changes."),
     click.option("--max-tasks", type=int, default=0, metavar="N", help="Renew a child after N."),
     click.option("--max-rss", type=float, default=0.0, metavar="MB", help="... or above this."),
