@@ -54,18 +54,13 @@ BUGS: Final = {
     "early-join": Bug(
         "lib/kin.lua",
         "'left', -sum.left)",
-        "'left', -sum.left * 2)",
+        "'left', 0 - (tonumber(redis.call('HGET', key, 'left')) or sum.left))",
         frozenset({"flow"}),
     ),
     "early-seat": Bug(
-        "lib/giveback.lua",
-        "the_slots().leave(task, true) end\n",
-        "the_slots().leave(task, true) end\n"
-        "  if what ~= 'released' and string.find(task.flags, 'h') then\n"
-        "    local flags = task.flags\n"
-        "    the_slots().leave(task, true)\n"
-        "    task.flags = flags\n"
-        "  end\n",
+        "lib/slot.lua",
+        "return ask('ZCARD', key('slots:', slot)) or 0",
+        "return ask('ZCOUNT', key('slots:', slot), now - 200, '+inf') or 0",
         frozenset({"limit"}),
     ),
     "lost-seat": Bug(
