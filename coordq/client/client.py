@@ -6,6 +6,7 @@ from functools import partial
 from typing import Self
 
 from coordq.client.agents import Agents
+from coordq.client.breakers import Breakers
 from coordq.client.bus import Bus
 from coordq.client.fleet import Fleet
 from coordq.client.flows import Flows
@@ -27,6 +28,7 @@ class Client:
         self.bus = Bus(engine)
         self.fleet = Fleet(engine)
         self.agents = Agents(engine)
+        self.breakers = Breakers(engine)
         self.flows = Flows(engine)
         self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
@@ -41,6 +43,7 @@ class Client:
 
     def close(self) -> None:
         """Hang up. An embedded server stops when its last client has."""
+        self.breakers.flush()
         self.engine.close()
 
     def __enter__(self) -> Self:

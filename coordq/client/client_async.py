@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from coordq.client.agents_async import AsyncAgents
+from coordq.client.breakers_async import AsyncBreakers
 from coordq.client.bus_async import AsyncBus
 from coordq.client.fleet_async import AsyncFleet
 from coordq.client.flows_async import AsyncFlows
@@ -28,6 +29,7 @@ class AsyncClient:
         self.bus = AsyncBus(engine)
         self.fleet = AsyncFleet(engine)
         self.agents = AsyncAgents(engine)
+        self.breakers = AsyncBreakers(engine)
         self.flows = AsyncFlows(engine)
         self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
@@ -45,6 +47,7 @@ class AsyncClient:
         await self.bus.close()
         await self.work.close()
         await self.flows.close()
+        await self.breakers.flush()
         await self.engine.close()
 
     async def __aenter__(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import tests.fleet.scenes_breaker  # noqa: F401 - adds its scenes
 from coordq.engine import scripts
 from coordq.engine.connection import open_engine
 from tests.fleet.scenes_topology import SCENES

@@ -47,6 +47,7 @@ HOMES: Final = {
     "topology": Home("topology", _FLEET, "Say who may talk to whom, and see it drawn."),
     "agents": Home("agents", _FLEET, "Find agents, and say who stands in for whom."),
     "route": Home("route", _FLEET, "Find whom a text concerns."),
+    "breaker": Home("breaker", _FLEET, "See and change circuit breakers."),
     "advise": Home("advise", _FLEET, "Say which strategy of agreement fits a fleet, and why."),
     "supervisor": Home("supervisor", _FLEET, "Watch the fleet; several may run, one leads."),
     "stats": Home("workers", _FLEET, "Show queues, counters and workers at a glance."),
