@@ -57,6 +57,8 @@ class Message:
     """From 1: how often the group has been given it, this time included."""
     expires_ms: int = 0
     """Since 1970, by Redis's clock; 0 = never."""
+    turn: int = 0
+    """Of a session, which turn it is, from 1; 0 elsewhere."""
 
     @property
     def topic(self) -> str:
@@ -83,6 +85,7 @@ class Message:
             "attempt": self.attempt,
             "sent_ms": self.sent_ms,
             "expires_ms": self.expires_ms,
+            "turn": self.turn,
             "body": self.body,
         }
 
@@ -135,7 +138,7 @@ def parcel(
         "correlation": correlation,
         "causation": causation,
         "trace": trace,
-        "schema": schema if schema != 1 else "",
+        "schema": "" if type(schema) is int and schema == 1 else schema,
         "reply_to": reply_to,
     }
     text = bodies.dump(body, compress=compress)
@@ -144,6 +147,8 @@ def parcel(
 
 def _header(id_: str, said: dict[str, object]) -> bytes:
     """The envelope; what is "" goes without saying."""
+    if not any(value != "" for value in said.values()):
+        return b'{"i":"%b"}' % id_.encode()
     words: dict[str, object] = {"i": id_}
     for field, value in said.items():
         if value != "":
@@ -200,6 +205,9 @@ _WRITTEN: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "schema": ("s", _schema),
     "reply_to": ("r", _word),
 }
+_PLAIN_HEAD: Final = b'{"i":"'
+_PLAIN: Final = 30
+"""Bytes of an envelope that holds an id and nothing else, as most do."""
 _BY_KEY: Final = {
     "i": ("id", str),
     "f": ("sender", str),
@@ -220,8 +228,18 @@ def read_message(
     *,
     attempt: int = 1,
     expires_ms: int = 0,
+    turn: int = 0,
 ) -> Message:
     """The message in a stream entry. Raises ValueError when coordq did not write it."""
+    if len(header) == _PLAIN and header.startswith(_PLAIN_HEAD) and header.endswith(b'"}'):
+        return Message(
+            header[6:28].decode(),
+            channel,
+            bodies.load(body),
+            priority=priority,
+            attempt=attempt,
+            expires_ms=expires_ms,
+        )
     words = json.loads(header)
     if type(words) is not dict:
         raise ValueError("an envelope is a JSON object")
@@ -240,5 +258,6 @@ def read_message(
         body=bodies.load(body),
         attempt=attempt,
         expires_ms=expires_ms,
+        turn=turn,
         **said,
     )

@@ -42,6 +42,7 @@ class Given(NamedTuple):
             self.body,
             attempt=self.attempt,
             expires_ms=self.expires_ms,
+            turn=int(self.entry.partition("-")[0]) if self.place[1:2] == "~" else 0,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 from zlib import crc32
 
+from coordq.ids import is_id, shard_of
 from coordq.names import check_name
 from coordq.topics import check_topic
 
@@ -52,4 +53,7 @@ def check_group(group: object) -> str:
 
 def shard_of_channel(channel: str, shards: int) -> int:
     """The shard on which everything of a channel is."""
-    return crc32(channel.encode()) % shards if shards > 1 else 0
+    if shards <= 1:
+        return 0
+    session = channel[1:] if channel[:1] == "~" else ""
+    return shard_of(session) if is_id(session) else crc32(channel.encode()) % shards

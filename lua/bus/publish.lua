@@ -29,6 +29,7 @@ local answered = redis.call('GET', KEYS[1] .. 'bus:sent:' .. ARGV[1])
 if answered then return answered end
 local version = redis.call('GET', KEYS[1] .. 'bus:version') or '0'
 local mode, closed, shed = ARGV[2], {}, nil
+local used, moment = {}, string.format('%.0f', now) -- channels, and when
 
 local function the_shedding()
 --- @include lib/bury
@@ -70,8 +71,8 @@ local function append(channel, lane, at, amount)
     if expires == '0' then
       added[i] = redis.call('XADD', key, '*', 'h', header, 'b', body)
     else
-      local moment = string.format('%.0f', now + expires)
-      added[i] = redis.call('XADD', key, '*', 'h', header, 'b', body, 'x', moment)
+      local ends = string.format('%.0f', now + expires)
+      added[i] = redis.call('XADD', key, '*', 'h', header, 'b', body, 'x', ends)
     end
     channel.entries, channel.b = channel.entries + 1, channel.b + size
     at = at + 3
@@ -89,13 +90,13 @@ local function publish_run(name, lane, at, amount)
   local added = append(channel, lane, at, amount)
   if #added < amount then
     closed[place] = true
-    if mode == 'wait' then redis.call('HSET', KEYS[1] .. 'bus:ch:' .. name, 'w' .. lane, string.format('%.0f', now)) end
+    if mode == 'wait' then redis.call('HSET', KEYS[1] .. 'bus:ch:' .. name, 'w' .. lane, moment) end
   end
   if #added > 0 then
     count_on(channel, lane, added, channel.groups)
     channel.came, channel.filled = channel.came + #added, true
     for group in pairs(channel.on) do announce(group, place, #added) end
-    redis.call('ZADD', KEYS[1] .. 'bus:channels', string.format('%.0f', now), name)
+    used[#used + 1], used[#used + 2] = moment, name
   end
   return channel.live, #added
 end
@@ -107,6 +108,7 @@ while at <= #ARGV do
   answer[#answer + 1] = receivers .. ' ' .. taken
   at = at + 3 + 3 * amount
 end
+if #used > 0 then redis.call('ZADD', KEYS[1] .. 'bus:channels', unpack(used)) end
 write_channels()
 write_figures()
 answer = table.concat(answer, ' ')

@@ -87,10 +87,31 @@ local function fresh_of(group, place, entries)
   return fresh
 end
 
+-- Whether a turn of a session is for a group: see lib/session.
+local function is_meant(group, fields)
+  local name, hears, speaker = string.sub(group, 2), '*', ''
+  for i = 5, #fields, 2 do
+    if fields[i] == 't' then hears = fields[i + 1] elseif fields[i] == 'f' then speaker = fields[i + 1] end
+  end
+  return speaker ~= name and (hears == '*' or string.find(hears, ' ' .. name .. ' ', 1, true) ~= nil)
+end
+
+-- The next turn of a session that a group is to hear; those it is not to hear are passed over.
+local function next_turn(group, key)
+  while true do
+    local read = redis.pcall('XREADGROUP', 'GROUP', group, reader, 'COUNT', 1, 'STREAMS', key, '>')
+    local entry = read and not read.err and read[1] and read[1][2][1]
+    if not entry then return {} end
+    if is_meant(group, entry[2]) then return { entry } end
+    redis.call('XACK', key, group, entry[1])
+  end
+end
+
 -- Reads what is new at a place; gives how much there was.
 local function read_place(group, settings, place, amount)
   local key, heads = KEYS[1] .. 'bus:s:' .. place, KEYS[1] .. 'bus:heads:' .. group
-  if settings.ordered then
+  local talk = is_session(place)
+  if settings.ordered or talk then
     amount = 1
     local pending = redis.pcall('XPENDING', key, group)
     if pending.err or pending[1] > 0 then
@@ -98,8 +119,13 @@ local function read_place(group, settings, place, amount)
       return 0
     end
   end
-  local read = redis.pcall('XREADGROUP', 'GROUP', group, reader, 'COUNT', amount, 'STREAMS', key, '>')
-  local entries = read and not read.err and read[1] and read[1][2] or {}
+  local entries
+  if talk then
+    entries = next_turn(group, key)
+  else
+    local read = redis.pcall('XREADGROUP', 'GROUP', group, reader, 'COUNT', amount, 'STREAMS', key, '>')
+    entries = read and not read.err and read[1] and read[1][2] or {}
+  end
   if #entries < amount then
     redis.call('ZREM', heads, place)
   else
@@ -156,7 +182,11 @@ local function read_due(group, settings)
   end
 end
 
+local function the_happenings()
 --- @include lib/happened
+  return read_events
+end
+
 -- What a reader of this name held is due at once: it comes back after a crash.
 local function come_back(group)
   local held, places = KEYS[1] .. 'bus:held:' .. group, {}
@@ -224,12 +254,36 @@ local function settle_all()
   end
 end
 
+-- Most groups of a reader with many have nothing: two commands see that.
+local function look_at(group)
+  group.stale = false
+  group.head = redis.call('ZRANGE', KEYS[1] .. 'bus:heads:' .. group.name, 0, 0)[1]
+  group.due = tonumber(redis.call('ZRANGE', KEYS[1] .. 'bus:held:' .. group.name, 0, 0, 'WITHSCORES')[2])
+end
+
 local function take_all(groups)
-  for _, each in ipairs(groups) do read_heads(each.name, each.settings, LANE_RANK.n - 1) end
-  for _, each in ipairs(groups) do if left > 0 then read_due(each.name, each.settings) end end
-  for _, each in ipairs(groups) do read_heads(each.name, each.settings, '+inf') end
   for _, each in ipairs(groups) do
-    if left > 0 and each.settings.tells then read_events(each.name, each.settings) end
+    look_at(each)
+    if left > 0 and each.head and string.sub(each.head, 1, 1) == 'c' then
+      read_heads(each.name, each.settings, LANE_RANK.n - 1)
+      each.stale = true
+    end
+  end
+  for _, each in ipairs(groups) do
+    if left > 0 and each.due and each.due <= now then
+      read_due(each.name, each.settings)
+      each.stale = true
+    end
+  end
+  for _, each in ipairs(groups) do
+    if left > 0 and (each.head or each.stale) then
+      read_heads(each.name, each.settings, '+inf')
+      each.stale = true
+    end
+    if left > 0 and each.settings.tells then
+      the_happenings()(each.name, each.settings)
+      each.stale = true
+    end
   end
 end
 
@@ -237,12 +291,12 @@ end
 local function look_ahead(groups)
   local more, due = 0, nil
   for _, each in ipairs(groups) do
-    if left <= 0 and redis.call('ZCARD', KEYS[1] .. 'bus:heads:' .. each.name) > 0 then
+    if each.stale ~= false then look_at(each) end
+    if left <= 0 and each.head then
       leave_marks(each.name, 1)
       more = 1
     end
-    local first = tonumber(redis.call('ZRANGE', KEYS[1] .. 'bus:held:' .. each.name, 0, 0, 'WITHSCORES')[2])
-    if first and (not due or first < due) then due = first end
+    if each.due and (not due or each.due < due) then due = each.due end
   end
   return due and math.max(0, math.floor(due - now)) or -1, more
 end
@@ -250,7 +304,7 @@ end
 local groups, missing = {}, {}
 for name in string.gmatch(ARGV[5], '[^ ]+') do
   local settings = settings_of(name)
-  if settings then groups[#groups + 1] = { name = name, settings = settings } else missing[#missing + 1] = name end
+  if settings then groups[#groups + 1] = { name = name, settings = settings, stale = true } else missing[#missing + 1] = name end
 end
 if not given_before() then
   settle_all()
