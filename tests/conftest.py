@@ -2,6 +2,9 @@
 
 Servers are shared by the whole run, so a test isolates itself by its `namespace`. A test that
 stops, fills or reconfigures a server asks for its own with `new_server`.
+
+With `-n` a run is several processes. Each has servers of its own, and takes one file of tests
+after the other.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.clusters import Cluster
 from tests.proxy import LossyProxy
@@ -27,6 +32,32 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+PROCESSES_MAX = 8
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one process more than processors, for a test often waits for others to do it."""
+    return min(PROCESSES_MAX, (os.cpu_count() or 1) + 1)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files go to whoever has nothing to do, but those of tests/chaos take turns in one process.
+
+    Each of them keeps a machine busy; at the same time they would only stall one another.
+    """
+    if config.option.dist != "loadfile":
+        return None
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = _turn
+    return scheduler
+
+
+def _turn(test: str) -> str:
+    """What runs in one process, one after the other: the name of a folder or file."""
+    file = test.partition("::")[0]
+    return "tests/chaos" if file.startswith("tests/chaos/") else file
 
 
 @pytest.fixture(autouse=True, scope="session")
