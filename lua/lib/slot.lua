@@ -110,8 +110,10 @@ local function the_slots()
   end
 
   function slots.spend(slot, limit, units)
-    if units == 0 or ask('INCRBYFLOAT', key('spent:', slot), string.format('%.6f', units)) == nil then return end
-    redis.call('PEXPIREAT', key('spent:', slot), string.format('%.0f', slots.period_end(limit)))
+    if units == 0 then return end
+    -- INCRBYFLOAT makes Redis 6.2 write past its own arguments when a script has had a longer command before
+    local spent = string.gsub(string.format('%.6f', slots.spent(slot) + units), '%.?0+$', '')
+    redis.call('SET', key('spent:', slot), spent, 'PXAT', string.format('%.0f', slots.period_end(limit)))
   end
 
   -- When a bucket is full again; what it was before the limit changed does not hold it back for long.
