@@ -1,4 +1,7 @@
-"""Waiting for a condition with a deadline: the only synchronisation tests need."""
+"""Waiting for a condition with a deadline: the only synchronisation tests need.
+
+A deadline only ends what hangs, so it is far longer than anything takes on a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ T = TypeVar("T")
 PAUSE_S = 0.01
 
 
-def wait_until(condition: Callable[[], T], *, within: float = 10, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], *, within: float = 60, what: str = "") -> T:
     """Ask `condition` until it answers something true, and return that.
 
     Fails the test after `within` seconds, naming `what` was waited for.
@@ -27,7 +30,7 @@ def wait_until(condition: Callable[[], T], *, within: float = 10, what: str = ""
 
 
 async def wait_until_async(
-    condition: Callable[[], Any], *, within: float = 10, what: str = ""
+    condition: Callable[[], Any], *, within: float = 60, what: str = ""
 ) -> Any:
     """Like `wait_until` on an event loop; `condition` may be a coroutine function."""
     deadline = time.monotonic() + within

@@ -93,11 +93,13 @@ def client(url: str) -> Iterator[Client]:
 def worker(client: Client, shell: Shell) -> Iterator[subprocess.Popen[str]]:
     """A running worker for the chapter's agents, ended with TERM when the chapter ends."""
     with shell.start("worker", "agents.py", "--drain-timeout", "5s") as process:
-        wait_until(lambda: client.work.workers() or process.poll() is not None)
-        assert process.poll() is None, process.communicate()[0]
-        yield process
-        process.terminate()
-        process.communicate(timeout=30)
+        try:
+            wait_until(lambda: client.work.workers() or process.poll() is not None)
+            assert process.poll() is None, process.communicate()[0]
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")

@@ -34,11 +34,11 @@ def supervise(shell: Shell, client: Client) -> Iterator[Supervise]:
             known = len(client.fleet.status().supervisors)
             process = running.enter_context(shell.start("supervisor", *flags))
             running.callback(process.terminate)
-            wait_until(lambda: len(client.fleet.status().supervisors) > known, within=20)
+            wait_until(lambda: len(client.fleet.status().supervisors) > known, within=60)
             return process
 
         yield start
-    wait_until(lambda: not client.fleet.status().supervisors, within=20)
+    wait_until(lambda: not client.fleet.status().supervisors, within=60)
 
 
 def leader_pid(client: Client) -> int | None:
@@ -64,7 +64,7 @@ def test_one_that_is_told_to_end_hands_over_at_once(client: Client, supervise: S
 
     first.terminate()
 
-    wait_until(lambda: leader_pid(client) == second.pid, within=20)
+    wait_until(lambda: leader_pid(client) == second.pid, within=60)
     assert first.wait(20) == 0
 
 
@@ -76,7 +76,7 @@ def test_one_that_is_killed_is_followed_when_its_lease_ends(
 
     first.kill()
 
-    wait_until(lambda: leader_pid(client) == second.pid, within=20)
+    wait_until(lambda: leader_pid(client) == second.pid, within=60)
     assert "went silent" in shell("events", "--kind", "elected")
 
 
@@ -88,7 +88,7 @@ def test_the_leader_makes_tasks_ready_when_they_are_due(
 
     supervise()
 
-    wait_until(lambda: client.work.get(handle.id).state == "ready", within=20)
+    wait_until(lambda: client.work.get(handle.id).state == "ready", within=60)
 
 
 @pytest.mark.usefixtures("worker")
