@@ -79,9 +79,13 @@ end
 
 -- Those of some new entries that have not expired; the others are buried.
 local function fresh_of(group, place, entries)
-  local fresh, over = {}, {}
+  local over, fresh = {}, {}
   for _, entry in ipairs(entries) do
-    if #entry[2] > 4 and is_over(entry[2]) then over[#over + 1] = entry else fresh[#fresh + 1] = entry end
+    if #entry[2] > 4 and is_over(entry[2]) then over[#over + 1] = entry end
+  end
+  if #over == 0 then return entries end
+  for _, entry in ipairs(entries) do
+    if not is_over(entry[2]) then fresh[#fresh + 1] = entry end
   end
   for _, entry in ipairs(over) do bury_held(group, place, entry[1], 0, 'expired', entry[2]) end
   return fresh
@@ -204,17 +208,18 @@ end
 
 -- Those of some entries that the group holds still: each once.
 local function held_of(group, place, at, amount)
-  local members, ids, sizes = {}, {}, {}
+  local members, ids, sizes, left_over = {}, {}, {}, {}
   for i = 1, amount do members[i] = place .. ' ' .. ARGV[at + i - 1] end
   local held, seen = redis.call('ZMSCORE', KEYS[1] .. 'bus:held:' .. group, unpack(members)), {}
   for i = 1, amount do
     local id = ARGV[at + i - 1]
     if held[i] and not seen[id] then
       seen[id] = true
-      ids[#ids + 1], sizes[#sizes + 1] = id, tonumber(ARGV[at + amount + i - 1]) or 0
+      local place_of = #ids + 1
+      ids[place_of], sizes[place_of], left_over[place_of] = id, tonumber(ARGV[at + amount + i - 1]) or 0, members[i]
     end
   end
-  return ids, sizes
+  return ids, sizes, left_over
 end
 
 -- Gives back, or buries, what is this reader's own.
@@ -243,9 +248,9 @@ local function settle_all()
   local at = 6
   while at <= #ARGV do
     local verdict, group, place, amount = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 4])
-    local ids, sizes = held_of(group, place, at + 5, amount)
+    local ids, sizes, members = held_of(group, place, at + 5, amount)
     if #ids > 0 and verdict == 'a' then
-      release(group, place, ids, sizes)
+      release(group, place, ids, sizes, members)
       figure(group, 'handled', #ids)
     else
       for _, id in ipairs(ids) do return_own(verdict, group, place, ARGV[at + 3], id) end

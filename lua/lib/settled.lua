@@ -10,16 +10,15 @@ local function key_of(place)
   return KEYS[1] .. 'bus:s:' .. place
 end
 
--- A group has done with entries that it held; sizes: of their fields.
-local function release(group, place, ids, sizes)
-  local members = {}
-  for i, id in ipairs(ids) do members[i] = place .. ' ' .. id end
+-- A group has done with entries that it held; sizes: of their fields; members: as bus:held has them, or nil.
+local function release(group, place, ids, sizes, members)
+  members = members or { place .. ' ' .. ids[1] }
   redis.pcall('XACK', key_of(place), group, unpack(ids))
   redis.call('ZREM', KEYS[1] .. 'bus:held:' .. group, unpack(members))
   if string.sub(place, 1, 1) == 'e' then return end
   let_go(place, ids, sizes)
   local settings = settings_of(group)
-  if settings and settings.ordered then announce(group, place, 1) end
+  if is_session(place) or settings and settings.ordered then announce(group, place, 1) end
 end
 
 -- An entry that a group holds becomes its dead letter. fields: nil when they have to be read.
