@@ -376,7 +376,7 @@ class SessionFull(Refused):
 
 
 class NotParticipant(Refused):
-    """Somebody who takes no part in a session would speak in it, or is spoken to. Facts: id, name."""
+    """Who speaks in a session, or is spoken to, takes no part in it. Facts: id, name."""
 
     code = "not-participant"
 
@@ -457,6 +457,12 @@ class WaitExpired(CoordqError):
     """What a handler waited for did not come in time: an approval, a signal, other tasks."""
 
     code = "wait-expired"
+
+
+class ResultRejected(CoordqError):
+    """A second agent that checks results said no. Facts: id, by (the check's task), note."""
+
+    code = "result-rejected"
 
 
 class ApprovalRejected(CoordqError):

@@ -13,6 +13,7 @@ from coordq.client.flows import Flows
 from coordq.client.limits import Limits
 from coordq.client.routing import Routing
 from coordq.client.schedules import Schedules
+from coordq.client.sessions import Sessions
 from coordq.client.tenants import Tenants
 from coordq.client.topology import TopologyDoor
 from coordq.client.work import TaskHandle, Work
@@ -32,8 +33,9 @@ class Client:
         self.flows = Flows(engine)
         self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
+        self.sessions = Sessions(engine)
         self.tenants = Tenants(engine)
-        self.topology = TopologyDoor(engine)
+        self.topology = TopologyDoor(engine, self.agents.directory)
         self.routing = Routing(engine, self.agents.directory)
 
     @property

@@ -14,6 +14,7 @@ from coordq.client.flows_async import AsyncFlows
 from coordq.client.limits_async import AsyncLimits
 from coordq.client.routing_async import AsyncRouting
 from coordq.client.schedules_async import AsyncSchedules
+from coordq.client.sessions_async import AsyncSessions
 from coordq.client.tenants_async import AsyncTenants
 from coordq.client.topology_async import AsyncTopologyDoor
 from coordq.client.work_async import AsyncTaskHandle, AsyncWork
@@ -33,8 +34,9 @@ class AsyncClient:
         self.flows = AsyncFlows(engine)
         self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
+        self.sessions = AsyncSessions(engine)
         self.tenants = AsyncTenants(engine)
-        self.topology = AsyncTopologyDoor(engine)
+        self.topology = AsyncTopologyDoor(engine, self.agents.directory)
         self.routing = AsyncRouting(engine, self.agents.directory)
 
     @property

@@ -14,7 +14,7 @@ from coordq.client import checked
 from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
-from coordq.errors import AgentNotFound, ChannelFull, InvalidMessage, InvalidOption
+from coordq.errors import AgentNotFound, ChannelFull, InvalidMessage, InvalidOption, InvalidTopic
 from coordq.ids import new_id
 
 WAIT_S: Final = 30.0
@@ -53,6 +53,8 @@ def terms(when_full: object, timeout: object) -> Terms:
 def draft(shards: int, channel: object, body: Any, options: dict[str, Any]) -> Parcel:
     """A parcel for a channel. Raises InvalidTopic, InvalidName, InvalidMessage, PayloadTooLarge."""
     name = check_channel(channel)
+    if name[0] == "~":
+        raise InvalidTopic("What is said in a session is a turn of it: client.sessions says it.")
     try:
         return parcel(name, body, shard=shard_of_channel(name, shards), **options)
     except TypeError as error:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group
-from coordq.bus.reply import reply
+from coordq.bus.session import reply_to
 from coordq.bus.take import Taken, hold, take
 from coordq.client import bus_plans, checked
 from coordq.client.delivery import (
@@ -94,7 +94,7 @@ class Delivery:
         """
         self._number += 1
         how = "part" if more else "last"
-        self._subscription.answer(self.message, body, self._number, how, sender or self.group)
+        self._subscription.answer(self.message, body, self._number, how, sender)
         if not more:
             self.ack()
 
@@ -102,7 +102,7 @@ class Delivery:
         """Answer who asked with an error, and acknowledge; there it raises AskFailed."""
         self._number += 1
         error = {"code": code, "message": message}
-        self._subscription.answer(self.message, error, self._number, "error", sender or self.group)
+        self._subscription.answer(self.message, error, self._number, "error", sender)
         self.ack()
 
     def __repr__(self) -> str:
@@ -223,8 +223,10 @@ class Subscription:
 
     def answer(self, message: Message, body: Any, number: int, how: str, sender: str) -> None:
         """Send a reply. Raises InvalidMessage when nobody asked."""
-        nonce = uuid4().hex
-        self._engine.run(reply(message, body, number=number, how=how, sender=sender, nonce=nonce))
+        group, nonce = self.group.name, uuid4().hex
+        self._engine.run(
+            reply_to(message, body, group, number=number, how=how, sender=sender, nonce=nonce)
+        )
 
     def close(self) -> None:
         """Give back what was not handed out; a group of this reader's own ends."""

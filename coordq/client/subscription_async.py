@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group
-from coordq.bus.reply import reply
+from coordq.bus.session import reply_to
 from coordq.bus.take import hold, take
 from coordq.client import bus_plans, checked
 from coordq.client.delivery import (
@@ -97,7 +97,7 @@ class AsyncDelivery:
         """
         self._number += 1
         how = "part" if more else "last"
-        await self._subscription.answer(self.message, body, self._number, how, sender or self.group)
+        await self._subscription.answer(self.message, body, self._number, how, sender)
         if not more:
             await self.ack()
 
@@ -105,9 +105,7 @@ class AsyncDelivery:
         """Answer who asked with an error, and acknowledge; there it raises AskFailed."""
         self._number += 1
         error = {"code": code, "message": message}
-        await self._subscription.answer(
-            self.message, error, self._number, "error", sender or self.group
-        )
+        await self._subscription.answer(self.message, error, self._number, "error", sender)
         await self.ack()
 
     def __repr__(self) -> str:
@@ -266,8 +264,10 @@ class AsyncSubscription:
 
     async def answer(self, message: Message, body: Any, number: int, how: str, sender: str) -> None:
         """Send a reply. Raises InvalidMessage when nobody asked."""
-        call = reply(message, body, number=number, how=how, sender=sender, nonce=uuid4().hex)
-        await self._engine.run(call)
+        group, nonce = self.group.name, uuid4().hex
+        await self._engine.run(
+            reply_to(message, body, group, number=number, how=how, sender=sender, nonce=nonce)
+        )
 
     async def __aiter__(self) -> AsyncIterator[AsyncDelivery]:
         while not self._closed:

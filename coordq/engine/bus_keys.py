@@ -106,3 +106,33 @@ def sent(root: str, nonce: str) -> str:
 def replies(root: str, asker: str) -> str:
     """Replies to who has asked: STREAM, capped, expires."""
     return f"{root}bus:replies:{asker}"
+
+
+def session(root: str, session_id: str) -> str:
+    """A conversation: HASH, see lua/lib/session.lua."""
+    return f"{root}bus:session:{session_id}"
+
+
+def who(root: str, session_id: str) -> str:
+    """Who takes part in a session: HASH of name to `<state> <at> <role>`."""
+    return f"{root}bus:who:{session_id}"
+
+
+def said(root: str, session_id: str) -> str:
+    """What was said in a session once: HASH of nonce to `<turn> <message>`."""
+    return f"{root}bus:said:{session_id}"
+
+
+def sessions(root: str) -> str:
+    """Sessions and when each last moved: ZSET, score in milliseconds."""
+    return f"{root}bus:sessions"
+
+
+def sessions_due(root: str) -> str:
+    """Sessions and when each has to be looked at: ZSET, score in milliseconds."""
+    return f"{root}bus:sessions:due"
+
+
+def sessions_of(root: str, name: str) -> str:
+    """Open sessions that somebody takes part in: ZSET, score in milliseconds."""
+    return f"{root}bus:sessions:of:{name}"

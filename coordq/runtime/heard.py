@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coordq.bus.body import PACKED
 from coordq.bus.envelope import Message
-from coordq.bus.reply import reply
+from coordq.bus.session import reply_to
 from coordq.bus.take import EVENTS, Given
 from coordq.engine.call import Call
 from coordq.work.spec import Spec
@@ -67,11 +67,12 @@ class Heard:
     saved: bool = False
     memory: None = None
 
-    def answer(self, body: Any, how: str) -> Call[int]:
+    def answer(self, body: Any, how: str) -> Call[Any]:
         """A reply to who asked: part, last, or error. Raises InvalidMessage, PayloadTooLarge."""
-        call = reply(
+        call = reply_to(
             self.message,
             body,
+            self.entry.given.group,
             number=self.replies + 1,
             how=how,
             sender=self.listener.agent.name,

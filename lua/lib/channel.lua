@@ -47,8 +47,14 @@ local function share_of(lane)
   return lane == 'c' and 1.1 or lane == 'l' and 0.8 or 1
 end
 
+-- What was said in a session stays as long as the session does.
+local function is_session(place)
+  return string.sub(place, 2, 2) == '~'
+end
+
 -- Entries that one more group has done with; sizes: of their fields. Those that none needs any more go.
 local function let_go(place, ids, sizes)
+  if is_session(place) then return end
   local lane, channel = string.sub(place, 1, 1), channel_of(string.sub(place, 2))
   local done, gone, bytes = KEYS[1] .. 'bus:done:' .. channel.name, ids, 0
   if redis.call('EXISTS', done) == 1 then

@@ -183,6 +183,8 @@ class Office:
         held: dict[str, set[str]] = {}
         for name in self._tails("bus:ch:"):
             self._audit_channel(name, held)
+        for session_id in self._tails("bus:who:"):
+            self._audit_session(session_id, held)
         for group in {*held, *self._tails("bus:held:")}:
             members = self.redis("ZRANGE", bus_keys.held(self.root, group), 0, -1)
             native = {m.decode() for m in members if not m.startswith(b"e")}
@@ -200,6 +202,23 @@ class Office:
             if self.redis("EXISTS", bus_keys.stream(self.root, place)):
                 size += self._audit_place(place, bound, held)
         assert int(self.redis("HGET", bus_keys.channel(self.root, name), "b") or 0) == size, name
+
+    def _audit_session(self, session_id: str, held: dict[str, set[str]]) -> None:
+        """What was said stands in one row, and who has not read it all will be given more."""
+        place = f"n~{session_id}"
+        turns = self.redis("XRANGE", bus_keys.stream(self.root, place), "-", "+")
+        last = int(self.redis("HGET", bus_keys.session(self.root, session_id), "turn"))
+        assert [entry for entry, _ in turns] == [b"%d-0" % n for n in range(1, last + 1)]
+        on = self.redis("HGETALL", bus_keys.on(self.root, f"~{session_id}"))
+        for group in (name.decode() for name in on[::2]):
+            pending, unread = self.pending(place, group), self.unread(place, group)
+            assert len(pending) <= 1, "one turn at a time"
+            held.setdefault(group, set()).update(f"{place} {entry}" for entry in pending)
+            if unread and not pending:
+                heads = self.redis("ZRANGE", bus_keys.heads(self.root, group), 0, -1)
+                known = {entry.decode(): fields for entry, fields in turns}
+                own = all(group[1:].encode() in known[entry][-2:] for entry in unread)
+                assert own or place.encode() in heads, (group, place)
 
     def _audit_place(self, place: str, bound: Iterable[str], held: dict[str, set[str]]) -> int:
         owing: dict[str, int] = {}

@@ -1,0 +1,202 @@
+"""The sessions door of the sync client: conversations of several turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from random import randrange
+from typing import Any
+
+from coordq.bus import session as talk
+from coordq.bus.session import Said
+from coordq.bus.session_view import SessionView, Turn
+from coordq.client import session_plans as plans
+from coordq.client.drive import drive
+from coordq.client.session_plans import OnPart, People, Voice
+from coordq.engine.connection import Engine
+from coordq.ids import new_id
+from coordq.names import check_name
+
+
+class Session:
+    """A conversation, as one of those who take part sees it, or somebody who only looks."""
+
+    __slots__ = ("_engine", "_voice")
+
+    def __init__(self, engine: Engine, voice: Voice) -> None:
+        self._engine = engine
+        self._voice = voice
+
+    @property
+    def id(self) -> str:
+        """Its id: 22 characters."""
+        return self._voice.session_id
+
+    @property
+    def me(self) -> str:
+        """As whom this one speaks; "" for who only looks."""
+        return self._voice.name
+
+    # -- speaking ------------------------------------------------------------------------------
+
+    def say(
+        self,
+        body: Any,
+        /,
+        *,
+        to: Sequence[str] = (),
+        kind: str = "say",
+        expects: int | None = None,
+        **envelope: Any,
+    ) -> Said:
+        """Say something: the next turn, heard by all others, or by those in `to`.
+
+        expects: what the last turn must be; else Conflict, and nothing is said. envelope:
+        correlation, causation, trace, schema, as of any message. In a handler, what an earlier run
+        has said is not said again.
+
+        Raises SessionNotFound, SessionClosed, NotParticipant, NotYourTurn, SessionFull, Conflict,
+        InvalidMessage, PayloadTooLarge.
+        """
+        plan = plans.say(self._voice, body, kind=kind, to=to, expects=expects, **envelope)
+        return drive(self._engine, plan)
+
+    def ask(
+        self, to: str, body: Any, /, *, timeout: float = 30.0, on_part: OnPart | None = None
+    ) -> Any:
+        """Ask one who takes part, and wait `timeout` seconds for the answer.
+
+        on_part: is called with each part of an answer that comes in parts. Raises WaitTimeout,
+        AskFailed, and as `say`.
+        """
+        limit_s = plans.span("timeout", timeout)
+        plan = plans.ask(
+            self._engine.namespace, self._voice, to, body, limit_s=limit_s, on_part=on_part
+        )
+        return drive(self._engine, plan)
+
+    def answer(self, turn: Turn, body: Any, /) -> Said:
+        """Answer a question that was asked in this session: who asked hears it."""
+        call = talk.answer(turn.message, body, self.me, nonce=self._voice.nonce())
+        return self._engine.run(call)
+
+    # -- bargaining ----------------------------------------------------------------------------
+
+    def offer(self, terms: Any, /, *, to: Sequence[str] = ()) -> Said:
+        """Make an offer: any JSON. Others counter, accept or decline it by its turn."""
+        return self.say(terms, to=to, kind="offer")
+
+    def counter(self, offer: int, terms: Any, /) -> Said:
+        """Answer an offer with another. Raises Conflict when it is not the last one any more."""
+        return drive(self._engine, plans.decide(self._voice, "counter", offer, terms))
+
+    def accept(self, offer: int, /, note: Any = None) -> Said:
+        """Take an offer. Of two that decide about it one is first; the other gets Conflict."""
+        return drive(self._engine, plans.decide(self._voice, "accept", offer, note))
+
+    def decline(self, offer: int, /, why: Any = None) -> Said:
+        """Refuse an offer. Raises Conflict when it is not the last one any more."""
+        return drive(self._engine, plans.decide(self._voice, "decline", offer, why))
+
+    # -- coming and going ----------------------------------------------------------------------
+
+    def join(self, *, role: str = "", history: bool = False) -> int:
+        """Take part from now on; gives the last turn. history: hear all that was said before.
+
+        Raises SessionNotFound, SessionClosed, SessionFull.
+        """
+        plan = plans.join(self._engine.shards, self._voice, role, history=history)
+        return drive(self._engine, plan)
+
+    def invite(self, name: str, /, *, role: str = "") -> int:
+        """Ask an agent to join: a message of kind `invite` is in its mailbox.
+
+        Raises AgentNotFound, SessionNotFound, SessionClosed, SessionFull.
+        """
+        return drive(self._engine, plans.invite(self._engine.shards, self._voice, name, role))
+
+    def leave(self) -> int:
+        """Take no part any more. When the last one has left the session is closed."""
+        return self._engine.run(talk.enter(self.id, "l", self.me))
+
+    def close(self, why: str = "closed") -> None:
+        """End it for all. What was said is heard to its end, and kept for a while."""
+        self._engine.run(talk.close(self.id, why))
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def get(self) -> SessionView:
+        """The session as it stands. Raises SessionNotFound."""
+        return self._engine.run(talk.look(self.id))[0]
+
+    def transcript(self, *, after: int = 0, limit: int | None = None) -> list[Turn]:
+        """What was said behind turn `after`, in order. Raises SessionNotFound."""
+        return drive(self._engine, plans.transcript(self.id, after, limit))
+
+    def __repr__(self) -> str:
+        return f"Session({self.id!r}, me={self.me!r})"
+
+
+class Sessions:
+    """Conversations between agents: opened, found, listed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def open(
+        self,
+        about: Any = None,
+        /,
+        *,
+        participants: People = (),
+        me: str = "",
+        order: str = "free",
+        turns: int = talk.TURNS,
+        max_bytes: int = talk.BYTES,
+        max_people: int = talk.PEOPLE,
+        idle: float | timedelta = talk.IDLE_S,
+        keep: float | timedelta = talk.KEPT_S,
+        deadline: float | timedelta = 0,
+        id: str | None = None,  # noqa: A002 - that is what it is
+    ) -> Session:
+        """Begin a conversation about something: any JSON.
+
+        participants: agents that take part from the start, as names, (name, role) or a mapping;
+        they must read a mailbox. me: who opens it, takes part, and speaks by what is returned.
+        order: "round" lets them speak one after the other. turns, max_bytes, max_people: what it
+        may have at most. idle: seconds without a turn after which it is closed; deadline: after so
+        many it is closed whatever comes. keep: so many it is kept then. id: from coordq.new_id();
+        opening the same id again has no effect.
+
+        Raises AgentNotFound, SessionFull, InvalidName, InvalidOption, InvalidTime, InvalidMessage.
+        """
+        how = plans.rules(
+            order=order,
+            turns=turns,
+            max_bytes=max_bytes,
+            max_people=max_people,
+            idle=idle,
+            keep=keep,
+            deadline=deadline,
+        )
+        shards = self._engine.shards
+        session_id = new_id(randrange(shards)) if id is None else plans.check_session(id)
+        voice = Voice(session_id, check_name("agent", me) if me else "")
+        drive(
+            self._engine,
+            plans.open_session(shards, voice, about, how=how, people=participants),
+        )
+        return Session(self._engine, voice)
+
+    def get(self, session_id: str, /, *, me: str = "") -> Session:
+        """A session by its id, to speak in it as `me`, or only to look; not looked for yet."""
+        name = check_name("agent", me) if me else ""
+        return Session(self._engine, Voice(plans.check_session(session_id), name))
+
+    def speaking(self, voice: Voice, /) -> Session:
+        """A session in which a handler speaks. For workers."""
+        return Session(self._engine, voice)
+
+    def ls(self, *, name: str = "", limit: int = 100) -> list[SessionView]:
+        """Sessions, those that moved last first; with a name, open ones it takes part in."""
+        return drive(self._engine, plans.ls(self._engine.shards, name, limit))
