@@ -9,6 +9,7 @@ from coordq.client import topology_plans as plans
 from coordq.client.drive import drive
 from coordq.clock import monotonic
 from coordq.engine.connection import Engine
+from coordq.fleet.directory import Directory
 from coordq.fleet.topology.calls import Arrangement
 from coordq.fleet.topology.change import Change
 from coordq.fleet.topology.shape import Topology
@@ -18,8 +19,9 @@ from coordq.fleet.topology.view import Verdict, View
 class TopologyDoor:
     """The arrangement of a namespace's agents, one version after the other. Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, directory: Directory) -> None:
         self._engine = engine
+        self._directory = directory
         self._seen = plans.Seen()
 
     def set(
@@ -36,30 +38,30 @@ class TopologyDoor:
         """Arrange the agents; every client knows within a second of its next question.
 
         kind: mesh, star, ring, tree, groups, graph, or auto for one that the supervisor's leader
-        changes by size and load; or a Topology. members: names; by default the agents of all
-        workers that are here. expect: the version that must be set now, 0 for none. who, why: for
+        changes by size and load; or a Topology. members: names; by default all agents that
+        are here. expect: the version that must be set now, 0 for none. who, why: for
         the event and the history. What else may be said: `hub` of a star; `fanout` or `reports`
         of a tree; `group_size` or `groups`; `links`, `one_way`, `acyclic` and `reports` of a
         graph; and always `degree_max`, `strangers`, `in_flight`, `adapt`: see `Topology`.
 
         Raises InvalidTopology, which names the agents concerned, InvalidName, Conflict.
         """
-        plan = plans.put(kind, members, given, expect=expect, who=who, why=why)
+        plan = plans.put(self._directory, kind, members, given, expect=expect, who=who, why=why)
         return drive(self._engine, plan)
 
     def plan(
         self, kind: str | Topology, members: Iterable[str] | None = None, /, **given: Any
     ) -> Change:
         """What `set` would change, and what is wrong with it; nothing is done."""
-        return drive(self._engine, plans.plan(kind, members, given))
+        return drive(self._engine, plans.plan(self._directory, kind, members, given))
 
     def get(self) -> Arrangement:
         """What is set; version 0 and no topology when nothing ever was. Raises ForeignData."""
         return drive(self._engine, plans.get())
 
     def known(self) -> list[str]:
-        """The agents of the workers that are here, by name: whom `set` arranges without members."""
-        return drive(self._engine, plans.known())
+        """The agents that are here, by name: whom `set` arranges without members."""
+        return drive(self._engine, plans.known(self._directory))
 
     def history(self) -> tuple[Arrangement, ...]:
         """The last 32 versions, newest first."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from coordq.client import agent_plans
 from coordq.client.plans import Plan
 from coordq.errors import InvalidOption, TopologyNotFound
-from coordq.fleet import agents
+from coordq.fleet.directory import Directory, Wanted
 from coordq.fleet.topology import calls
 from coordq.fleet.topology.calls import Arrangement
 from coordq.fleet.topology.change import Change, change
@@ -42,14 +43,14 @@ class Seen:
         return self.view
 
 
-def known() -> Plan[list[str]]:
-    """The agents of the workers that are here, by name."""
-    infos = yield agents.look()
-    return sorted({name for info in infos for name in agents.roles(info)})
+def known(directory: Directory) -> Plan[list[str]]:
+    """The agents that are here, by name: those that workers serve, and those outside of workers."""
+    yield from agent_plans.learn(directory, afresh=True)
+    return sorted(view.name for view in directory.find(Wanted()))
 
 
 def wanted(
-    kind: str | Topology, members: Iterable[str] | None, given: dict[str, Any]
+    directory: Directory, kind: str | Topology, members: Iterable[str] | None, given: dict[str, Any]
 ) -> Plan[Topology]:
     """What a caller asks for; without members all agents that are here."""
     if isinstance(kind, Topology):
@@ -58,13 +59,14 @@ def wanted(
         return kind
     named = {"groups", "reports", "links"} & set(given)
     if members is None and not named:
-        members = yield from known()
+        members = yield from known(directory)
         if not members:
-            raise wrong("size", "No worker has an agent now: say who the members are.")
+            raise wrong("size", "No agent is here now: say who the members are.")
     return make(kind, members or (), **given)
 
 
 def put(
+    directory: Directory,
     kind: str | Topology,
     members: Iterable[str] | None,
     given: dict[str, Any],
@@ -75,7 +77,7 @@ def put(
 ) -> Plan[Arrangement]:
     """Set it; as it is set then."""
     _check_said(expect, who, why)
-    topology = yield from wanted(kind, members, given)
+    topology = yield from wanted(directory, kind, members, given)
     yield calls.put(check(topology), expect=expect, who=who, why=why)
     return (yield from get())
 
@@ -107,10 +109,10 @@ def get() -> Plan[Arrangement]:
 
 
 def plan(
-    kind: str | Topology, members: Iterable[str] | None, given: dict[str, Any]
+    directory: Directory, kind: str | Topology, members: Iterable[str] | None, given: dict[str, Any]
 ) -> Plan[Change]:
     """What setting it would change."""
-    then = yield from wanted(kind, members, given)
+    then = yield from wanted(directory, kind, members, given)
     now = yield from get()
     return change(View(now.version, now.topology), then)
 
@@ -130,7 +132,9 @@ def restore(version: int, *, expect: int | None, who: str) -> Plan[Arrangement]:
         raise TopologyNotFound(
             f"Version {version!r} of the topology is not kept; there are: {kept}.", version=version
         )
+    _check_said(expect, who, "")
     why = f"version {version} again"
     if old.topology is None:
         return (yield from clear(expect=expect, who=who, why=why))
-    return (yield from put(old.topology, None, {}, expect=expect, who=who, why=why))
+    yield calls.put(check(old.topology), expect=expect, who=who, why=why)
+    return (yield from get())

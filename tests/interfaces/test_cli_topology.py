@@ -117,7 +117,7 @@ def test_a_sound_one_is_surveyed(shell: Shell) -> None:
     assert said.exit_code == 0
     assert "parts without\ta\n" in said.stdout
     assert "longest way\t2 steps" in said.stdout
-    assert "no worker has these now: a, b, c" in said.stderr
+    assert "not here now: a, b, c" in said.stderr
 
 
 def test_versions_are_listed_and_come_back(shell: Shell, client: Client) -> None:
@@ -152,7 +152,7 @@ def test_a_file_says_it_all(shell: Shell, tmp_path: Path) -> None:
     [
         ("set circle a b", 2, "circle"),
         ("set", 2, "Say what kind"),
-        ("set mesh", 2, "No worker has an agent now"),
+        ("set mesh", 2, "No agent is here now"),
         ("set ring a b", 2, "three members"),
         ("set star a b --hub z", 2, "no member: z"),
         ("set mesh a b --hub a", 2, "has no 'hub'"),

@@ -145,8 +145,25 @@ def test_a_supervisor_does_it(desk: Desk, client: Client, new_watchman: NewWatch
     assert client.topology.view(max_age=0).may_talk("a", "b")
 
 
-def test_load_is_the_share_of_slots() -> None:
-    """Whatever strangers say."""
+def test_agents_outside_of_workers_are_members_as_well(
+    client: Client, look: Callable[..., None]
+) -> None:
+    """While they are heard; and their own load counts."""
+    client.agents.register("a", load=1.0)
+    client.agents.register("b", load=1.0)
+    client.topology.set("auto", adapt=SETTINGS)
+
+    look(Arranger())
+
+    seen = client.topology.get().topology
+    assert seen is not None
+    assert (seen.kind, seen.members) == ("tree", ("a", "b"))
+
+
+def test_load_is_the_mean_of_all_agents(client: Client) -> None:
+    """Of none it is none."""
+    client.agents.register("a", load=1.0)
+    client.agents.register("b", load=0.5)
+
     assert load_of([]) == 0
-    assert load_of([{"slots": 4, "running": 1}, {"slots": 4, "running": 3}]) == 0.5
-    assert load_of([{"slots": "many", "running": 9}, {"slots": 2, "running": 9}]) == 1
+    assert load_of(client.agents.ls()) == 0.75

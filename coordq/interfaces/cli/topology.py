@@ -128,7 +128,7 @@ def topology_set(
     why: str,
     **said: Any,
 ) -> None:
-    """Arrange the agents; without names all that workers have now.
+    """Arrange the agents; without names all that are here now.
 
     What is already under way is delivered, unless --in-flight return.
     """
@@ -176,7 +176,7 @@ def topology_validate(
 ) -> None:
     """Say whether a topology is sound, and what it means; without a kind the one that is set.
 
-    Agents that no worker has now are named, and are no mistake.
+    Members that are not here now are named, and are no mistake.
     """
     with session.connect() as client:
         if kind is None and file is None:
@@ -210,7 +210,7 @@ def _report(session: Session, plan: Change, here: list[str]) -> None:
     else:
         show_facts([("valid", topology.words()), *survey_facts(seen)])
         if away:
-            say(f"no worker has these now: {named(away)}", err=True)
+            say(f"not here now: {named(away)}", err=True)
     if plan.problems:
         raise Trouble(1)
 

@@ -7,12 +7,13 @@ adaptive ends this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 from coordq import clock
 from coordq.errors import Conflict
-from coordq.fleet import agents
+from coordq.fleet import registry
+from coordq.fleet.directory import AgentView, Directory, Wanted
 from coordq.fleet.topology import calls
 from coordq.fleet.topology.calls import Arrangement
 from coordq.fleet.topology.check import check
@@ -35,10 +36,11 @@ class Arranger(Part):
         super().__init__()
         self._now: Arrangement | None = None
         self._memory = Memory()
+        self._directory = Directory()
 
     def begin(self, term: Term) -> None:
         """What another leader was about to decide is seen anew."""
-        self._now, self._memory = None, Memory()
+        self._now, self._memory, self._directory = None, Memory(), Directory()
 
     async def round(self, term: Term) -> float:
         """One look."""
@@ -49,14 +51,20 @@ class Arranger(Part):
         topology = self._now.topology
         if topology is None or topology.adapt is None:
             return EVERY_S
-        infos = await term.run(agents.look())
-        present = {name for info in infos for name in agents.roles(info)}
-        step = follow(topology, present, load_of(infos), self._memory, clock.monotonic())
+        here = await self._here(term)
+        present = {agent.name for agent in here}
+        step = follow(topology, present, load_of(here), self._memory, clock.monotonic())
         self._memory = step.memory
         self.counts["looks"] += 1
         if step.topology is not None:
             await self.set(term, self._now.version, step.topology, step.why)
         return EVERY_S
+
+    async def _here(self, term: Term) -> list[AgentView]:
+        """The agents that are here, in workers or outside of them."""
+        news = await term.run(registry.look(self._directory.revision))
+        self._directory.learn(news, clock.monotonic())
+        return self._directory.find(Wanted())
 
     async def set(self, term: Term, version: int, topology: Topology, why: str) -> None:
         """Set it in the place of a version; if that is gone, nothing is done."""
@@ -70,8 +78,6 @@ class Arranger(Part):
             self.counts["changes"] += 1
 
 
-def load_of(infos: Sequence[Mapping[str, Any]]) -> float:
-    """The share of all workers' slots that are taken, 0 to 1; 0 of none."""
-    slots = sum(agents.whole(info.get("slots")) for info in infos)
-    running = sum(agents.whole(info.get("running")) for info in infos)
-    return min(1.0, running / slots) if slots else 0.0
+def load_of(here: Sequence[AgentView]) -> float:
+    """How busy the agents are on average, 0 to 1; 0 of none."""
+    return sum(agent.load for agent in here) / len(here) if here else 0.0
