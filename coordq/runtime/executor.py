@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import InvalidArguments
-from coordq.runtime import verdict
+from coordq.runtime import validation, verdict
 from coordq.runtime.batches import Batches
 from coordq.runtime.errands import Errands
 from coordq.runtime.isolate import Isolation, run_apart
@@ -63,6 +63,7 @@ class _Way:
         self.wants_context = handler.signature.shape.wants_context
         plain = handler.isolation == "none" and not handler.signature.plan.steps
         self.simple = plain and handler.is_async and not handler.hooks.runs
+        self.simple = self.simple and not handler.validate_by
 
 
 class Executor:
@@ -219,6 +220,8 @@ class Executor:
         if limit_ms:
             run.limit(limit_ms)
         if not way.simple:
+            if handler.validate_by:
+                return await self._validated(run, arguments)
             return await self._elaborate(run, arguments)
         if way.wants_context:
             value = await handler.fn(self._context(run), **arguments)
@@ -234,6 +237,22 @@ class Executor:
         if run.handler.isolation == "process":
             return await self._apart(run, ctx)
         return await self._returned(run, await self._layers.around(run, ctx, arguments))
+
+    async def _validated(self, run: Run, arguments: dict[str, Any]) -> Outcome | None:
+        """The run of a handler whose result counts when a second agent agrees."""
+        body = validation.kept(run.claim)
+        if body is None:
+            outcome = await self._elaborate(run, arguments)
+            if outcome is None or outcome.kind != "succeeded":
+                return outcome
+            body = outcome.body
+        run.settled = False  # the verdict may take its time, and be cancelled
+        run.phase = "rejected"
+        spent = None if run.ctx is None else run.ctx.spent
+        ctx = self._context(run, awaited=True)
+        ctx.spent = spent
+        await validation.judged(ctx, run.claim, body, role=run.handler.validate_by)
+        return Outcome("succeeded", run.claim.id, run.claim.fence, body)
 
     async def _batched(self, run: Run, arguments: dict[str, Any]) -> Outcome | None:
         """The run of a task whose handler is called for many at once."""
@@ -257,7 +276,9 @@ class Executor:
             raise verdict.too_large(run.claim.name, len(body), self._result_max)
         return Outcome("succeeded", run.claim.id, run.claim.fence, body)
 
-    def _context(self, run: Run, *, reporter: Reporter | None = None) -> Context:
+    def _context(
+        self, run: Run, *, reporter: Reporter | None = None, awaited: bool = False
+    ) -> Context:
         claim, handler = run.claim, run.handler
         ctx = run.ctx = Context(
             claim,
@@ -268,7 +289,7 @@ class Executor:
             deadline=run.deadline(),
             errands=None if handler.batch or handler.listens else self._errands,
             hindered=_SHARED if handler.batch else "",
-            asynchronous=handler.is_async,
+            asynchronous=handler.is_async or awaited,
             max_attempts=verdict.attempts_of(claim, handler),
         )
         return ctx

@@ -136,6 +136,7 @@ class Agent:
         batch: Any = None,
         retry_on: Any = (),
         give_up_on: Any = (),
+        validate_by: Any = "",
         **options: Any,
     ) -> Any:
         """Make a function a task of this agent: `@agent.task` or `@agent.task(timeout=30, ...)`.
@@ -146,6 +147,9 @@ class Agent:
             for each task, and so is the result.
         retry_on: only these exceptions are worth another attempt; all are by default.
         give_up_on: these exceptions make a dead letter at once.
+        validate_by: a role; a result counts when an agent with it agrees, which is asked by a task
+            `validate(task, args, result)` and says true, false, or {"ok": ..., "note": ...}. Else
+            the attempt has failed with ResultRejected.
         options: as in coordq.Options (queue, priority, timeout, max_attempts, backoff, ...); what
             a producer asks for comes first.
 
@@ -164,6 +168,7 @@ class Agent:
                 batch=batch_of(called, batch, isolation),
                 retry_on=_exceptions(called, "retry_on", retry_on),
                 give_up_on=_exceptions(called, "give_up_on", give_up_on),
+                validate_by=_second(self, called, validate_by, batched=batch is not None),
                 names=_names_around(fn, inspect.currentframe(), bare=bare),
             )
             self.handlers[called] = handler
@@ -318,6 +323,22 @@ def _check_function(agent: Agent, fn: Any, what: str) -> None:
             f"{where}: {fn.__name__!r} yields, but a {what} returns one result: collect them, or"
             " report on the way with ctx.progress and ctx.log."
         )
+
+
+def _second(agent: Agent, task: str, role: Any, *, batched: bool) -> str:
+    """The role of who checks results: of another agent, since nobody checks itself."""
+    if role == "":
+        return ""
+    checked = _name("role", role)
+    if batched:
+        raise InvalidAgent(f"task {task!r}: results of a batch cannot be validated.", task=task)
+    if checked == agent.role or task == "validate":
+        raise InvalidAgent(
+            f"agent {agent.name!r}, task {task!r}: it would check itself: let validate_by name a "
+            "role that this agent does not have.",
+            task=task,
+        )
+    return checked
 
 
 def _isolation(task: str, given: Any, fn: Callable[..., Any]) -> Isolation:

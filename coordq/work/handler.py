@@ -43,6 +43,7 @@ class Handler:
         "signature",
         "source",
         "timeout_ms",
+        "validate_by",
     )
 
     def __init__(
@@ -57,6 +58,7 @@ class Handler:
         retry_on: tuple[type[Exception], ...] = (),
         give_up_on: tuple[type[Exception], ...] = (),
         names: Mapping[str, Any] | None = None,
+        validate_by: str = "",
     ) -> None:
         self.agent = agent
         self.fn = fn
@@ -67,6 +69,8 @@ class Handler:
         """How tasks are gathered for one call; None when each has a call of its own."""
         self.retry_on = retry_on
         self.give_up_on = give_up_on
+        self.validate_by = validate_by
+        """The role of who must agree with a result before it counts; "" for nobody."""
         self.hooks = agent.hooks
         self.is_async = inspect.iscoroutinefunction(fn)
         self.signature = Signature(
