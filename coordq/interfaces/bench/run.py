@@ -12,6 +12,7 @@ from coordq.interfaces.bench import (
     cluster,
     fair,
     flows,
+    guards,
     limits,
     measure,
     report,
@@ -38,8 +39,9 @@ STEPS: dict[str, Step] = {
     "limits": limits.limits,
     "routing": routing.routing,
     "agents": agents.agents,
+    "guards": guards.guards,
 }
-LONG = ("scale", "cluster", "flows", "fair", "limits", "routing", "agents")
+LONG = ("scale", "cluster", "flows", "fair", "limits", "guards", "routing", "agents")
 """Only when asked for."""
 USUAL = tuple(name for name in STEPS if name not in LONG)
 
