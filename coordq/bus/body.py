@@ -7,6 +7,8 @@ import math
 import zlib
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from coordq.errors import InvalidMessage, PayloadTooLarge
 
 BODY_MAX: Final = 1024 * 1024
@@ -23,9 +25,7 @@ _FLAT: Final = frozenset({str, int, bool, type(None)})
 
 def dump(body: Any, *, compress: bool = False) -> bytes:
     """`body` as compact JSON. Raises InvalidMessage, PayloadTooLarge."""
-    from pydantic_core import to_json
-
-    if type(body) not in _FLAT:
+    if type(body) not in _FLAT and not _is_plain(body):
         _check(body)
     try:
         text = to_json(body)
@@ -55,6 +55,16 @@ def load(body: bytes) -> Any:
         if not unpack.eof:
             raise ValueError("a compressed body is longer than allowed, or cut off")
     return json.loads(body)
+
+
+def _is_plain(body: Any) -> bool:
+    """Whether it is a dict of texts, whole numbers, truth values and nulls, as most are."""
+    if type(body) is not dict:
+        return False
+    for key, value in body.items():
+        if type(key) is not str or type(value) not in _FLAT:
+            return False
+    return True
 
 
 def _refused(why: str) -> InvalidMessage:

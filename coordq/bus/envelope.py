@@ -103,9 +103,23 @@ class Parcel(NamedTuple):
     """From when it is published; 0 = never."""
 
 
-def parcel(
-    channel: str,
-    body: Any,
+class Stamp(NamedTuple):
+    """What many messages have in common: an envelope but for its id."""
+
+    lane: str
+    rest: bytes
+    """The envelope behind the id."""
+    expires_ms: int
+    compress: bool
+
+    def parcel(self, channel: str, body: Any, id_: str) -> Parcel:
+        """A message ready to be sent; `channel` was checked. Raises as `bodies.dump`."""
+        header = b'{"i":"%b"%b}' % (id_.encode(), self.rest)
+        text = bodies.dump(body, compress=self.compress)
+        return Parcel(id_, channel, self.lane, header, text, self.expires_ms)
+
+
+def stamp(
     *,
     priority: str = "normal",
     sender: str = "",
@@ -117,10 +131,8 @@ def parcel(
     reply_to: str = "",
     expires: float | timedelta | None = None,
     compress: bool = False,
-    id: str | None = None,  # noqa: A002 - that is what it is
-    shard: int = 0,
-) -> Parcel:
-    """A message ready to be sent; `channel` was checked. Raises InvalidMessage and its kinds.
+) -> Stamp:
+    """An envelope as callers ask for it. Raises InvalidMessage, InvalidTime.
 
     expires: seconds, or a timedelta, after which nobody is given it any more. compress: if its
     body takes 4 KiB or more.
@@ -128,10 +140,6 @@ def parcel(
     lane = LANES.get(priority) if isinstance(priority, str) else None
     if lane is None:
         raise InvalidMessage(f"priority={priority!r}: use one of {', '.join(LANES)}.")
-    if id is None:
-        id = new_id(shard)  # noqa: A001 - as above
-    elif not isinstance(id, str) or not is_id(id):
-        raise InvalidMessage(f"id={id!r}: an id has the form of coordq.new_id().")
     said: dict[str, object] = {
         "sender": sender,
         "kind": kind if kind != "message" else "",
@@ -141,23 +149,40 @@ def parcel(
         "schema": "" if type(schema) is int and schema == 1 else schema,
         "reply_to": reply_to,
     }
-    text = bodies.dump(body, compress=compress)
-    return Parcel(id, channel, lane, _header(id, said), text, _expires_ms(expires))
+    return Stamp(lane, _rest(said), _expires_ms(expires), compress)
 
 
-def _header(id_: str, said: dict[str, object]) -> bytes:
-    """The envelope; what is "" goes without saying."""
-    if not any(value != "" for value in said.values()):
-        return b'{"i":"%b"}' % id_.encode()
-    words: dict[str, object] = {"i": id_}
+def parcel(
+    channel: str,
+    body: Any,
+    *,
+    id: str | None = None,  # noqa: A002 - that is what it is
+    shard: int = 0,
+    **envelope: Any,
+) -> Parcel:
+    """One message ready to be sent; `channel` was checked, the rest is as `stamp` takes it.
+
+    id: made before, as by coordq.new_id. Raises InvalidMessage and its kinds.
+    """
+    if id is not None and (not isinstance(id, str) or not is_id(id)):
+        raise InvalidMessage(f"id={id!r}: an id has the form of coordq.new_id().")
+    return stamp(**envelope).parcel(channel, body, id or new_id(shard))
+
+
+def _rest(said: dict[str, object]) -> bytes:
+    """The envelope behind the id; what is "" goes without saying."""
+    words: dict[str, object] = {}
     for field, value in said.items():
         if value != "":
             key, check = _WRITTEN[field]
             words[key] = check(field, value)
+    if not words:
+        return b""
     try:
-        return json.dumps(words, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(words, separators=(",", ":"), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise InvalidMessage("The envelope holds half a surrogate pair: use Unicode.") from error
+    return b"," + text[1:-1]
 
 
 def _word(field: str, value: object) -> str:

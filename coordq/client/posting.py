@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from coordq.bus.envelope import Parcel, parcel
+from coordq.bus.envelope import Parcel, Stamp, stamp
 from coordq.bus.publish import BATCH_BYTES, BATCH_MAX, MODES, Posted, publish
 from coordq.bus.topic import check_channel, shard_of_channel
 from coordq.client import checked
@@ -15,7 +15,7 @@ from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
 from coordq.errors import AgentNotFound, ChannelFull, InvalidMessage, InvalidOption, InvalidTopic
-from coordq.ids import new_id
+from coordq.ids import is_id, new_id
 
 WAIT_S: Final = 30.0
 """How long a publish waits for room unless told otherwise."""
@@ -52,11 +52,25 @@ def terms(when_full: object, timeout: object) -> Terms:
 
 def draft(shards: int, channel: object, body: Any, options: dict[str, Any]) -> Parcel:
     """A parcel for a channel. Raises InvalidTopic, InvalidName, InvalidMessage, PayloadTooLarge."""
+    name = _open(channel)
+    own = dict(options)
+    id_ = own.pop("id", None)
+    if id_ is not None and (not isinstance(id_, str) or not is_id(id_)):
+        raise InvalidMessage(f"id={id_!r}: an id has the form of coordq.new_id().")
+    return _stamp(own).parcel(name, body, id_ or fresh_id(name, shards))
+
+
+def _open(channel: object) -> str:
+    """The channel, if anybody may publish to it. Raises InvalidTopic, InvalidName."""
     name = check_channel(channel)
     if name[0] == "~":
         raise InvalidTopic("What is said in a session is a turn of it: client.sessions says it.")
+    return name
+
+
+def _stamp(options: dict[str, Any]) -> Stamp:
     try:
-        return parcel(name, body, shard=shard_of_channel(name, shards), **options)
+        return stamp(**options)
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
@@ -74,14 +88,23 @@ def fresh_id(channel: str, shards: int) -> str:
 
 def drafts(shards: int, items: Iterable[Item], options: dict[str, Any]) -> list[Parcel]:
     """Parcels of `(channel, body)` or `(channel, body, options)`."""
+    usual = None if "id" in options else _stamp(options)
+    known: dict[Any, int] = {}
     made = []
     for item in items:
         if not isinstance(item, tuple | list) or len(item) not in {2, 3}:
             raise InvalidMessage(
                 f"{str(item)[:60]!r}: give (topic, body) or (topic, body, options) for each."
             )
-        channel, body, *own = item
-        made.append(draft(shards, channel, body, options | own[0] if own else options))
+        if len(item) > 2 or usual is None:  # noqa: PLR2004 - it has an envelope of its own
+            channel, body, *own = item
+            made.append(draft(shards, channel, body, options | own[0] if own else options))
+            continue
+        channel, body = item[0], item[1]
+        shard = known.get(channel) if isinstance(channel, str) else None
+        if shard is None:
+            shard = known[channel] = shard_of_channel(_open(channel), shards)
+        made.append(usual.parcel(channel, body, new_id(shard)))
     return made
 
 

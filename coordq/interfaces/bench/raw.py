@@ -46,6 +46,31 @@ class RawClient:
 
         return self._rate(pipe, PIPE, seconds)
 
+    def fill_stream(self, key: str, group: str, amount: int) -> None:
+        """So many entries, and a group that has read none of them."""
+        self._redis.xgroup_create(key, group, "0", mkstream=True)
+        for _ in range(0, amount, PIPE):
+            pipeline = self._redis.pipeline(transaction=False)
+            for _ in range(PIPE):
+                pipeline.xadd(key, {"d": PAYLOAD})
+            pipeline.execute()
+
+    def take_all(
+        self, key: str, group: str, consumer: str, amount: int
+    ) -> tuple[float, float, int]:
+        """XREADGROUP, then XACK and XDEL in a pipeline, to the end: from, to, how many."""
+        start, taken = clock.monotonic(), 0
+        while True:
+            read: Any = self._redis.xreadgroup(group, consumer, {key: ">"}, count=amount)
+            if not read:
+                return start, clock.monotonic(), taken
+            ids = [entry[0] for entry in read[0][1]]
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.xack(key, group, *ids)
+            pipeline.xdel(key, *ids)
+            pipeline.execute()
+            taken += len(ids)
+
     def _rate(self, once: Callable[[], object], amount: int, seconds: float) -> float:
         once()
         done, start = 0, clock.monotonic()

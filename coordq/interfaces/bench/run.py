@@ -9,6 +9,7 @@ from statistics import median
 
 from coordq.interfaces.bench import (
     agents,
+    bus,
     cluster,
     fair,
     flows,
@@ -40,8 +41,9 @@ STEPS: dict[str, Step] = {
     "routing": routing.routing,
     "agents": agents.agents,
     "guards": guards.guards,
+    "bus": bus.bus,
 }
-LONG = ("scale", "cluster", "flows", "fair", "limits", "guards", "routing", "agents")
+LONG = ("scale", "cluster", "flows", "fair", "limits", "guards", "routing", "agents", "bus")
 """Only when asked for."""
 USUAL = tuple(name for name in STEPS if name not in LONG)
 
