@@ -105,11 +105,19 @@ def ls() -> Plan[tuple[BreakerView, ...]]:
 
 
 def states(subjects: Sequence[str]) -> Plan[dict[str, str]]:
-    """In which state each is; an operator's word counts."""
+    """In which state each is for who would call it now.
+
+    An operator's word counts; one that has been open for long enough is half-open: it waits for a
+    call to be tried, and whoever left it out would leave it out for ever.
+    """
     if not subjects:
         return {}
     found: tuple[BreakerView, ...] = yield calls.look(*subjects)
-    return {one.subject: one.forced or one.state for one in found}
+    return {one.subject: one.forced or _due(one) for one in found}
+
+
+def _due(view: BreakerView) -> str:
+    return "half-open" if view.state == "open" and not view.wait_ms else view.state
 
 
 def get(subject: str) -> Plan[BreakerView]:

@@ -135,7 +135,10 @@ class Breakers:
         return drive(self._engine, plans.get(subject))
 
     def states(self, *subjects: str) -> dict[str, str]:
-        """closed, open or half-open, of each; what is not known is closed."""
+        """closed, open or half-open, of each; what is not known is closed.
+
+        One that has been open for long enough is half-open: a call may be tried.
+        """
         return drive(self._engine, plans.states(subjects))
 
     def set(self, subject: str, **thresholds: Any) -> BreakerView:

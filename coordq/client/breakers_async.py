@@ -137,7 +137,10 @@ class AsyncBreakers:
         return await drive_async(self._engine, plans.get(subject))
 
     async def states(self, *subjects: str) -> dict[str, str]:
-        """closed, open or half-open, of each; what is not known is closed."""
+        """closed, open or half-open, of each; what is not known is closed.
+
+        One that has been open for long enough is half-open: a call may be tried.
+        """
         return await drive_async(self._engine, plans.states(subjects))
 
     async def set(self, subject: str, **thresholds: Any) -> BreakerView:

@@ -94,6 +94,18 @@ def test_it_comes_back_by_calls_that_are_tried(client: Client, other: Client, de
     wait_until(lambda: not refused(client), within=5)
 
 
+def test_one_whose_time_is_over_counts_as_half_open(client: Client, desk: Desk) -> None:
+    """Whoever leaves out what is open would leave it out for ever: nobody would try a call."""
+    fail(client, 5)
+    assert client.breakers.states("api") == {"api": "open"}
+
+    pass_time(desk, 30_000)
+
+    assert client.breakers.states("api", "db") == {"api": "half-open", "db": "closed"}
+    client.breakers.open("api")
+    assert client.breakers.states("api") == {"api": "open"}
+
+
 def test_what_is_not_the_subjects_fault_does_not_count(client: Client) -> None:
     """A caller's own mistake, named by it; and whatever is no Exception, such as a cancel."""
     for kind in (ValueError, KeyboardInterrupt):
