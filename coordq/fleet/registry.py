@@ -127,6 +127,23 @@ def look(since: int = 0, *, live: bool = True) -> Call[News]:
     return Call("fleet/agents", 0, (since, int(live)), _news)
 
 
+def read_stand_ins(flat: Sequence[Any]) -> dict[str, StandIn]:
+    """HASH stand-ins, field by value: who acts, by the name of whom."""
+    return dict(_parsed(flat, _stand_in))
+
+
+def deputies(stand_ins: Mapping[str, StandIn]) -> dict[str, str]:
+    """Who acts for whom in the end, when a stand-in has one of its own."""
+    found: dict[str, str] = {}
+    for name, one in stand_ins.items():
+        by, passed = one.by, {name}
+        while by in stand_ins and by not in passed:
+            passed.add(by)
+            by = stand_ins[by].by
+        found[name] = by
+    return found
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 
@@ -145,7 +162,7 @@ def _news(reply: Any) -> News:
         int(revision),
         every == 1,
         {name: _record(text) for name, text in _pairs(records)},
-        dict(_parsed(stand_ins, _stand_in)),
+        read_stand_ins(stand_ins),
         None if outside is None else dict(_parsed(outside, _outside)),
         None if away is None else dict(_parsed(away, int)),
         None if infos is None else tuple(infos),

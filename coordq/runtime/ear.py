@@ -59,6 +59,8 @@ class Ear:
         self._engine = engine
         self._reader = reader
         self._groups = {group.name: group for group in groups}
+        self._adopted: tuple[str, ...] = ()
+        """Mailboxes of others, read in their place; they are not ours to make."""
         self._begin = begin
         self._room = room
         self._open = True
@@ -123,6 +125,13 @@ class Ear:
         self._verdicts.append((verdict, given, delay_ms, reason))
         self._stir.set()
 
+    def adopt(self, names: Iterable[str]) -> None:
+        """Read these mailboxes of others as well, and no others of theirs."""
+        adopted = tuple(sorted(names))
+        if adopted != self._adopted:
+            self._adopted = adopted
+            self._hope()
+
     def rouse(self) -> None:
         """There is room for more."""
         self._stir.set()
@@ -149,7 +158,7 @@ class Ear:
             take(
                 self.shard,
                 self._reader,
-                list(self._groups),
+                [*self._groups, *self._adopted],
                 want=want,
                 nonce=next(self._nonces),
                 settled=_settlings(batch),
@@ -162,16 +171,17 @@ class Ear:
             self.held.pop(_key(given), None)
         if not self.held:
             self._empty.set()
-        if taken.missing:
-            await self.subscribe(taken.missing)
+        missing = [name for name in taken.missing if name in self._groups]
+        if missing:
+            await self.subscribe(missing)
         if want:
-            self._absorb(taken, want)
+            self._absorb(taken, want, again=bool(missing))
 
-    def _absorb(self, taken: Taken, want: int) -> None:
+    def _absorb(self, taken: Taken, want: int, *, again: bool) -> None:
         for given in taken.given:
             self.held[_key(given)] = given
             self._empty.clear()
-        self._hopeful = taken.more or len(taken.given) >= want or bool(taken.missing)
+        self._hopeful = taken.more or len(taken.given) >= want or again
         if not self._hopeful:
             self._idle.set()
         if taken.next_due_ms is not None:
@@ -195,9 +205,10 @@ class Ear:
         root = keys.root(self._engine.namespace, self.shard)
         tells = any(group.tells for group in self._groups.values())
         block_s = EVENTS_EVERY_S if tells else BLOCK_S
-        marks = [bus_keys.marker(root, name) for name in self._groups]
         while self._open:
             await self._idle.wait()
+            groups = (*self._groups, *self._adopted)
+            marks = [bus_keys.marker(root, name) for name in groups]
             try:
                 await line.block("BZPOPMIN", *marks, timeout_s=block_s * _around())
             except CoordqError as error:

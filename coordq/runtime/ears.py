@@ -11,17 +11,23 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from coordq import clock
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group
+from coordq.bus.session import SYSTEM
 from coordq.bus.take import Given
+from coordq.bus.topic import mailbox
 from coordq.client.delivery import UNREADABLE, read
+from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import CoordqError
+from coordq.fleet.registry import deputies, read_stand_ins
 from coordq.runtime.ear import Ear
 from coordq.runtime.heard import Entry, Heard, heard
 from coordq.topics import matches
@@ -32,6 +38,8 @@ AHEAD_S: Final = 0.1
 """So much work is taken ahead, by the pace of what ran last."""
 AHEAD_MAX: Final = 400
 REASON_MAX: Final = 200
+DEPUTIZE_S: Final = 2.0
+"""How soon a stand-in begins to read what is for another."""
 EPHEMERAL: Final = ":"
 """Between the group that a fan-out listener names and the process that is one of its own."""
 
@@ -93,6 +101,9 @@ class Ears:
         self._groups: dict[str, list[Listener]] = {}
         for one in (line.listener for line in self._lines.values()):
             self._groups.setdefault(_group_name(one, reader), []).append(one)
+        self._acting: dict[str, str] = {}
+        """Mailboxes of others that were ever read here, and in whose place by now."""
+        self._deputy: asyncio.Task[None] | None = None
         groups = [_group(name, members) for name, members in self._groups.items()]
         self._ears = [
             Ear(
@@ -117,6 +128,8 @@ class Ears:
         """Begin to listen."""
         for ear in self._ears:
             await ear.start()
+        if any(members[0].reads_mailbox for members in self._groups.values()):
+            self._deputy = asyncio.create_task(self._deputize())
 
     def drain(self) -> None:
         """Take nothing more, and give back what has not begun."""
@@ -151,6 +164,9 @@ class Ears:
 
     async def close(self) -> None:
         """Hang up."""
+        if self._deputy is not None:
+            self._deputy.cancel()
+            await asyncio.gather(self._deputy, return_exceptions=True)
         for ear in self._ears:
             await ear.close()
 
@@ -158,6 +174,22 @@ class Ears:
     def busy(self) -> bool:
         """Whether anything is being handled, or about to."""
         return bool(self._running) or self._waiting > 0
+
+    async def _deputize(self) -> None:
+        """Read the mailboxes of those for whom our agents stand in, as long as they do."""
+        key = keys.stand_ins(keys.root(self._engine.namespace, 0))
+        while self._open:
+            with suppress(CoordqError):
+                stand_ins = read_stand_ins(await self._engine.execute(0, "HGETALL", key))
+                acting = {
+                    mailbox(name): mailbox(by)
+                    for name, by in deputies(stand_ins).items()
+                    if mailbox(by) in self._groups and mailbox(name) not in self._groups
+                }
+                self._acting |= acting
+                for ear in self._ears:
+                    ear.adopt(acting)
+            await asyncio.sleep(DEPUTIZE_S * random.uniform(0.9, 1.1))
 
     # -- from a message to its end -------------------------------------------------------------
 
@@ -186,6 +218,9 @@ class Ears:
         entry = Entry(given, len(messages))
         for nth, message in enumerate(messages):
             listener = self._for(given.group, message)
+            if listener is None and _is_nobodys(message):
+                self._ended(ear, entry, "a")  # word of who comes and goes, for who asked for it
+                continue
             if listener is None:
                 why = f"unhandled: nobody is for kind {message.kind!r}"
                 self._ended(ear, entry, "d", reason=why)
@@ -195,9 +230,10 @@ class Ears:
             self._waiting += 1
 
     def _for(self, group: str, message: Message) -> Listener | None:
-        members = self._groups[group]
+        members = self._groups[self._acting.get(group, group)]
         if members[0].reads_mailbox:
-            return by_kind(members, message.kind)
+            found = by_kind(members, message.kind)
+            return None if found and _is_nobodys(message) and not found.kind else found
         for one in members:
             if any(matches(pattern, message.channel) for pattern in one.patterns):
                 return one
@@ -265,6 +301,11 @@ class Ears:
     ) -> None:
         if entry.ended(verdict, delay_ms=delay_ms, reason=reason):
             ear.settle(entry.verdict, entry.given, delay_ms=entry.delay_ms, reason=entry.reason)
+
+
+def _is_nobodys(message: Message) -> bool:
+    """A turn of a session that nobody has spoken."""
+    return message.turn > 0 and message.kind in SYSTEM
 
 
 def _reason(outcome: Outcome) -> str:
