@@ -19,6 +19,7 @@ import click
 import pytest
 
 from coordq import errors
+from coordq.client.bus import Bus
 from coordq.client.flows import Flows
 from coordq.client.schedules import Schedules
 from coordq.client.work import Work
@@ -139,7 +140,7 @@ def test_every_setting_is_documented(setting: str) -> None:
 def test_every_verb_is_documented() -> None:
     """Each verb of the doors is in the client's README."""
     text = (ROOT / "coordq" / "client" / "README.md").read_text()
-    doors = (*vars(Work), *vars(Schedules), *vars(Flows))
+    doors = (*vars(Work), *vars(Schedules), *vars(Flows), *vars(Bus))
     verbs = [verb for verb in doors if not verb.startswith("_")]
 
     assert [verb for verb in verbs if f"`{verb}`" not in text] == []
