@@ -11,6 +11,7 @@ from coordq.bus.body import PACKED
 from coordq.bus.envelope import Message
 from coordq.bus.session import reply_to
 from coordq.bus.take import EVENTS, Given
+from coordq.client.session_plans import Voice
 from coordq.engine.call import Call
 from coordq.work.spec import Spec
 
@@ -62,10 +63,19 @@ class Heard:
     """How many parts of an answer were given."""
     answered: bool = False
     """The last of them was."""
+    speaks: Voice | None = None
     strikes: int = 0
     version: int = 0
     saved: bool = False
     memory: None = None
+
+    @property
+    def voice(self) -> Voice | None:
+        """As whom its handler speaks in the session that it was said in; None for no session."""
+        if self.speaks is None and self.message.turn:
+            name, session_id = self.entry.given.group[1:], self.message.channel[1:]
+            self.speaks = Voice(session_id, name, key=self.id, acting=self.listener.agent.name)
+        return self.speaks
 
     def answer(self, body: Any, how: str) -> Call[Any]:
         """A reply to who asked: part, last, or error. Raises InvalidMessage, PayloadTooLarge."""

@@ -164,6 +164,20 @@ class Context(Durable):
         """The message that is handled, a `coordq.bus.Message`; None in a task."""
         return getattr(self._claim, "message", None)
 
+    @property
+    def session(self) -> Any:
+        """The session that the message was said in: `ctx.session.say(...)`, and the like.
+
+        A run that is repeated says nothing twice: what an earlier one has said, by its place among
+        all that the handler says, is said already. Raises CoordqError outside a session.
+        """
+        voice = getattr(self._claim, "voice", None)
+        if voice is None:
+            raise CoordqError(
+                "This was not said in a session; client.sessions.get(id, me=...) gives any."
+            )
+        return self.client.sessions.speaking(voice)
+
     def reply(self, body: Any, *, last: bool = True) -> Any:
         """Answer the message that is handled, if it was asked: any JSON value.
 
