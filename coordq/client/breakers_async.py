@@ -216,9 +216,9 @@ class AsyncBreakers:
             return None
 
     async def flush(self) -> None:
-        """Report what is held back; a client does so when it is closed."""
+        """Report what is held back, if Redis hears it; a client does so when it is closed."""
         for ledger in self.shelf.ledgers():
             with self.shelf.lock:
                 told = ledger.take()
-            if told != Report():
-                await self._tell(ledger, told)
+            if told != Report() and await self._tell(ledger, told) is None:
+                return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -108,3 +110,22 @@ def test_the_async_door_does_the_same(redis_url: str, namespace: str) -> None:
             assert await door.known() == []
 
     asyncio.run(main())
+
+
+def test_networkx_is_loaded_only_for_what_can_be_wrong() -> None:
+    """It takes a quarter of a second: no worker and no command waits for it that needs none."""
+    program = """
+import sys, coordq
+with coordq.connect("fake://") as client:
+    client.topology.set("mesh", ["a", "b", "c"])
+    client.topology.set("star", ["a", "b", "c"])
+    assert not client.topology.view(max_age=0).may_talk("b", "c")
+    print("networkx" in sys.modules)
+    client.topology.set("tree", ["a", "b", "c"])
+    print("networkx" in sys.modules)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert said.stdout.split() == ["False", "True"]
