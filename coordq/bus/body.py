@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from typing import Any, Final
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from coordq.errors import InvalidMessage, PayloadTooLarge
 
@@ -54,7 +53,7 @@ def load(body: bytes) -> Any:
             raise ValueError(str(error)) from error
         if not unpack.eof:
             raise ValueError("a compressed body is longer than allowed, or cut off")
-    return json.loads(body)
+    return from_json(body)
 
 
 def _is_plain(body: Any) -> bool:

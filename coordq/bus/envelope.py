@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -27,9 +26,8 @@ TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 """As W3C Trace Context has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message, as its reader sees it."""
+class Message(NamedTuple):
+    """A message, as its reader sees it. A tuple: one is made for each that is read."""
 
     id: str
     """22 characters that sort by birth, made by the sender."""

@@ -112,15 +112,17 @@ def gather(verdict: str, given: Sequence[Given], **more: Any) -> list[Settling]:
 
 
 def _read(reply: Any) -> Taken:
-    batches, next_due_ms, more, missing = reply
+    words, next_due_ms, more, missing = reply
     given: list[Given] = []
-    for at in range(0, len(batches), 4):
-        group, place = batches[at].decode(), batches[at + 1].decode()
-        attempt = int(batches[at + 2])
+    at = 0
+    while at < len(words):
+        group, place, attempt, amount = words[at].decode().split(" ")
+        end = at + 1 + 4 * int(amount)
         given += [
-            _given(group, place, attempt, entry.decode(), fields)
-            for entry, fields in batches[at + 3]
+            _given(group, place, int(attempt), *words[here : here + 4])
+            for here in range(at + 1, end, 4)
         ]
+        at = end
     return Taken(
         tuple(given),
         None if next_due_ms < 0 else next_due_ms,
@@ -129,23 +131,14 @@ def _read(reply: Any) -> Taken:
     )
 
 
-def _given(group: str, place: str, attempt: int, entry: str, fields: list[bytes]) -> Given:
-    if len(fields) == 4:  # noqa: PLR2004 - h and b, the usual
-        header, body = fields[1], fields[3]
-        return Given(group, place, entry, len(header) + len(body), attempt, header, body)
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
-    header, body = named.get(b"h", b""), named.get(b"b", named.get(b"e", b""))
-    return Given(
-        group,
-        place,
-        entry,
-        len(header) + len(body),
-        attempt,
-        header,
-        body,
-        int(named.get(b"x", b"0")),
-        named.get(b"c", b"").decode(errors="replace"),
-    )
+def _given(group: str, place: str, attempt: int, *words: bytes) -> Given:
+    entry, header, body, rest = words
+    size = len(header) + len(body)
+    if not rest:
+        return Given(group, place, entry.decode(), size, attempt, header, body)
+    ends, _, channel = rest.decode(errors="replace").partition(" ")
+    expires_ms = int(ends) if ends.isdecimal() else 0
+    return Given(group, place, entry.decode(), size, attempt, header, body, expires_ms, channel)
 
 
 def hold(shard: int, reader: str, held: Sequence[Given]) -> Call[int]:

@@ -135,8 +135,11 @@ class Tray:
         foreign: list[Given] = []
         now = monotonic()
         for given in taken.given:
-            share = Share(given, shard, since=now)
+            share = Share(given, shard, 1, now)
             try:
+                if given.place[0] != EVENTS:
+                    self.arrived.append(Arrival(given.message(), share))
+                    continue
                 arrivals = [Arrival(message, share) for message in read(shard, given)]
             except (ValueError, RecursionError):
                 arrivals = []

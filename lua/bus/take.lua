@@ -17,9 +17,10 @@ ARGV[6...]         what it settles, for one group and place each:
          amount    how many entries follow, 1 to 500: first all ids, then the size of each, bytes of h and b
 
 Returns  {batches, next_due_ms, more, missing}
-         batches      {group, place, attempt, {{id, {field, value, ...}}, ...}, ...}; fields h, b, and x
-                      (expires at), c (its channel, if it was revived). A place that begins with e: what
-                      happened, field e as lib/event writes it; ebus.gap: some of that was missed
+         batches      flat: "<group> <place> <attempt> <amount>", and for each of so many entries: id, header,
+                      body, and "" or "<expires_ms or nothing> <channel, if it was revived>". A place
+                      that begins with e: what happened, with what lib/event writes for a body;
+                      ebus.gap: some of that was missed
          next_due_ms  from now until something that is held is given out again, -1 when nothing is
          more         1 when there may be more for this reader right now
          missing      groups that do not exist
@@ -39,9 +40,28 @@ local REMEMBERED_MS, NOBODY = 60000, '-'
 local reader, left = ARGV[1], tonumber(ARGV[3])
 local batches, took = {}, { ARGV[2] }
 
+-- One flat list: Redis sends each nested one in a packet of its own.
 local function give(group, place, attempt, entries)
-  local at = #batches
-  batches[at + 1], batches[at + 2], batches[at + 3], batches[at + 4] = group, place, attempt, entries
+  local at = #batches + 1
+  batches[at] = group .. ' ' .. place .. ' ' .. attempt .. ' ' .. #entries
+  for _, entry in ipairs(entries) do
+    local fields = entry[2]
+    local header, body, ends, channel = '', '', '', ''
+    if #fields == 4 and fields[1] == 'h' and fields[3] == 'b' then
+      header, body = fields[2], fields[4]
+    else
+      for i = 1, #fields, 2 do
+        local name, value = fields[i], fields[i + 1]
+        if name == 'h' then header = value
+        elseif name == 'b' or name == 'e' then body = value
+        elseif name == 'x' then ends = value
+        elseif name == 'c' then channel = value end
+      end
+    end
+    batches[at + 1], batches[at + 2], batches[at + 3] = entry[1], header, body
+    batches[at + 4] = ends == '' and channel == '' and '' or ends .. ' ' .. channel
+    at = at + 4
+  end
 end
 
 -- What this very call has given already, as far as the reader still holds it; or nil.
