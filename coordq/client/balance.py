@@ -9,13 +9,10 @@ What leaves the block as an Exception was a failure of the agent; an interrupt t
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from coordq.client.choice_plans import Pool
-from coordq.client.drive import drive, drive_async
 from coordq.clock import monotonic
-from coordq.engine.aio import AsyncEngine
-from coordq.engine.connection import Engine
 from coordq.fleet.balance.balancer import Balancer
 from coordq.fleet.directory import AgentView
 
@@ -40,14 +37,14 @@ class _Time:
 class Turn:
     """`with balance.turn() as agent: ...`. Make a new one for each piece of work."""
 
-    def __init__(self, engine: Engine, pool: Pool) -> None:
-        self._engine = engine
-        self._pool = pool
+    def __init__(self, balancer: Balancer, pick: Callable[[], AgentView]) -> None:
+        self._balancer = balancer
+        self._pick = pick
 
     def __enter__(self) -> AgentView:
         """Whose turn it is. Raises AgentNotFound when nobody fits, or all breakers are open."""
-        agent = drive(self._engine, self._pool.pick())
-        self._time = _Time(self._pool.balancer, agent.name)
+        agent = self._pick()
+        self._time = _Time(self._balancer, agent.name)
         return agent
 
     def __exit__(
@@ -63,14 +60,14 @@ class Turn:
 class AsyncTurn:
     """`async with balance.turn() as agent: ...`. Make a new one for each piece of work."""
 
-    def __init__(self, engine: AsyncEngine, pool: Pool) -> None:
-        self._engine = engine
-        self._pool = pool
+    def __init__(self, balancer: Balancer, pick: Callable[[], Awaitable[AgentView]]) -> None:
+        self._balancer = balancer
+        self._pick = pick
 
     async def __aenter__(self) -> AgentView:
         """Whose turn it is. Raises AgentNotFound when nobody fits, or all breakers are open."""
-        agent = await drive_async(self._engine, self._pool.pick())
-        self._time = _Time(self._pool.balancer, agent.name)
+        agent = await self._pick()
+        self._time = _Time(self._balancer, agent.name)
         return agent
 
     async def __aexit__(
@@ -86,24 +83,22 @@ class AsyncTurn:
 class Balance:
     """A balancer over the agents that fit. Keep it: it learns from each turn. Thread-safe."""
 
-    def __init__(self, engine: Engine, pool: Pool) -> None:
-        self._engine = engine
-        self._pool = pool
-        self.balancer = pool.balancer
+    def __init__(self, balancer: Balancer, pick: Callable[[], AgentView]) -> None:
+        self.balancer = balancer
+        self._pick = pick
 
     def turn(self) -> Turn:
         """One piece of work for one of them; who they are is at most a second old."""
-        return Turn(self._engine, self._pool)
+        return Turn(self.balancer, self._pick)
 
 
 class AsyncBalance:
     """A balancer over the agents that fit. Keep it: it learns from each turn."""
 
-    def __init__(self, engine: AsyncEngine, pool: Pool) -> None:
-        self._engine = engine
-        self._pool = pool
-        self.balancer = pool.balancer
+    def __init__(self, balancer: Balancer, pick: Callable[[], Awaitable[AgentView]]) -> None:
+        self.balancer = balancer
+        self._pick = pick
 
     def turn(self) -> AsyncTurn:
         """One piece of work for one of them; who they are is at most a second old."""
-        return AsyncTurn(self._engine, self._pool)
+        return AsyncTurn(self.balancer, self._pick)

@@ -153,7 +153,7 @@ class Routing:
         )
         balancer = make_balancer(kind, **options)
         pool = choice_plans.Pool(self._directory, self._beliefs, balancer, asked)
-        return Balance(self._engine, pool)
+        return Balance(balancer, lambda: drive(self._engine, pool.pick()))
 
     def _refresh(self) -> None:
         if not self._guide.wants_news():

@@ -155,7 +155,7 @@ class AsyncRouting:
         )
         balancer = make_balancer(kind, **options)
         pool = choice_plans.Pool(self._directory, self._beliefs, balancer, asked)
-        return AsyncBalance(self._engine, pool)
+        return AsyncBalance(balancer, lambda: drive_async(self._engine, pool.pick()))
 
     async def _refresh(self) -> None:
         if not self._guide.wants_news():

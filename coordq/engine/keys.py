@@ -29,7 +29,7 @@ def line(root: str, queue: str, line: str) -> str:
 
 
 def fair(root: str, queue: str, line: str) -> str:
-    """Whose turn it is at a fair line, `<priority><route>~`: ZSET of tenants, by pass, or by age."""
+    """Whose turn it is at a fair line, `<priority><route>~`: ZSET of tenants, by pass or age."""
     return f"{root}fair:{queue}:{line}"
 
 
@@ -376,43 +376,3 @@ def breakers(root: str) -> str:
 def breaker(root: str, subject: str) -> str:
     """A circuit breaker: HASH, see lua/lib/breaker.lua, may expire; shard 0 only."""
     return f"{root}breaker:{subject}"
-
-
-def agents(root: str) -> str:
-    """The registry of agents: HASH, name to record, see lua/lib/agents.lua; shard 0 only."""
-    return f"{root}agents"
-
-
-def agents_revision(root: str) -> str:
-    """The last change of the registry: STRING, in microseconds; shard 0 only."""
-    return f"{root}agents:revision"
-
-
-def agents_moved(root: str) -> str:
-    """With which revision each agent changed last, or was forgotten: ZSET; shard 0 only."""
-    return f"{root}agents:moved"
-
-
-def hosts(root: str) -> str:
-    """Which workers have an agent: ZSET of `<agent> <worker>`, all of score 0; shard 0 only."""
-    return f"{root}hosts"
-
-
-def hosted(root: str) -> str:
-    """Which agents a worker has: ZSET of `<worker> <agent>`, all of score 0; shard 0 only."""
-    return f"{root}hosted"
-
-
-def outside(root: str) -> str:
-    """Until when agents outside workers count as there, and their load: HASH; shard 0 only."""
-    return f"{root}outside"
-
-
-def away(root: str) -> str:
-    """Since when agents have been away: HASH; shard 0 only."""
-    return f"{root}away"
-
-
-def stand_ins(root: str) -> str:
-    """Who stands in for an agent: HASH, name to `<by> <who> <since_ms>`; shard 0 only."""
-    return f"{root}stand-ins"

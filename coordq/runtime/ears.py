@@ -24,7 +24,7 @@ from coordq.bus.session import SYSTEM
 from coordq.bus.take import Given
 from coordq.bus.topic import mailbox
 from coordq.client.delivery import UNREADABLE, read
-from coordq.engine import keys
+from coordq.engine import agent_keys, keys
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import CoordqError
 from coordq.fleet.registry import deputies, read_stand_ins
@@ -177,7 +177,7 @@ class Ears:
 
     async def _deputize(self) -> None:
         """Read the mailboxes of those for whom our agents stand in, as long as they do."""
-        key = keys.stand_ins(keys.root(self._engine.namespace, 0))
+        key = agent_keys.stand_ins(keys.root(self._engine.namespace, 0))
         while self._open:
             with suppress(CoordqError):
                 stand_ins = read_stand_ins(await self._engine.execute(0, "HGETALL", key))

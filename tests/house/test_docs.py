@@ -23,7 +23,7 @@ from coordq.client.bus import Bus
 from coordq.client.flows import Flows
 from coordq.client.schedules import Schedules
 from coordq.client.work import Work
-from coordq.engine import bus_keys, keys
+from coordq.engine import agent_keys, bus_keys, keys
 from coordq.interfaces.cli.root import cli
 from coordq.work import hints
 from coordq.work.task import NEXT, TERMINAL
@@ -190,6 +190,7 @@ def key_table() -> str:
     functions = [
         *inspect.getmembers(keys, inspect.isfunction),
         *inspect.getmembers(bus_keys, inspect.isfunction),
+        *inspect.getmembers(agent_keys, inspect.isfunction),
     ]
     for name, function in functions:
         if name != "root":

@@ -134,8 +134,8 @@ class _Time:
 
 def waits(kind: str, *, arrivals: int = ARRIVALS, seed: int = 1) -> list[float]:
     """How long each piece took under a balancer, ms: arrivals by chance, times by chance."""
-    chance, time = random.Random(seed), _Time()
-    balancer = make_balancer(kind, clock=time, warm_up_s=0, chance=random.Random(seed))
+    chance, moment = random.Random(seed), _Time()
+    balancer = make_balancer(kind, clock=moment, warm_up_s=0, chance=random.Random(seed))
     means = {f"fast-{n}": FAST_MS for n in range(FAST)} | {
         f"slow-{n}": SLOW_MS for n in range(SLOW)
     }
@@ -146,9 +146,9 @@ def waits(kind: str, *, arrivals: int = ARRIVALS, seed: int = 1) -> list[float]:
     for _ in range(arrivals):
         at += chance.expovariate(rate)
         while ends and ends[0][0] <= at:
-            time.now, name, took_ms = heapq.heappop(ends)
+            moment.now, name, took_ms = heapq.heappop(ends)
             balancer.done(name, ms=took_ms)
-        time.now = at
+        moment.now = at
         chosen = balancer.pick(candidates)
         assert chosen is not None
         end = max(at, free_s[chosen]) + chance.expovariate(1000 / means[chosen])
