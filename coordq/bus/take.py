@@ -90,7 +90,7 @@ def take(
     reader: its name, the same after a restart. join: its first call: what its predecessor of that
     name held is given out again at once. nonce: new for every call, kept when a call is repeated.
     """
-    args: list[Argument] = [reader, nonce, want, int(join), " ".join(groups)]
+    args: list[Argument] = [reader, nonce, min(want, WANT_MAX), int(join), " ".join(groups)]
     for each in settled:
         args += (each.verdict, each.group, each.place, f"{each.delay_ms} {each.reason}")
         args.append(len(each.entries))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +43,10 @@ class Share:
         """One more is done with; whether the entry is, now."""
         self.left -= 1
         return self.finish() if self.left <= 0 else False
+
+    def undo(self) -> None:
+        """Redis was not told: whoever settles it tries again."""
+        self.left, self.settled = max(1, self.left + 1), False
 
     def finish(self) -> bool:
         """The entry is done with; False when it was before."""
@@ -87,6 +93,12 @@ def reader_group(patterns: Sequence[str], name: str | None, **options: object) -
     if name is None:
         return replace(group(f"sub-{uuid4().hex[:16]}", *topics, **options), ephemeral=True)
     return group(name, *topics, **options)
+
+
+def reader_name() -> str:
+    """A name for a reader that was given none: another one for each."""
+    host = socket.gethostname().partition(".")[0] or "host"
+    return f"{host}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 def backoff_ms(delay: float | None, attempt: int) -> int:

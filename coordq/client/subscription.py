@@ -63,8 +63,8 @@ class Delivery:
 
     def ack(self) -> None:
         """It was handled: this group is never given it again. Also counts when it comes late."""
-        if self._arrival.share.done():
-            self._subscription.settle(verdicts("a", [self._arrival.share]))
+        if self.share.done():
+            self._settle("a")
 
     def nack(self, delay: float | None = None, *, reason: str = "") -> None:
         """Give it back: it comes again after `delay` seconds, to any reader of the group.
@@ -80,8 +80,15 @@ class Delivery:
         self._give("d", reason=" ".join(reason.split()))
 
     def _give(self, verdict: str, **more: Any) -> None:
-        if self._arrival.share.finish():
-            self._subscription.settle(verdicts(verdict, [self._arrival.share], **more))
+        if self.share.finish():
+            self._settle(verdict, **more)
+
+    def _settle(self, verdict: str, **more: Any) -> None:
+        try:
+            self._subscription.settle(verdicts(verdict, [self.share], **more))
+        except BaseException:
+            self.share.undo()
+            raise
 
     def hold(self) -> bool:
         """Keep it for another visibility time; False when another reader has it by now."""

@@ -66,8 +66,12 @@ class AsyncDelivery:
 
         Acks that are made at the same time travel together.
         """
-        if self._arrival.share.done():
-            await self._subscription.ack(self._arrival.share)
+        if self.share.done():
+            try:
+                await self._subscription.ack(self.share)
+            except BaseException:
+                self.share.undo()
+                raise
 
     async def nack(self, delay: float | None = None, *, reason: str = "") -> None:
         """Give it back: it comes again after `delay` seconds, to any reader of the group.
@@ -83,8 +87,12 @@ class AsyncDelivery:
         await self._give("d", reason=" ".join(reason.split()))
 
     async def _give(self, verdict: str, **more: Any) -> None:
-        if self._arrival.share.finish():
-            await self._subscription.settle(verdicts(verdict, [self._arrival.share], **more))
+        if self.share.finish():
+            try:
+                await self._subscription.settle(verdicts(verdict, [self.share], **more))
+            except BaseException:
+                self.share.undo()
+                raise
 
     async def hold(self) -> bool:
         """Keep it for another visibility time; False when another reader has it by now."""

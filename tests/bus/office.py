@@ -54,6 +54,10 @@ class Office:
         self.run(groups.subscribe(self.shard, groups.group(name, *patterns, **options)))
         return name
 
+    def run_group(self, group: Group) -> None:
+        """That very group."""
+        self.run(groups.subscribe(self.shard, group))
+
     def post(self, channel: str, *bodies: Any, mode: str = "wait", **options: Any) -> list[Posted]:
         """Messages to one channel."""
         parcels = [parcel(channel, body, **options) for body in bodies]

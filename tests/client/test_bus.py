@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 
 from coordq.client.client import Client, connect
 from coordq.client.client_async import AsyncClient, connect_async
-from coordq.errors import AskFailed, GroupNotFound, WaitTimeout
+from coordq.errors import AskFailed, GroupNotFound, Unreachable, WaitTimeout
+from tests.servers import Server
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
@@ -286,3 +287,24 @@ def test_an_async_reader_gives_back_nacks_and_holds(redis_url: str, namespace: s
             assert (await client.bus.channel("t.x")).entries == 0
 
     asyncio.run(play())
+
+
+def test_an_ack_that_did_not_reach_redis_can_be_made_again(
+    namespace: str, new_server: Callable[..., Server]
+) -> None:
+    """The message is still ours to acknowledge."""
+    server = new_server(appendonly="yes")
+    with connect(server.url, namespace=namespace, patience=0.1) as client:
+        messages = client.bus.subscribe("t.*", group="g")
+        client.bus.publish("t.x", 1)
+        delivery = messages.receive(10)
+        assert delivery is not None
+        server.stop()
+        with pytest.raises(Unreachable):
+            delivery.ack()
+        server.restart()
+
+        delivery.ack()
+
+        assert client.bus.channel("t.x").entries == 0
+        messages.close()
