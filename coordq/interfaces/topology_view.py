@@ -170,7 +170,7 @@ def survey_facts(seen: Survey) -> list[tuple[str, str | Cell]]:
         ("links", count(seen.links)),
         ("longest way", longest),
         ("busiest", f"{seen.busiest}, {several(seen.busiest_links, 'link')}"),
-        ("parts without", Cell(weak, "yellow" if seen.weak else "")),
+        ("falls apart without", Cell(weak, "yellow" if seen.weak else "")),
     ]
 
 

@@ -115,7 +115,7 @@ def test_a_sound_one_is_surveyed(shell: Shell) -> None:
     said = shell("topology", "validate")
 
     assert said.exit_code == 0
-    assert "parts without\ta\n" in said.stdout
+    assert "falls apart without\ta\n" in said.stdout
     assert "longest way\t2 steps" in said.stdout
     assert "not here now: a, b, c" in said.stderr
 

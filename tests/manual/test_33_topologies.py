@@ -105,7 +105,7 @@ def test_it_is_drawn_in_a_terminal(shell: Shell) -> None:
     shell("topology", "set", "tree", "planner", "critic", "writer", "--fanout", "1")
 
     assert shell("topology", "show").endswith("planner\n└─ critic\n   └─ writer")
-    assert "parts without\tcritic" in shell("topology", "validate")
+    assert "falls apart without\tcritic" in shell("topology", "validate")
 
 
 def test_an_adaptive_one_follows_the_fleet(client: Client, shell: Shell) -> None:
