@@ -221,9 +221,19 @@ class AsyncSubscription:
                     if found:
                         return found
                     if self._error is not None:
-                        raise self._error
+                        await self._raise()
                     await self._came.wait()
         return []
+
+    async def _raise(self) -> None:
+        """Raise what ended a pump. Whoever asks again starts anew."""
+        error, self._error = self._error, None
+        pumps, self._pumps = self._pumps, []
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+        if error is not None:
+            raise error
 
     async def _from_tray(self, most: int) -> list[AsyncDelivery]:
         found: list[AsyncDelivery] = []

@@ -47,7 +47,11 @@ local function read_events(group, settings)
   while left > 0 and pages < PAGES_MAX do
     pages = pages + 1
     local read = redis.pcall('XREADGROUP', 'GROUP', group, reader, 'COUNT', math.min(left, PAGE), 'STREAMS', key, '>')
-    local entries = read and not read.err and read[1] and read[1][2] or {}
+    if read and read.err then -- somebody deleted the stream: what happens from now on is read again
+      redis.pcall('XGROUP', 'CREATE', key, group, '$', 'MKSTREAM')
+      return
+    end
+    local entries = read and read[1] and read[1][2] or {}
     local others = {}
     for _, entry in ipairs(entries) do
       local topic = topic_of(entry[2][2] or '')

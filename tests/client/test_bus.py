@@ -308,3 +308,40 @@ def test_an_ack_that_did_not_reach_redis_can_be_made_again(
 
         assert client.bus.channel("t.x").entries == 0
         messages.close()
+
+
+def test_a_reader_survives_an_outage(namespace: str, new_server: Callable[..., Server]) -> None:
+    """It says so, once its patience is over; whoever asks again goes on."""
+    server = new_server(appendonly="yes")
+
+    async def play() -> None:
+        async with (
+            connect_async(server.url, namespace=namespace, patience=0.1) as client,
+            client.bus.subscribe("t.*", group="g") as messages,
+        ):
+            assert await messages.receive(0.01) is None
+            server.stop()
+            with pytest.raises(Unreachable):
+                await messages.receive(30)
+            server.restart()
+            await client.bus.publish("t.x", 1)
+            delivery = await messages.receive(10)
+            assert delivery is not None
+            await delivery.ack()
+
+    asyncio.run(play())
+
+
+def test_events_are_read_again_after_their_stream_was_deleted(client: Client) -> None:
+    """Somebody cleaned up too much."""
+    with client.bus.subscribe("task.ready") as messages:
+        assert messages.receive(0) is None
+        client.engine.execute(0, "DEL", f"cq:{{{client.namespace}.0}}:events")
+        assert messages.receive(0) is None
+        client.work.enqueue("job")
+
+        found = messages.receive(10)
+
+        assert found is not None
+        assert found.topic == "task.ready"
+        found.ack()
