@@ -84,7 +84,7 @@ def measure(root: Path) -> House:
         tests=len(tests),
         tests_with_docstring=_share(tests, lambda test: ast.get_docstring(test) is not None),
         longest_function=_longest_function(root, sources),
-        longest_file=_longest_file(root, sources),
+        longest_file=_longest_file(root),
     )
 
 
@@ -177,9 +177,13 @@ def _longest_function(root: Path, sources: dict[str, list[Path]]) -> str:
     return f"{where} ({length})"
 
 
-def _longest_file(root: Path, sources: dict[str, list[Path]]) -> str:
-    found = [(_line_count(path), path) for files in sources.values() for path in files]
-    lines, path = max(found)
+def lengths(root: Path) -> list[tuple[Path, int]]:
+    """Every source file under `root`, and its lines."""
+    return [(path, _line_count(path)) for name in FOLDERS for path in _sources(root / name)]
+
+
+def _longest_file(root: Path) -> str:
+    path, lines = max(lengths(root), key=lambda each: each[1])
     return f"{path.relative_to(root)} ({lines})"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -16,7 +14,7 @@ from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.reply import Reply, address, read_reply
 from coordq.bus.topic import BROADCAST, mailbox, shard_of_channel
 from coordq.client import asking, bus_plans, checked, posting
-from coordq.client.delivery import PREFETCH, reader_group
+from coordq.client.delivery import PREFETCH, reader_group, reader_name
 from coordq.client.drive import drive
 from coordq.client.plans import BLOCK_S
 from coordq.client.posting import WAIT_S, Item, Published
@@ -24,12 +22,6 @@ from coordq.client.subscription import Subscription
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
 from coordq.engine.connection import Engine
-
-
-def reader_name() -> str:
-    """A name for a reader that was given none: another one for each."""
-    host = socket.gethostname().partition(".")[0] or "host"
-    return f"{host}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 class Bus:

@@ -13,8 +13,7 @@ from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.reply import Reply
 from coordq.bus.topic import BROADCAST, mailbox
 from coordq.client import asking, bus_plans, checked, posting
-from coordq.client.bus import reader_name
-from coordq.client.delivery import PREFETCH, reader_group
+from coordq.client.delivery import PREFETCH, reader_group, reader_name
 from coordq.client.drive import drive_async
 from coordq.client.post_office import PostOffice
 from coordq.client.posting import WAIT_S, Item, Published, Terms

@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from coordq.bus.group import Group
-from coordq.bus.session import tend
-from coordq.client.client import Client, connect
+from coordq.client.client import Client
 from coordq.client.session_plans import Voice
-from coordq.client.sessions import Session
-from coordq.client.subscription import Delivery, Subscription
+from coordq.client.subscription import Subscription
 from coordq.engine import bus_keys, keys
 from coordq.errors import (
-    AgentNotFound,
     AskFailed,
     Conflict,
     CoordqError,
-    InvalidTopic,
-    NotParticipant,
     NotYourTurn,
-    SessionClosed,
-    SessionFull,
-    SessionNotFound,
     WaitTimeout,
 )
-from coordq.ids import new_id
+from tests.client.talk import NAMES, begin, hear, heard, three_mailboxes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
-NAMES = ("ada", "bob", "eve")
 
 
 @pytest.fixture
 def client(redis_url: str, namespace: str) -> Iterator[Client]:
     """A client of the namespace of this test, in which three agents have a mailbox."""
-    with connect(redis_url, namespace=namespace) as client:
-        for name in NAMES:
-            client.bus.add_group(Group(f"@{name}"))
+    with three_mailboxes(redis_url, namespace) as client:
         yield client
 
 
@@ -53,29 +41,6 @@ def boxes(client: Client) -> Iterator[dict[str, Subscription]]:
             name: open_ones.enter_context(client.bus.subscribe(f"@{name}", prefetch=1))
             for name in NAMES
         }
-
-
-def begin(client: Client, **rules: Any) -> dict[str, Session]:
-    """A session of three, as each of them sees it."""
-    rules = {"participants": NAMES} | rules
-    session_id = client.sessions.open("plan", **rules).id
-    return {name: client.sessions.get(session_id, me=name) for name in NAMES}
-
-
-def hear(box: Subscription, *, ack: bool = True) -> Delivery | None:
-    """The next message of a mailbox, if one is there."""
-    delivery = box.receive(0.3)
-    if delivery is not None and ack:
-        delivery.ack()
-    return delivery
-
-
-def heard(box: Subscription) -> list[Any]:
-    """All that is in a mailbox: bodies."""
-    bodies = []
-    while (delivery := hear(box)) is not None:
-        bodies.append(delivery.body)
-    return bodies
 
 
 def test_what_is_said_is_heard_by_all_others_in_one_order(
@@ -336,179 +301,3 @@ def test_turns_of_many_speakers_are_numbered_without_a_gap(client: Client) -> No
     assert [turn.number for turn in turns] == list(range(1, 31))
     for name in NAMES:
         assert [turn.body for turn in turns if turn.speaker == name] == list(range(10))
-
-
-def test_an_invitation_is_a_message_and_who_joins_may_hear_what_was_said(
-    client: Client, boxes: dict[str, Subscription]
-) -> None:
-    """The role of the invitation is theirs when they name none."""
-    session = client.sessions.open("plan", participants=["ada"])
-    ada = client.sessions.get(session.id, me="ada")
-    ada.say("first")
-
-    ada.invite("bob", role="critic")
-    (invitation,) = heard(boxes["bob"])
-    client.sessions.get(invitation["session"], me="bob").join(history=True)
-
-    assert (invitation["about"], invitation["by"]) == ("plan", "ada")
-    assert heard(boxes["bob"]) == ["first"]
-    bob = next(one for one in session.get().people if one.name == "bob")
-    assert (bob.state, bob.role) == ("joined", "critic")
-    assert heard(boxes["ada"]) == [{"name": "bob", "role": "critic"}], "a turn of kind joined"
-
-
-def test_who_left_hears_no_more(client: Client, boxes: dict[str, Subscription]) -> None:
-    """Nor what they had not heard yet."""
-    talk = begin(client)
-    talk["ada"].say("one")
-
-    talk["bob"].leave()
-    talk["ada"].say("two")
-
-    assert heard(boxes["bob"]) == []
-    with pytest.raises(NotParticipant):
-        talk["bob"].say("still here?")
-
-
-def test_the_last_to_leave_closes_the_door(client: Client) -> None:
-    """An empty session is over."""
-    talk = begin(client)
-
-    for name in NAMES:
-        talk[name].leave()
-
-    view = talk["ada"].get()
-    assert (view.state, view.why) == ("closed", "empty")
-
-
-def test_what_was_said_before_the_close_is_heard_to_its_end(
-    client: Client, boxes: dict[str, Subscription]
-) -> None:
-    """And then that it is closed."""
-    talk = begin(client)
-    talk["ada"].say("one")
-
-    talk["ada"].close("done")
-
-    assert heard(boxes["bob"]) == ["one", {"why": "done"}]
-    with pytest.raises(SessionClosed, match="done"):
-        talk["bob"].say("wait")
-
-
-def age(client: Client, session_id: str) -> None:
-    """Its time is over."""
-    root = keys.root(client.namespace, 0)
-    client.engine.execute(0, "ZADD", bus_keys.sessions_due(root), "1", session_id)
-
-
-def test_a_session_that_nobody_speaks_in_is_closed_and_goes(client: Client) -> None:
-    """With all that it has in Redis."""
-    talk = begin(client)
-    session_id = talk["ada"].id
-    talk["ada"].say("one")
-
-    age(client, session_id)
-    assert client.engine.run(tend(0)).closed == 1
-    assert talk["ada"].get().why == "idle"
-    age(client, session_id)
-    assert client.engine.run(tend(0)).gone == 1
-
-    with pytest.raises(SessionNotFound):
-        talk["ada"].get()
-    root = keys.root(client.namespace, 0)
-    left = client.engine.execute(0, "KEYS", f"{root}*{session_id}*".replace("{", "\\{"))
-    assert left == []
-
-
-def test_a_session_past_its_deadline_is_closed_for_whoever_speaks(client: Client) -> None:
-    """Whether or not somebody tends it."""
-    talk = begin(client, deadline=0.001)
-
-    with pytest.raises(SessionClosed, match="deadline"):
-        wait_until(lambda: talk["ada"].say("late") is None, what="the deadline")
-
-
-def test_sessions_are_listed_those_that_moved_last_first(client: Client) -> None:
-    """All, or the open ones of somebody."""
-    first = client.sessions.open("a", participants=["ada"])
-    second = client.sessions.open("b", participants=["bob"])
-    client.sessions.get(first.id, me="ada").say("hello")
-
-    assert [view.id for view in client.sessions.ls()] == [first.id, second.id]
-    assert [view.about for view in client.sessions.ls(name="bob")] == ["b"]
-
-
-def test_opening_the_same_session_again_has_no_effect(client: Client) -> None:
-    """A handler that crashed behind its first open finds its session."""
-    session_id = new_id(0)
-    client.sessions.open("a", participants=["ada"], id=session_id)
-    client.sessions.get(session_id, me="ada").say("hello")
-
-    client.sessions.open("a", participants=["ada"], id=session_id)
-
-    assert client.sessions.get(session_id).get().turn == 1
-
-
-def test_who_opens_takes_part_and_gets_a_mailbox(client: Client) -> None:
-    """A person at a prompt needs no worker."""
-    session = client.sessions.open("a", participants=["ada"], me="grace")
-
-    client.sessions.get(session.id, me="ada").say("hello")
-
-    with client.bus.subscribe("@grace") as box:
-        assert heard(box) == ["hello"]
-
-
-Talk = dict[str, Session]
-Mistake = Callable[[Client, Talk], object]
-BAD: dict[str, tuple[Mistake, type[CoordqError]]] = {
-    "nobody of that name": (
-        lambda c, _t: c.sessions.open("a", participants=["nobody"]),
-        AgentNotFound,
-    ),
-    "too many": (lambda c, _t: c.sessions.open("a", participants=NAMES, max_people=2), SessionFull),
-    "one more": (lambda c, t: c.sessions.get(t["ada"].id, me="dan").join(), SessionFull),
-    "a name that is none": (lambda c, _t: c.sessions.open("a", participants=["a b"]), CoordqError),
-    "a role that is none": (
-        lambda c, _t: c.sessions.open("a", participants={"ada": "a b"}),
-        CoordqError,
-    ),
-    "names as text": (lambda c, _t: c.sessions.open("a", participants="ada"), CoordqError),
-    "an order that is none": (lambda c, _t: c.sessions.open("a", order="chaos"), CoordqError),
-    "no turns": (lambda c, _t: c.sessions.open("a", turns=0), CoordqError),
-    "too many turns": (lambda c, _t: c.sessions.open("a", turns=10**9), CoordqError),
-    "a negative time": (lambda c, _t: c.sessions.open("a", idle=-1), CoordqError),
-    "an id that is none": (lambda c, _t: c.sessions.get("x"), SessionNotFound),
-    "a session that is not there": (
-        lambda c, _t: c.sessions.get(new_id(0), me="ada").say("?"),
-        SessionNotFound,
-    ),
-    "a stranger": (lambda c, t: c.sessions.get(t["ada"].id, me="dan").say("?"), NotParticipant),
-    "nobody speaks": (lambda c, t: c.sessions.get(t["ada"].id).say("?"), CoordqError),
-    "to a stranger": (lambda _c, t: t["ada"].say("?", to=["dan"]), NotParticipant),
-    "a kind of ours": (lambda _c, t: t["ada"].say("?", kind="closed"), CoordqError),
-    "more turns": (lambda _c, t: [t["ada"].say(n) for n in range(3)], SessionFull),
-    "more bytes": (lambda _c, t: t["ada"].say("x" * 3_000), SessionFull),
-    "no JSON": (lambda _c, t: t["ada"].say({1, 2}), CoordqError),
-    "published instead": (lambda c, t: c.bus.publish("~" + t["ada"].id, "?"), InvalidTopic),
-    "no offer": (lambda _c, t: t["bob"].accept(t["ada"].say("?").turn), CoordqError),
-    "one's own offer": (lambda _c, t: t["ada"].accept(t["ada"].offer(7).turn), CoordqError),
-    "a turn that is none": (lambda _c, t: t["bob"].accept(0), CoordqError),
-    "who leaves takes no part": (
-        lambda c, t: c.sessions.get(t["ada"].id, me="dan").leave(),
-        NotParticipant,
-    ),
-}
-
-
-@pytest.mark.parametrize("how", BAD)
-def test_mistakes_get_an_error_with_a_code(client: Client, how: str) -> None:
-    """Early, and in words that say what to do."""
-    mistake, kind = BAD[how]
-    talk = begin(client, turns=2, max_people=3, max_bytes=2_000)
-
-    with pytest.raises(kind) as caught:
-        mistake(client, talk)
-
-    assert caught.value.code != "error"
-    assert len(str(caught.value)) > 20

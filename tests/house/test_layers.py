@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((ROOT / "coordq").rglob("*.py"))
 
 FILE_LINES_MAX = 400
+CATALOGUES = {"coordq/errors.py"}  # a class for each code, and nothing else
 FUNCTION_LINES_MAX = 60
 IMPORT_DEPTH_MAX = 16  # a ratchet: it only falls
 
@@ -40,11 +41,11 @@ def test_no_import_goes_round(house: measure.House) -> None:
     assert house.import_depth <= IMPORT_DEPTH_MAX
 
 
-def test_files_stay_readable(house: measure.House) -> None:
+def test_files_stay_readable() -> None:
     """A god file starts as one that is a little too long."""
-    assert {
-        n: tape.file_max for n, tape in house.folders.items() if tape.file_max > FILE_LINES_MAX
-    } == {}
+    lengths = {str(path.relative_to(ROOT)): lines for path, lines in measure.lengths(ROOT)}
+
+    assert {path for path, lines in lengths.items() if lines > FILE_LINES_MAX} <= CATALOGUES
 
 
 def test_functions_stay_readable(house: measure.House) -> None:

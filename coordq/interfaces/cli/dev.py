@@ -24,8 +24,8 @@ from coordq.errors import CoordqError, InvalidInput
 from coordq.interfaces.cli.failure import INTERRUPTED
 from coordq.interfaces.cli.group import Command
 from coordq.interfaces.cli.params import QUEUES
-from coordq.interfaces.cli.run import chosen_targets
 from coordq.interfaces.cli.session import Session, common
+from coordq.interfaces.cli.targets import chosen_targets
 from coordq.interfaces.table import on_terminal, say
 from coordq.interfaces.words import printable
 

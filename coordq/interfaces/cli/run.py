@@ -10,6 +10,7 @@ import click
 from coordq.interfaces.cli.group import Command
 from coordq.interfaces.cli.params import PAIR, QUEUES, SPAN, TETHER
 from coordq.interfaces.cli.session import Function, Session, common
+from coordq.interfaces.cli.targets import chosen_targets
 
 _EXAMPLES = """\b
 Examples:
@@ -83,15 +84,6 @@ def worker_command(session: Session, *, targets: tuple[str, ...], **settings: An
         chosen_targets(targets), url=session.url, namespace=session.namespace, **named
     )
     raise click.exceptions.Exit(run_worker(chosen))
-
-
-def chosen_targets(targets: tuple[str, ...]) -> tuple[str, ...]:
-    """The targets given, or ./workers. Raises UsageError when there is neither."""
-    if targets:
-        return targets
-    if Path("workers").is_dir():
-        return ("./workers",)
-    raise click.UsageError("Nothing to run: name a file, a folder or a module (no ./workers here).")
 
 
 @click.command("demo", cls=Command)
