@@ -53,12 +53,12 @@ def publish(
         posted: list[Posted] = []
         for at, amount in enumerate(runs):
             receivers, taken = numbers[2 * at], numbers[2 * at + 1]
-            ids = [parcel.id for parcel in parcels[len(posted) : len(posted) + amount]]
+            some = parcels[len(posted) : len(posted) + amount]
             if receivers == UNKNOWN:
-                posted += [Posted(id_, 0, unknown=True) for id_ in ids]
-            else:
-                posted += [Posted(id_, receivers) for id_ in ids[:taken]]
-                posted += [Posted(id_, 0, full=True) for id_ in ids[taken:]]
+                posted += [Posted(each.id, 0, unknown=True) for each in some]
+                continue
+            posted += [Posted(each.id, receivers) for each in some[:taken]]
+            posted += [Posted(each.id, 0, full=True) for each in some[taken:]]
         return posted
 
     return Call("bus/publish", shard, tuple(args), read)

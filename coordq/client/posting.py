@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from coordq.bus.envelope import Parcel, Stamp, stamp
@@ -22,8 +22,7 @@ WAIT_S: Final = 30.0
 Item = tuple[str, Any] | tuple[str, Any, dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """A message that was published."""
 
     id: str
@@ -113,7 +112,7 @@ def batches(parcels: Sequence[Parcel], shards: int) -> list[tuple[int, list[int]
     done: list[tuple[int, list[int]]] = []
     open_: dict[int, tuple[list[int], int]] = {}
     for at, each in enumerate(parcels):
-        shard = shard_of_channel(each.channel, shards)
+        shard = shard_of_channel(each.channel, shards) if shards > 1 else 0
         places, size = open_.get(shard, ([], 0))
         if not places or len(places) == BATCH_MAX or size > BATCH_BYTES:
             places, size = [], 0
@@ -158,6 +157,8 @@ def wait_for_room(namespace: str, shard: int, first: Parcel, left_s: float) -> C
 
 def settle(parcels: Sequence[Parcel], posted: Sequence[Posted], how: Terms) -> list[Published]:
     """What callers are told. Raises AgentNotFound, ChannelFull."""
+    if not any(what.full or what.unknown for what in posted):
+        return [Published(what.id, what.receivers) for what in posted]
     for each, what in zip(parcels, posted, strict=True):
         if what.unknown:
             agent = each.channel[1:]

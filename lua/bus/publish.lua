@@ -63,16 +63,17 @@ end
 
 -- Takes messages from `at` on until one finds no room; gives how many.
 local function append(channel, lane, at, amount)
-  local key, added = KEYS[1] .. 'bus:s:' .. lane .. channel.name, {}
+  local key, added, call = KEYS[1] .. 'bus:s:' .. lane .. channel.name, {}, redis.call
+  local most, bytes = channel.max * share_of(lane), channel.bytes * share_of(lane)
   for i = 1, amount do
     local expires, header, body = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local size = #header + #body + ENTRY_BYTES
-    if not has_room(channel, lane, size) and not make_room(channel, lane, size) then break end
+    local fits = channel.entries + 1 <= most and channel.b + size <= bytes
+    if not fits and not has_room(channel, lane, size) and not make_room(channel, lane, size) then break end
     if expires == '0' then
-      added[i] = redis.call('XADD', key, '*', 'h', header, 'b', body)
+      added[i] = call('XADD', key, '*', 'h', header, 'b', body)
     else
-      local ends = string.format('%.0f', now + expires)
-      added[i] = redis.call('XADD', key, '*', 'h', header, 'b', body, 'x', ends)
+      added[i] = call('XADD', key, '*', 'h', header, 'b', body, 'x', string.format('%.0f', now + expires))
     end
     channel.entries, channel.b = channel.entries + 1, channel.b + size
     at = at + 3
