@@ -9,12 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from coordq.bus.envelope import Message as Message
+    from coordq.bus.group import Group as Group
+    from coordq.bus.session import Said as Said
+    from coordq.bus.session_view import Turn as Turn
     from coordq.client.client import Client as Client
     from coordq.client.client import connect as connect
     from coordq.client.client_async import AsyncClient as AsyncClient
     from coordq.client.client_async import connect_async as connect_async
     from coordq.client.flows import FlowHandle as FlowHandle
     from coordq.client.flows_async import AsyncFlowHandle as AsyncFlowHandle
+    from coordq.client.posting import Published as Published
+    from coordq.client.sessions import Session as Session
+    from coordq.client.sessions_async import AsyncSession as AsyncSession
+    from coordq.client.subscription import Delivery as Delivery
+    from coordq.client.subscription import Subscription as Subscription
+    from coordq.client.subscription_async import AsyncDelivery as AsyncDelivery
+    from coordq.client.subscription_async import AsyncSubscription as AsyncSubscription
     from coordq.client.work import TaskHandle as TaskHandle
     from coordq.client.work_async import AsyncTaskHandle as AsyncTaskHandle
     from coordq.errors import CoordqError as CoordqError
@@ -51,7 +62,10 @@ _HOMES = {
     "Agent": "coordq.work.agent",
     "Answer": "coordq.work.synthesis",
     "AsyncClient": "coordq.client.client_async",
+    "AsyncDelivery": "coordq.client.subscription_async",
     "AsyncFlowHandle": "coordq.client.flows_async",
+    "AsyncSession": "coordq.client.sessions_async",
+    "AsyncSubscription": "coordq.client.subscription_async",
     "AsyncTaskHandle": "coordq.client.work_async",
     "Backoff": "coordq.work.backoff",
     "Batch": "coordq.work.batch",
@@ -60,22 +74,30 @@ _HOMES = {
     "Context": "coordq.work.context",
     "CoordqError": "coordq.errors",
     "Decision": "coordq.fleet.semantic.decision",
+    "Delivery": "coordq.client.subscription",
     "Depends": "coordq.work.depends",
     "Flow": "coordq.work.flow.build",
     "FlowHandle": "coordq.client.flows",
+    "Group": "coordq.bus.group",
+    "Message": "coordq.bus.envelope",
     "Middleware": "coordq.work.middleware",
     "Options": "coordq.work.options",
+    "Published": "coordq.client.posting",
     "RateLimited": "coordq.work.signals",
     "Reject": "coordq.work.signals",
     "Retry": "coordq.work.signals",
     "Router": "coordq.fleet.semantic.router",
+    "Said": "coordq.bus.session",
+    "Session": "coordq.client.sessions",
     "Snooze": "coordq.work.signals",
     "State": "coordq.work.task",
     "Step": "coordq.work.flow.step",
+    "Subscription": "coordq.client.subscription",
     "Suspended": "coordq.work.signals",
     "Task": "coordq.work.task",
     "TaskHandle": "coordq.client.work",
     "Topology": "coordq.fleet.topology.shape",
+    "Turn": "coordq.bus.session_view",
     "advise": "coordq.fleet.advice",
     "connect": "coordq.client.client",
     "connect_async": "coordq.client.client_async",

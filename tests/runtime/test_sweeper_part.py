@@ -8,8 +8,9 @@ import pytest
 
 from coordq.bus.group import Group
 from coordq.client.client import Client
+from coordq.engine import bus_keys, keys
 from coordq.engine.aio import open_async_engine
-from coordq.errors import Deposed
+from coordq.errors import Deposed, SessionNotFound
 from coordq.fleet.election import inaugurate
 from coordq.runtime.supervisor.parts import parts
 from coordq.runtime.supervisor.settings import SupervisorSettings
@@ -65,3 +66,53 @@ def test_a_deposed_leader_sweeps_nothing(office: Office, redis_url: str) -> None
 
     with pytest.raises(Deposed):
         walk(office, redis_url, Sweeper(), epoch=8)
+
+
+def age(client: Client, *session_ids: str) -> None:
+    """Their time is over."""
+    due = bus_keys.sessions_due(keys.root(client.namespace, 0))
+    for session_id in session_ids:
+        client.engine.execute(0, "ZADD", due, "1", session_id)
+
+
+def test_a_session_that_nobody_speaks_in_is_closed_and_goes(
+    office: Office, client: Client, redis_url: str
+) -> None:
+    """First the one, and when it was kept long enough the other; both are counted."""
+    session = client.sessions.open("plan")
+    part = Sweeper()
+
+    age(client, session.id)
+    walk(office, redis_url, part)
+    assert session.get().why == "idle"
+    age(client, session.id)
+    walk(office, redis_url, part)
+
+    with pytest.raises(SessionNotFound):
+        session.get()
+    figures = part.figures()
+    assert (figures["sessions_closed"], figures["sessions_gone"]) == (1, 1)
+
+
+def test_many_sessions_are_tended_page_by_page(
+    office: Office, client: Client, redis_url: str
+) -> None:
+    """The next page comes soon, not after a whole walk."""
+    age(client, *[client.sessions.open("plan").id for _ in range(201)])
+    part = Sweeper()
+
+    assert walk(office, redis_url, part)[0] == PAGE_PAUSE_S
+
+    assert part.figures()["sessions_closed"] == 201
+
+
+def test_a_deposed_leader_closes_no_session(office: Office, client: Client, redis_url: str) -> None:
+    """As it sweeps nothing."""
+    session = client.sessions.open("plan")
+    age(client, session.id)
+    office.run(inaugurate(0, epoch=9))
+
+    with pytest.raises(Deposed):
+        walk(office, redis_url, Sweeper(), epoch=8)
+
+    assert session.get().state == "open"

@@ -65,7 +65,7 @@ def agents_show(session: Session, *, name: str) -> None:
 @agents_command.command("find")
 @click.argument("words", nargs=-1)
 @click.option("--role", default="", help="With this role.")
-@click.option("--can", "capabilities", multiple=True, metavar="CAPABILITY", help="With all these.")
+@click.option("--can", multiple=True, metavar="CAPABILITY", help="With all these.")
 @click.option("--task", default="", metavar="NAME", help="That can do such tasks.")
 @click.option("--zone", default="", help="In this zone.")
 @click.option("--max-load", type=float, metavar="SHARE", help="Busy to at most this, 0 to 1.")
@@ -80,23 +80,23 @@ def agents_show(session: Session, *, name: str) -> None:
 def agents_find(session: Session, *, words: tuple[str, ...], **wanted: Any) -> None:
     """List the agents that fit all of this; those with more of the WORDS first, then the idle."""
     with session.connect() as client:
-        found = client.agents.find(text=" ".join(words), **wanted)
+        found = client.agents.find(text=" ".join(words), **_named(wanted))
     _list(session, found, empty="No agent fits.")
 
 
 @agents_command.command("recommend")
 @click.argument("task", default="")
-@click.option("-n", type=int, default=3, show_default=True, help="How many at most.")
+@click.option("--limit", "-n", type=int, default=3, show_default=True, help="How many at most.")
 @click.option("--role", default="", help="With this role.")
-@click.option("--can", "capabilities", multiple=True, metavar="CAPABILITY", help="With all these.")
-@click.option("--prefer", "preferred", multiple=True, metavar="CAPABILITY", help="Welcome as well.")
+@click.option("--can", multiple=True, metavar="CAPABILITY", help="With all these.")
+@click.option("--prefer", multiple=True, metavar="CAPABILITY", help="Welcome as well.")
 @click.option("--zone", default="", help="In this zone.")
 @click.option("--text", default="", metavar="WORDS", help="Who has some of these words.")
 @common
-def agents_recommend(session: Session, *, task: str, n: int, **wanted: Any) -> None:
+def agents_recommend(session: Session, *, task: str, limit: int, **wanted: Any) -> None:
     """Say who should do TASK, best first, and why."""
     with session.connect() as client:
-        found = client.routing.recommend(task, n=n, **wanted)
+        found = client.routing.recommend(task, n=limit, **_named(wanted))
     if session.json:
         show_json([one.to_json() for one in found])
         return
@@ -109,8 +109,8 @@ def agents_recommend(session: Session, *, task: str, n: int, **wanted: Any) -> N
 @agents_command.command("register")
 @click.argument("name")
 @click.option("--role")
-@click.option("--can", "capabilities", multiple=True, metavar="CAPABILITY")
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="It can do such tasks.")
+@click.option("--can", multiple=True, metavar="CAPABILITY")
+@click.option("--task", multiple=True, metavar="NAME", help="It can do such tasks.")
 @click.option("--persona", metavar="TEXT|JSON", help="Role, domain, voice, limits; or just text.")
 @click.option("--interests", metavar="TEXT", help="What it wants to hear of.")
 @click.option("--zone")
@@ -122,7 +122,9 @@ def agents_recommend(session: Session, *, task: str, n: int, **wanted: Any) -> N
 @common
 def agents_register(session: Session, *, name: str, **given: Any) -> None:
     """Make an agent known that no worker hosts, or describe it anew; again: it is still there."""
-    said = {key: value for key, value in given.items() if value not in (None, ())}
+    said = {key: value for key, value in _named(given).items() if value not in (None, ())}
+    if task := said.pop("task", ()):
+        said["tasks"] = task
     if str(said.get("persona", "")).startswith("{"):
         said["persona"] = _object(said["persona"])
     with session.connect() as client:
@@ -190,6 +192,13 @@ def agents_stand_in(session: Session, *, name: str, by: str | None, end: bool) -
         show_json({"agent": name, "stood_in_by": by})
     else:
         say(f"{by} stands in for agent {name}" if by else f"nobody stands in for agent {name}")
+
+
+def _named(given: dict[str, Any]) -> dict[str, Any]:
+    """Options, by the names that calls have for them: variables are named after flags."""
+    return {
+        {"can": "capabilities", "prefer": "preferred"}.get(key, key): given[key] for key in given
+    }
 
 
 def _list(session: Session, views: list[AgentView], *, empty: str) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from coordq.errors import InvalidMessage
+from coordq.interfaces.cli.bodies import body_options, read_body, read_json, read_text
 from coordq.interfaces.cli.bus_dead import bus_dead, bus_purge, bus_revive
 from coordq.interfaces.cli.bus_look import (
     bus_bound,
@@ -19,7 +16,6 @@ from coordq.interfaces.cli.bus_look import (
     bus_topics,
 )
 from coordq.interfaces.cli.group import Group
-from coordq.interfaces.cli.pairs import read_arguments
 from coordq.interfaces.cli.params import SPAN
 from coordq.interfaces.cli.session import Function, Session, common
 from coordq.interfaces.table import say, show_json, show_json_line
@@ -47,11 +43,8 @@ def bus_command(_session: Session) -> None:
     """Publish, ask and listen; see channels, groups and dead letters of the bus."""
 
 
-def _body_options(function: Function) -> Function:
+def _envelope_options(function: Function) -> Function:
     options: tuple[Any, ...] = (
-        click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]..."),
-        click.option("--body", metavar="JSON", help="The whole body; @file reads it."),
-        click.option("--text", metavar="TEXT", help="The body is this text."),
         click.option("--sender", default="", metavar="NAME", help="Who says so."),
         click.option("--kind", default="", metavar="WORD", help="What it is for."),
         click.option("--priority", type=click.Choice(["critical", "normal", "low"])),
@@ -64,7 +57,8 @@ def _body_options(function: Function) -> Function:
 
 @bus_command.command("publish", epilog=_EXAMPLES)
 @click.argument("channel")
-@_body_options
+@body_options
+@_envelope_options
 @click.option("--correlation", default="", metavar="WORD", help="What it belongs to.")
 @click.option("--file", metavar="FILE", help="JSON lines, - for stdin: a message each.")
 @click.option("--when-full", type=click.Choice(["wait", "refuse", "shed"]), default="wait")
@@ -86,7 +80,7 @@ def bus_publish(
     `coordq enqueue`.
     """
     envelope = {key: value for key, value in said.items() if value}
-    bodies = _lines(file) if file is not None else [_body(pairs, body, text)]
+    bodies = _lines(file) if file is not None else [read_body(pairs, body, text)]
     if file is not None and (pairs or body is not None or text is not None):
         raise click.UsageError("--file holds the bodies: leave the others out.")
     ids: list[str] = []
@@ -107,7 +101,8 @@ def bus_publish(
 
 @bus_command.command("ask")
 @click.argument("to")
-@_body_options
+@body_options
+@_envelope_options
 @click.option("--timeout", type=SPAN, default=30.0, help="How long to wait for each part; 30s.")
 @common
 def bus_ask(
@@ -126,7 +121,7 @@ def bus_ask(
     """
     envelope = {key: value for key, value in said.items() if value}
     whom = to[1:] if to.startswith("@") else f"topic:{to.removeprefix('topic:')}"
-    asked = _body(pairs, body, text)
+    asked = read_body(pairs, body, text)
     with session.connect() as client:
         for part in client.bus.ask_parts(whom, asked, timeout=timeout, **envelope):
             if session.json:
@@ -139,7 +134,7 @@ def bus_ask(
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option("--group", metavar="NAME", help="Read as this group, and acknowledge for it.")
 @click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="End after so many.")
-@click.option("--for", "during", type=SPAN, help="End after so long without a message.")
+@click.option("--for", type=SPAN, help="End after so long without a message.")
 @common
 def bus_tail(
     session: Session,
@@ -147,7 +142,7 @@ def bus_tail(
     patterns: tuple[str, ...],
     group: str | None,
     count: int | None,
-    during: float | None,
+    **said: Any,
 ) -> None:
     """Print messages as they come, until Ctrl-C.
 
@@ -159,7 +154,7 @@ def bus_tail(
     with session.connect() as client, client.bus.subscribe(*patterns, group=group) as subscription:
         if not session.json:
             say(f"listening to {' '.join(patterns) or group}", err=True)
-        _follow(session, subscription, count, during)
+        _follow(session, subscription, count, said["for"])
 
 
 def _follow(
@@ -187,36 +182,9 @@ def _print(session: Session, message: Message) -> None:
     say(f"{'  '.join(words)}  {one_line(as_text(message.body))}")
 
 
-def _body(pairs: tuple[str, ...], body: str | None, text: str | None) -> Any:
-    if sum((bool(pairs), body is not None, text is not None)) > 1:
-        raise click.UsageError("Give the body once: KEY=VALUE, --body or --text.")
-    if text is not None:
-        return text
-    if body is None:
-        return read_arguments(pairs, None)
-    where = "--body"
-    if body.startswith("@"):
-        where, body = body[1:], _read(body[1:])
-    return _json(body, where)
-
-
 def _lines(file: str) -> list[Any]:
-    lines = _read(file).splitlines()
-    return [_json(line, f"line {at}") for at, line in enumerate(lines, 1) if line.strip()]
-
-
-def _read(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidMessage(f"{file} cannot be read: {error}.") from error
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InvalidMessage(f"{where} is no JSON: {error}. For plain text say --text.") from error
+    lines = read_text(file).splitlines()
+    return [read_json(line, f"line {at}") for at, line in enumerate(lines, 1) if line.strip()]
 
 
 for _command in (

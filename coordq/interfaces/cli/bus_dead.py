@@ -66,14 +66,19 @@ def bus_dead(session: Session, *, group: str, channel: str, limit: int) -> None:
 @click.command("revive", cls=Command)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_filters
-@click.option("--all", "everything", is_flag=True, help="All, or all that fit the filters.")
+@click.option("--all", is_flag=True, help="All, or all that fit the filters.")
 @common
 def bus_revive(
-    session: Session, *, ids: tuple[str, ...], group: str, channel: str, everything: bool
+    session: Session,
+    *,
+    ids: tuple[str, ...],
+    group: str,
+    channel: str,
+    all: bool,  # noqa: A002 - variables are named after flags
 ) -> None:
     """Give messages out again, each to the group that gave it up."""
     with session.connect() as client:
-        chosen = _chosen(client, ids, group, channel, everything=everything)
+        chosen = _chosen(client, ids, group, channel, everything=all)
         done = client.bus.revive(*chosen) if chosen else 0
     _tell(session, "revived", done, ids)
 
@@ -81,7 +86,7 @@ def bus_revive(
 @click.command("purge", cls=Command)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_filters
-@click.option("--all", "everything", is_flag=True, help="All, or all that fit the filters.")
+@click.option("--all", is_flag=True, help="All, or all that fit the filters.")
 @yes_option
 @common
 def bus_purge(
@@ -90,14 +95,14 @@ def bus_purge(
     ids: tuple[str, ...],
     group: str,
     channel: str,
-    everything: bool,
+    all: bool,  # noqa: A002 - variables are named after flags
     yes: bool,
 ) -> None:
     """Delete messages that were given up, for good."""
     what = several(len(set(ids)), "dead letter") if ids else "all dead letters that fit"
     confirm(f"Delete {what} for good?", yes=yes)
     with session.connect() as client:
-        chosen = _chosen(client, ids, group, channel, everything=everything)
+        chosen = _chosen(client, ids, group, channel, everything=all)
         done = client.bus.purge_dead(*chosen) if chosen else 0
     _tell(session, "deleted", done, ids)
 

@@ -141,18 +141,24 @@ def _group_row(view: GroupView) -> tuple[str | Cell, ...]:
 @click.command("bound", cls=Command)
 @click.argument("channel")
 @click.option("--entries", type=click.IntRange(min=0), required=True, help="0: as by default.")
-@click.option("--bytes", "max_bytes", type=SIZE, default=BYTES, show_default="32M")
+@click.option("--bytes", type=SIZE, default=BYTES, show_default="32M")
 @common
-def bus_bound(session: Session, *, channel: str, entries: int, max_bytes: int) -> None:
+def bus_bound(
+    session: Session,
+    *,
+    channel: str,
+    entries: int,
+    bytes: int,  # noqa: A002 - variables are named after flags
+) -> None:
     """Say how much may wait in a channel, or in each that a pattern fits; '**' for any.
 
     Low messages find no room at 80 % of it, normal ones at all of it, critical ones at 110 %.
     """
     with session.connect() as client:
-        client.bus.bound(channel, entries=entries, max_bytes=max_bytes)
+        client.bus.bound(channel, entries=entries, max_bytes=bytes)
     if session.json:
-        show_json({"channel": channel, "entries": entries, "bytes": max_bytes})
+        show_json({"channel": channel, "entries": entries, "bytes": bytes})
     elif entries:
-        say(f"{channel} holds up to {count(entries)} messages and {size(max_bytes)}")
+        say(f"{channel} holds up to {count(entries)} messages and {size(bytes)}")
     else:
         say(f"{channel} is bounded as by default")

@@ -44,6 +44,7 @@ HOMES: Final = {
     "workers": Home("workers", _FLEET, "See, drain and stop workers."),
     "fleet": Home("fleet", _FLEET, "See who can be reached; run groups of workers."),
     "bus": Home("bus", _FLEET, "Publish, ask and listen: messages between agents."),
+    "session": Home("session_talk", _FLEET, "Read and lead conversations between agents."),
     "topology": Home("topology", _FLEET, "Say who may talk to whom, and see it drawn."),
     "agents": Home("agents", _FLEET, "Find agents, and say who stands in for whom."),
     "route": Home("route", _FLEET, "Find whom a text concerns."),

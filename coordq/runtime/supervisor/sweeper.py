@@ -1,10 +1,11 @@
-"""The part that sweeps the bus: groups that nobody reads, names of dead readers, empty channels."""
+"""The part that sweeps the bus: groups that nobody reads, dead readers, what is empty or over."""
 
 from __future__ import annotations
 
 import logging
 from typing import ClassVar, Final
 
+from coordq.bus.session import tend
 from coordq.bus.sweep import sweep
 from coordq.runtime.supervisor.part import ShardPart
 from coordq.runtime.supervisor.term import Term
@@ -31,7 +32,7 @@ class Sweeper(ShardPart):
         self._cursors.clear()
 
     async def round_on(self, term: Term, shard: int) -> float:
-        """Sweep a page."""
+        """Sweep a page, and tend sessions."""
         cursor = self._cursors.get(shard, "")
         swept = await term.run(sweep(shard, cursor, limit=LIMIT, epoch=term.epoch))
         self._cursors[shard] = swept.cursor
@@ -44,4 +45,13 @@ class Sweeper(ShardPart):
             _log.log(
                 level, "group %s %s: let go of %d messages", gone.group, gone.why, gone.messages
             )
-        return PAGE_PAUSE_S if swept.cursor else WALK_EVERY_S
+        more = await self._tend(term, shard)
+        return PAGE_PAUSE_S if swept.cursor or more else WALK_EVERY_S
+
+    async def _tend(self, term: Term, shard: int) -> bool:
+        """Close sessions whose time is over; whether there may be more of them."""
+        tended = await term.run(tend(shard, limit=LIMIT, epoch=term.epoch))
+        for what in ("closed", "gone"):
+            if amount := getattr(tended, what):
+                self.counts[f"sessions_{what}"] += amount
+        return tended.more
