@@ -119,9 +119,10 @@ def _people(flat: Sequence[bytes], places: Sequence[Any]) -> tuple[Person, ...]:
     }
     found = []
     for name, text in _named(flat).items():
-        state, since, role = text.split(" ", 2)
-        found.append(Person(name, _STATES[state], role, int(since), *heard.get(name, (0, 0))))
-    return tuple(sorted(found, key=lambda one: (one.since, one.name)))
+        state, since, nth, role = text.split(" ", 3)
+        person = Person(name, _STATES[state], role, int(since), *heard.get(name, (0, 0)))
+        found.append((int(nth), person))
+    return tuple(person for _, person in sorted(found, key=lambda each: each[0]))
 
 
 def read_view(

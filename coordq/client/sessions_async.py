@@ -166,10 +166,10 @@ class AsyncSessions:
 
         participants: agents that take part from the start, as names, (name, role) or a mapping;
         they must read a mailbox. me: who opens it, takes part, and speaks by what is returned.
-        order: "round" lets them speak one after the other. turns, max_bytes, max_people: what it
-        may have at most. idle: seconds without a turn after which it is closed; deadline: after so
-        many it is closed whatever comes. keep: so many it is kept then. id: from coordq.new_id();
-        opening the same id again has no effect.
+        order: "round": what is said to all is said in turn, in the order of their names. turns,
+        max_bytes, max_people: what it may have at most. idle: seconds without a turn after which it
+        is closed; deadline: after so many it is closed whatever comes. keep: so many it is kept
+        then. id: from coordq.new_id(); opening the same id again has no effect.
 
         Raises AgentNotFound, SessionFull, InvalidName, InvalidOption, InvalidTime, InvalidMessage.
         """

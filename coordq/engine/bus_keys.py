@@ -114,7 +114,7 @@ def session(root: str, session_id: str) -> str:
 
 
 def who(root: str, session_id: str) -> str:
-    """Who takes part in a session: HASH of name to `<state> <at> <role>`."""
+    """Who takes part in a session: HASH of name to `<state> <at> <nth> <role>`."""
     return f"{root}bus:who:{session_id}"
 
 

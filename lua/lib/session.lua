@@ -7,11 +7,13 @@ HASH bus:session:<id>
   about    what it is about, JSON; by: who opened it; opened, closed: when, in milliseconds
   turn     number of the last turn; bytes: fields h and b of all turns
   turns, most, people  how many turns, bytes and participants there may be
-  order    free | round: those who take part speak one after the other, in the order of their coming
+  order    free | round: what is said to all is said in turn, in the order of their coming; what is said to
+           some is said at any time
   next     whose turn it is, in a round
   idle, ttl, until  in milliseconds: it is closed after so long without a turn; it is kept for so long when it
            is closed; the moment when it is closed whatever comes, 0 for none
-HASH bus:who:<id>: name -> "<state> <at> <role>": j takes part, i invited, l left; at: the turn they came at
+HASH bus:who:<id>: name -> "<state> <at> <nth> <role>": j takes part, i invited, l left; at: the turn they came
+  at; nth: how many had come or been invited before them
 HASH bus:said:<id>: nonce -> "<turn> <message id>": what was said once is not said again
 STREAM bus:s:n~<id>: the transcript, kept as long as the session. Entry <turn>-0, fields h and b as of any
   message, t who hears it: "*" all others, "-" nobody, or " <name> <name> "; f who spoke
@@ -36,16 +38,23 @@ end
 local function people_of(id, state)
   local people, all = {}, redis.call('HGETALL', KEYS[1] .. 'bus:who:' .. id)
   for i = 1, #all, 2 do
-    local is, at = string.match(all[i + 1], '^(%l) (%d+) ')
-    if is == state then people[#people + 1] = { name = all[i], at = tonumber(at) } end
+    local is, nth = string.match(all[i + 1], '^(%l) %d+ (%d+) ')
+    if is == state then people[#people + 1] = { name = all[i], nth = tonumber(nth) } end
   end
-  table.sort(people, function(a, b) return a.at < b.at or a.at == b.at and a.name < b.name end)
+  table.sort(people, function(a, b) return a.nth < b.nth end)
   return people
 end
 
 local function takes_part(id, name)
   local text = redis.call('HGET', KEYS[1] .. 'bus:who:' .. id, name)
   return text and string.sub(text, 1, 1) == 'j'
+end
+
+-- Writes down how somebody stands; their place in the order stays what it was first.
+local function note_person(session, name, state, role)
+  local key = KEYS[1] .. 'bus:who:' .. session.id
+  local nth = string.match(redis.call('HGET', key, name) or '', '^%l %d+ (%d+) ') or redis.call('HLEN', key)
+  redis.call('HSET', key, name, state .. ' ' .. session.turn .. ' ' .. nth .. ' ' .. role)
 end
 
 -- When it has to be looked at next, and when it last moved.
@@ -110,7 +119,7 @@ local function let_in(session, name, role, from)
   redis.pcall('XGROUP', 'DESTROY', key, group)
   redis.call('XGROUP', 'CREATE', key, group, from .. '-0', 'MKSTREAM')
   redis.call('HSET', KEYS[1] .. 'bus:on:~' .. session.id, group, '+')
-  redis.call('HSET', KEYS[1] .. 'bus:who:' .. session.id, name, 'j ' .. session.turn .. ' ' .. role)
+  note_person(session, name, 'j', role)
   redis.call('ZADD', KEYS[1] .. 'bus:sessions:of:' .. name, string.format('%.0f', now), session.id)
   if from < session.turn then announce(group, 'n~' .. session.id, 1) end
   return 'ok'

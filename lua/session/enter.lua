@@ -32,7 +32,7 @@ if session.state ~= 'open' then return { 'closed', session.why } end
 local function leave()
   if is ~= 'j' and is ~= 'i' then return 'stranger' end
   pass_turn(session, name)
-  redis.call('HSET', who_key, name, 'l ' .. session.turn .. ' ' .. role)
+  note_person(session, name, 'l', role)
   if is == 'j' then
     unbind(session.id, name)
     tell_all(session, 'left', { name = name }, name)
@@ -44,11 +44,11 @@ end
 local function come()
   if is ~= 'i' and #people_of(session.id, 'j') + #people_of(session.id, 'i') >= session.people then return 'crowded' end
   if verb == 'i' then
-    redis.call('HSET', who_key, name, 'i ' .. session.turn .. ' ' .. role)
+    note_person(session, name, 'i', role)
     note_moved(session)
     return 'ok'
   end
-  if role == '' and is == 'i' then role = string.match(redis.call('HGET', who_key, name), '^%l %d+ (.*)$') end
+  if role == '' and is == 'i' then role = string.match(redis.call('HGET', who_key, name), '^%l %d+ %d+ (.*)$') end
   local verdict = let_in(session, name, role, ARGV[5] == '1' and 0 or session.turn)
   if verdict ~= 'ok' then return verdict end
   if session.next == '' then redis.call('HSET', KEYS[1] .. 'bus:session:' .. session.id, 'next', name) end

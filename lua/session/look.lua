@@ -9,7 +9,7 @@ ARGV[3]  limit     how many turns at most, 0 to 1,000
 
 Returns  {fields, people, places, turns}; false when there is none
          fields    {name, value, ...} of HASH bus:session:<id>
-         people    {name, "<state> <at> <role>", ...}
+         people    {name, "<state> <at> <nth> <role>", ...}
          places    {name, turn, pending, ...}: how far each was given it, and how many of that are not settled
          turns     {{id, {field, value, ...}}, ...}
 ]]

@@ -41,8 +41,6 @@ redis.call('HSET', KEYS[1] .. 'bus:session:' .. id, 'state', 'open', 'by', ARGV[
 local session = session_of(id)
 for at = 11, #ARGV, 2 do
   let_in(session, ARGV[at], ARGV[at + 1], 0)
-  -- the order in which they were named is the order of their coming
-  redis.call('HSET', KEYS[1] .. 'bus:who:' .. id, ARGV[at], 'j 0 ' .. ARGV[at + 1])
 end
 note_moved(session)
 return { 'ok', '' }

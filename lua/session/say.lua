@@ -41,7 +41,7 @@ local function refusal()
   end
   local expected = tonumber(ARGV[5])
   if expected >= 0 and expected ~= session.turn then return 'conflict', tostring(session.turn) end
-  if asker == '' and session.order == 'round' and session.next ~= speaker then return 'not-yours', session.next end
+  if asker == '' and to == '' and session.order == 'round' and session.next ~= speaker then return 'not-yours', session.next end
   if session.turn >= session.turns then return 'full', 'turns' end
   if session.bytes + #ARGV[9] + #ARGV[10] > session.most then return 'full', 'bytes' end
 end
@@ -56,5 +56,5 @@ local verdict, detail = refusal()
 if verdict then return { verdict, detail, '' } end
 add_turn(session, speaker, asker ~= '' and '-' or to == '' and '*' or to, ARGV[9], ARGV[10])
 redis.call('HSET', said_key, ARGV[2], session.turn .. ' ' .. ARGV[6])
-if asker ~= '' then answer() else pass_turn(session, speaker) end
+if asker ~= '' then answer() elseif to == '' then pass_turn(session, speaker) end
 return { 'ok', tostring(session.turn), ARGV[6] }

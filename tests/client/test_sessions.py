@@ -123,6 +123,16 @@ def test_in_a_round_each_speaks_in_turn(client: Client) -> None:
     assert talk["ada"].get().next == "ada"
 
 
+def test_what_is_said_to_some_needs_no_turn(client: Client) -> None:
+    """A question aside, while another has the floor."""
+    talk = begin(client, order="round", participants=("eve", "bob", "ada"))
+
+    talk["ada"].say("psst", to=["bob"])
+
+    assert talk["eve"].get().next == "eve", "those who were named first come first"
+    assert talk["eve"].say("to all").turn == 2
+
+
 def test_a_round_goes_on_when_somebody_leaves(client: Client) -> None:
     """Also when it was their turn."""
     talk = begin(client, order="round")

@@ -87,22 +87,48 @@ def worker_command(session: Session, *, targets: tuple[str, ...], **settings: An
 
 
 @click.command("demo", cls=Command)
+@click.argument("show", type=click.Choice(["audit", "debate"]), default="audit")
 @click.option(
     "--path",
     type=click.Path(path_type=Path),
-    help="Python sources; the standard library unless said.",
+    help="Sources, or texts; the standard library unless said.",
 )
 @click.option("--processes", type=click.IntRange(1, 64), default=4, show_default=True)
 @click.option("--kill/--no-kill", default=True, help="Whether a child is killed halfway.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The most files to take.")
+@click.option("--question", metavar="TEXT", help="What is debated.")
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True)
 @common
 def demo_command(
-    session: Session, *, path: Path | None, processes: int, kill: bool, limit: int | None
+    session: Session,
+    *,
+    show: str,
+    path: Path | None,
+    processes: int,
+    kill: bool,
+    limit: int | None,
+    question: str | None,
+    rounds: int,
 ) -> None:
     """Audit a source tree with a fleet, kill a worker on the way, and count what was lost.
 
-    Uses a private Redis in a temporary folder unless --url names one.
+    `coordq demo debate`: five agents debate a question in a session, over the texts under --path;
+    the process of one is killed, and another agent stands in for it. Uses a private Redis in a
+    temporary folder unless --url names one.
     """
+    if show == "debate":
+        from coordq.interfaces.demo.debate import QUESTION, run_debate
+
+        raise click.exceptions.Exit(
+            run_debate(
+                question or QUESTION,
+                corpus=path,
+                rounds=rounds,
+                kill=kill,
+                json=session.json,
+                url=session.url,
+            )
+        )
     from coordq.interfaces.demo.run import run_demo
 
     code = run_demo(
