@@ -168,7 +168,8 @@ class Ear:
         self._joined = True
         self.heard_s = clock.monotonic()
         for _, given, _, _ in batch:
-            self.held.pop(_key(given), None)
+            if self.held.get(_key(given)) is given:  # else it was given to us again
+                del self.held[_key(given)]
         if not self.held:
             self._empty.set()
         missing = [name for name in taken.missing if name in self._groups]

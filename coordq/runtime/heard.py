@@ -133,5 +133,6 @@ def heard(message: Message, listener: Listener, entry: Entry, *, nth: int) -> He
     given = entry.given
     plain = given.place[0] != EVENTS and not given.body.startswith(PACKED)
     body = given.body if plain else json.dumps(message.body).encode()
-    member = f"{given.group}|{given.place}|{given.entry}|{nth}"
+    # who was stopped past the visibility may be given again what it still handles
+    member = f"{given.group}|{given.place}|{given.entry}|{given.attempt}|{nth}"
     return Heard(message, listener, entry, body, member)
