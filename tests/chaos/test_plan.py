@@ -74,6 +74,7 @@ def test_every_kind_is_documented(kind: Kind) -> None:
         {"bug": "no-such"},
         {"duration_s": -1},
         {"flows": 1.0},
+        {"messages": -1},
     ],
 )
 def test_a_run_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:

@@ -20,7 +20,8 @@ TASKS, FAULTS, KINDS = 5_000, 33, 10
 def test_nothing_is_lost_while_everything_breaks(tmp_path: Path) -> None:
     """Kills, pauses, cut links, lost replies, a Redis that dies: every promise holds.
 
-    Those about flows and limits too: some of the tasks are in flows, some have to wait for a slot.
+    Those about flows, limits and messages too: some of the tasks are in flows, some have to wait
+    for a slot, and agents talk to each other meanwhile.
     """
     chosen = ChaosSettings(
         tasks=TASKS, faults=FAULTS, seed=20, duration_s=36, folder=tmp_path / "run"
@@ -35,5 +36,7 @@ def test_nothing_is_lost_while_everything_breaks(tmp_path: Path) -> None:
     assert figures["tasks acknowledged"] - figures["of them in flows"] >= TASKS
     assert figures["flows ended"] > 0
     assert figures["held up by limits"] > 0
+    assert figures["messages acknowledged"] > 0
+    assert figures["turns acknowledged"] > 0
     assert sum(report.faults.values()) >= FAULTS
     assert len(report.faults) >= KINDS

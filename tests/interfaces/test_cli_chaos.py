@@ -48,6 +48,7 @@ def test_a_run_is_one_document_for_programs(tmp_path: Path) -> None:
     figures = told["figures"]
     assert figures["tasks acknowledged"] - figures["of them in flows"] == 60
     assert figures["flows ended"] > 0
+    assert figures["messages acknowledged"] + figures["turns acknowledged"] == 12
     assert list(tmp_path.iterdir()) == []  # no journals where there is nothing to prove
 
 
@@ -74,6 +75,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal
     [
         (["--only", "kill-everything"], "kill-child"),
         (["--tasks", "0"], "tasks"),
+        (["--messages", "11"], "messages"),
         (["--engine", "cluster"], "sentinel"),
         (["--only", "redis-failover"], "faults"),
         (["--durability", "replica"], "replica"),

@@ -19,14 +19,24 @@
 | `repaired` | nothing had to be mended |
 | `flow` | a flow starts, and ends as its shape says, each task after its parents |
 | `limit` | of one key no more run at once, or start in a period, than may; nobody keeps a slot |
+| `message` | each group handles a message or buries it with a reason; none is held for ever |
+| `again` | a group is given nothing that it has acknowledged |
+| `session` | no turn is lost or said twice; each hears them in order, one at a time |
 | `failure` | no worker and no supervisor met an error that nobody had foreseen |
 
 What `limit` means while workers are stopped or cut past their leases, see `limits`: an old run that
 goes on for a while holds no slot, and nobody can prevent it.
 
-What a failover of Redis took back is forgotten with it, except that fences go on growing. A task
-or a flow that was acknowledged in those moments may be missing: `excused` tells these apart. A flow
-some of which was taken back may end otherwise than its shape says, but it ends.
+No event tells of an acknowledged message. That its group has handled it is proven by the journal of
+a handler that ended well, and was not told to stop; that the acknowledgement had come to Redis, by
+what the same process heard later: see `messages`. So `again` finds what can be proven, and no run
+of a worker that was stopped is taken for it. Order, in sessions and of groups that are ordered, is
+judged by when handlers ended and began, which needs no such proof.
+
+What a failover of Redis took back is forgotten with it, except that fences go on growing. A task,
+a flow, a message or a turn that was acknowledged in those moments may be missing, and a message
+whose acknowledgement was lost comes again: `excused` tells these apart. A flow some of which was
+taken back may end otherwise than its shape says, but it ends.
 """
 
 from __future__ import annotations
@@ -40,6 +50,8 @@ from coordq.interfaces.chaos.history import History, Rest
 from coordq.interfaces.chaos.leaders import check_leaders
 from coordq.interfaces.chaos.limits import check_limits
 from coordq.interfaces.chaos.lives import Life, check_lives
+from coordq.interfaces.chaos.messages import check_messages
+from coordq.interfaces.chaos.sessions import check_sessions
 from coordq.interfaces.chaos.violation import Violation
 
 SLACK_MS = 250
@@ -83,6 +95,8 @@ def check(history: History) -> Verdict:
 def _is_excused(history: History, never_launched: set[str], one: Violation) -> bool:
     if one.subject in never_launched:
         return one.rule in {"lost", "stuck", "flow"}
+    if one.back is not None:
+        return history.taken_back(*one.back)
     return one.rule == "lost" and history.lost_by_failover(one.subject)
 
 
@@ -230,4 +244,6 @@ RULES: tuple[Callable[[History, dict[str, Life]], Iterator[Violation]], ...] = (
     _failure,
     check_flows,
     check_limits,
+    check_messages,
+    check_sessions,
 )

@@ -10,6 +10,7 @@ from sys import intern
 from typing import Final
 
 from coordq.ids import shard_of
+from coordq.interfaces.chaos.bus_told import BusRest, BusTold
 from coordq.interfaces.chaos.journal import all_lines, lines
 from coordq.work.events import Event
 
@@ -71,6 +72,7 @@ class Rest:
     """Who is held up by a limit: slot name to entries."""
     counters: Mapping[int, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     """Shard, queue, field."""
+    bus: BusRest = field(default_factory=BusRest)
 
 
 @dataclass(slots=True)
@@ -89,6 +91,8 @@ class History:
     """By id and fence."""
     answers: list[tuple[str, int, str]] = field(default_factory=list)
     """What the resource said: id, fence, answer."""
+    bus: BusTold = field(default_factory=BusTold)
+    """What was said of messages and turns."""
     events: dict[int, list[Event]] = field(default_factory=dict)
     """By shard, in the order of its stream, as far as they outlived failovers."""
     undone: dict[int, list[list[Event]]] = field(default_factory=dict)
@@ -110,8 +114,11 @@ class History:
         ack = self.acked.get(task_id)
         if ack is None or self.durable:
             return False
-        asked_ms, knew_ms = ack.asked_ms + self.offset_ms, ack.ms + self.offset_ms
-        return self.rolled_back(shard_of(task_id), asked_ms, knew_ms)
+        return self.taken_back(shard_of(task_id), ack.asked_ms, ack.ms)
+
+    def taken_back(self, shard: int, since_ms: float, until_ms: float) -> bool:
+        """As `rolled_back`, of moments by the machine's monotonic clock."""
+        return self.rolled_back(shard, since_ms + self.offset_ms, until_ms + self.offset_ms)
 
     def rolled_back(self, shard: int, since_ms: float, until_ms: float) -> bool:
         """Whether a failover took back writes of that time, by Redis's clock, or nearly of it."""
@@ -165,6 +172,8 @@ def _read_producers(history: History, told: Iterable[list[str]]) -> None:
                 history.acked |= dict.fromkeys(flow.ids.values(), ack)
             case ["ack", task_id, name, _, asked_ms, ms]:
                 history.acked.setdefault(task_id, Ack(intern(name), int(asked_ms), int(ms)))
+            case _:
+                history.bus.read(line)
 
 
 def _read_runs(history: History, told: Iterable[list[str]]) -> None:
@@ -181,6 +190,8 @@ def _read_runs(history: History, told: Iterable[list[str]]) -> None:
                 history.seen[task_id, int(fence)] = intern(seen)
             case ["res", task_id, fence, answer]:
                 history.answers.append((task_id, int(fence), intern(answer)))
+            case _:
+                history.bus.read(line)
 
 
 def _run_of(history: History, task_id: str, fence: int) -> Run:

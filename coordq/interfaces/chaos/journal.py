@@ -9,6 +9,10 @@ before a SIGKILL is there, whole lines, at most the last one cut. Fields are sep
     beg <id> <fence> <attempt> <ms> / end <id> <fence> <how> <ms>         a handler
     kid <id> / saw <id> <fence> <results of parents, JSON>                a handler in a flow
     res <id> <fence> <answer>                                             the fenced resource
+    mtr <id> / mak <id> <producer> <place> <receivers> <asked ms> <ms>    a message of a producer
+    sak <id> <producer> <place> <turn> <asked ms> <ms>                    a turn of a producer
+    hea <process> <group> <id> <attempt> <ms>                             a listener
+    hed <process> <group> <id> <attempt> <how> <ms>
     evt <at> <kind> <subject> <version> <fence> <queue> <name> <detail>   a tailer
     gap <after> <at> / rew <from>                                         a tailer, see `tailer`
 """

@@ -25,6 +25,8 @@ class Order:
     durability: str = "primary"
     flows: float = 0.1
     """The share of the tasks that come in flows."""
+    messages: float = 0.2
+    """So many messages and turns are sent for each task."""
 
     def to_words(self) -> list[str]:
         """The command line of this producer."""

@@ -69,6 +69,31 @@ BUGS: Final = {
         "    if not held or not keep_paid and task.strikes > 0 then return end\n",
         frozenset({"limit", "repaired"}),
     ),
+    "early-receipt": Bug(
+        "bus/take.lua",
+        "    give(group, place, 1, fresh)\n",
+        "    give(group, place, 1, fresh)\n"
+        "    for _, entry in ipairs(fresh) do release(group, place, { entry[1] }, { 0 }) end\n",
+        frozenset({"message", "session"}),
+    ),
+    "one-for-all": Bug(
+        "lib/channel.lua",
+        "local rest = (tonumber(left or 1) or 1) - 1",
+        "local rest = 0",
+        frozenset({"message"}),
+    ),
+    "lost-receipt": Bug(
+        "lib/settled.lua",
+        "  members = members or { place",
+        "  if now % 5 == 0 then return end\n  members = members or { place",
+        frozenset({"again"}),
+    ),
+    "twice-said": Bug(
+        "session/say.lua",
+        "redis.call('HSET', said_key, ARGV[2], session.turn .. ' ' .. ARGV[6])\n",
+        "",
+        frozenset({"session"}),
+    ),
     "no-epoch": Bug(
         "lib/epoch.lua",
         "  if epoch == '' then return nil end",

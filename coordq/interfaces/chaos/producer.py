@@ -1,4 +1,4 @@
-"""A producer: enqueues what its seed says, and writes down what was acknowledged.
+"""A producer: enqueues and sends what its seed says, and writes down what was acknowledged.
 
 A program of its own. It repeats a batch, with the same ids, until Redis has taken it; what is in
 its journal as `ack` must never be lost. Started anew after a kill, it goes on where its journals
@@ -22,6 +22,7 @@ from coordq import clock
 from coordq.client.client import Client
 from coordq.client.work import TaskHandle
 from coordq.errors import CoordqError, InvalidInput
+from coordq.interfaces.chaos.chatter import Chatter
 from coordq.interfaces.chaos.composer import Composer
 from coordq.interfaces.chaos.insist import RETRY_S, insist
 from coordq.interfaces.chaos.journal import Journal, all_lines
@@ -50,6 +51,8 @@ class Producer:
         self._journal = Journal(folder / f"{own}{os.getpid()}-{_now_ms()}.journal")
         started = {flow_id for kind, flow_id in told if kind == "fak"}
         self._composer = Composer(folder / f"{own}flow", self._journal, started)
+        sent = kinds["mak"] + kinds["sak"]
+        self._chatter = Chatter(order.seed, order.number, self._journal, sent)
         self._wishes = islice(
             wishes(order.seed, order.number, producers=order.producers, lease_s=order.lease_s),
             self._drawn,
@@ -61,17 +64,18 @@ class Producer:
         order, began, before = self._order, clock.monotonic(), self.done
         with self._connected() as client:
             while self.done < order.tasks:
-                self._keep_flows_up(client)
+                self._keep_up(client)
                 due = before + int((clock.monotonic() - began) * order.rate) + 1
                 amount = min(BATCH_MAX, due - self.done, order.tasks - self.done)
                 if amount > 0:
                     self._enqueue(client, list(islice(self._wishes, amount)))
                 time.sleep(TICK_S)
-            self._keep_flows_up(client)
+            self._keep_up(client)
 
-    def _keep_flows_up(self, client: Client) -> None:
+    def _keep_up(self, client: Client) -> None:
         order = self._order
         self._composer.keep_up(client, self.done, share=order.flows, durability=order.durability)
+        self._chatter.keep_up(client, self.done, share=order.messages)
 
     def _connected(self) -> Client:
         while True:

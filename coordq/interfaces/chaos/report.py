@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from coordq.interfaces.chaos.bus_told import Hearing
 from coordq.interfaces.chaos.checker import Verdict
 from coordq.interfaces.chaos.faults import Deed
-from coordq.interfaces.chaos.history import MEMBER, History
+from coordq.interfaces.chaos.history import MEMBER, History, Run
 from coordq.interfaces.chaos.settings import ChaosSettings
 from coordq.interfaces.chaos.violation import Violation
 
@@ -121,16 +122,22 @@ def _tales(history: History, verdict: Verdict) -> dict[str, list[str]]:
             if event.subject in told:
                 words = f"{event.kind} version {event.version} fence {event.fence} {event.detail}"
                 told[event.subject].append((event.ms, f"{event.at} shard {shard}: {words}"))
-    for run in history.runs.values():
+    ran: list[Run | Hearing] = [*history.runs.values(), *history.bus.heard]
+    for run in ran:
         if run.id in told:
-            at = run.began_ms + history.offset_ms
-            ended = f"{run.how} after {run.ended_ms - run.began_ms} ms" if run.how else "not ended"
-            told[run.id].append((at, f"{at}: a handler ran under fence {run.fence}, {ended}"))
+            told[run.id].append(_ran(run, history.offset_ms))
     for subject in subjects:
         if ack := history.acked.get(subject):
             at = ack.ms + history.offset_ms
             told[subject].append((at, f"{at}: {ack.name} was acknowledged"))
     return {subject: [line for _, line in sorted(lines)] for subject, lines in told.items()}
+
+
+def _ran(run: Run | Hearing, offset_ms: int) -> tuple[int, str]:
+    at = run.began_ms + offset_ms
+    what = f"a handler ran under fence {run.fence}" if isinstance(run, Run) else run.told
+    ended = f"{run.how} after {run.ended_ms - run.began_ms} ms" if run.how else "not ended"
+    return at, f"{at}: {what}, {ended}"
 
 
 def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:
@@ -149,6 +156,11 @@ def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:
         "skipped": ended["skipped"],
         "flows ended": kinds["flow-ended"],
         "held up by limits": kinds["parked"],
+        "messages acknowledged": len(history.bus.sent),
+        "turns acknowledged": len(history.bus.said),
+        "messages and turns heard": len(history.bus.heard),
+        "given out again": sum(run.attempt > 1 for run in history.bus.heard),
+        "dead messages": len(history.rest.bus.dead),
         "claims": sum(life.runs for life in lives),
         "executions": len(history.runs),
         "executed to the end more than once": sum(times > 1 for times in complete.values()),

@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from coordq.engine import keys
+from coordq.bus.dead import dead as dead_messages
+from coordq.bus.session import look
+from coordq.engine import bus_keys, keys
 from coordq.engine.connection import Engine
+from coordq.interfaces.chaos.bus_told import BusRest, TurnLeft
 from coordq.interfaces.chaos.checker import COUNTED, STANDING
 from coordq.interfaces.chaos.history import Rest
 
 PAGE: Final = 1000
+PAGE_OF_DEAD: Final = 500
 _ENDED: Final = b"sfc"
 _STATES: Final = {
     b"w": "waiting",
@@ -52,7 +56,50 @@ def read_rest(engine: Engine) -> Rest:
             queue.decode(): _counters(engine, shard, keys.queue(root, queue.decode()))
             for queue in engine.execute(shard, "SMEMBERS", keys.queues(root))
         }
-    return Rest(open_, leases, due, held, dead, flows, seats, parked, counters)
+    bus = read_bus(engine)
+    return Rest(open_, leases, due, held, dead, flows, seats, parked, counters, bus)
+
+
+def read_bus(engine: Engine) -> BusRest:
+    """What is left of messages."""
+    held: dict[str, list[str]] = {}
+    heads: dict[str, list[str]] = {}
+    left: dict[str, int] = {}
+    dead: dict[tuple[str, str], str] = {}
+    transcripts: dict[str, list[TurnLeft]] = {}
+    for shard in range(engine.shards):
+        root = keys.root(engine.namespace, shard)
+        for known, prefix in ((held, bus_keys.held), (heads, bus_keys.heads)):
+            for group, members in _sets(engine, shard, prefix(root, "")).items():
+                known.setdefault(group, []).extend(members)
+        for page in _scan(engine, shard, bus_keys.stream(root, "")):
+            for key in page:
+                place = key.decode().removeprefix(bus_keys.stream(root, ""))
+                if place[1:2] != "~":
+                    left[place] = left.get(place, 0) + int(engine.execute(shard, "XLEN", key))
+        dead |= _dead_messages(engine, shard)
+        for session_id in _members(engine, shard, bus_keys.sessions(root)):
+            transcripts[session_id] = _transcript(engine, session_id)
+    return BusRest(held, heads, left, dead, transcripts)
+
+
+def _dead_messages(engine: Engine, shard: int) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    before = "+"
+    while page := engine.run(dead_messages(shard, before, limit=PAGE_OF_DEAD)):
+        found |= {(one.group, one.message().id): one.reason for one in page}
+        before = page[-1].id.partition("/")[2]
+    return found
+
+
+def _transcript(engine: Engine, session_id: str) -> list[TurnLeft]:
+    found: list[TurnLeft] = []
+    while True:
+        after = found[-1].number if found else 0
+        _, page = engine.run(look(session_id, after=after, limit=PAGE))
+        found += [TurnLeft(one.number, one.speaker, one.message.id, one.body) for one in page]
+        if len(page) < PAGE:
+            return found
 
 
 def _members(engine: Engine, shard: int, key: str) -> list[str]:

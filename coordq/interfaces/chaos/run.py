@@ -170,7 +170,7 @@ class _Play:
             return
         try:
             queues = self.stage.client.work.queues()
-            flows = self.stage.open_flows()
+            going_on = self.stage.open_flows() + self.stage.open_messages()
         except CoordqError:
             return
         done = sum(one.succeeded + one.failed + one.cancelled for one in queues)
@@ -178,7 +178,7 @@ class _Play:
         if (came, done) != self._seen:
             self._seen, self._moved_at = (came, done), clock.monotonic()
         # what a flow leaves out has ended, and was never enqueued
-        self._left = flows + sum(one.ready + one.scheduled + one.running for one in queues)
+        self._left = going_on + sum(one.ready + one.scheduled + one.running for one in queues)
         self._say(f"{done:>9,} of {came:,} ended, {len(self.deeds)} of {len(self._plan)} faults")
 
     def _stalled(self) -> bool:

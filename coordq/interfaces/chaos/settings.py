@@ -32,6 +32,8 @@ class ChaosSettings:
     """Of each worker."""
     flows: float = 0.1
     """What share of all tasks comes in flows, besides `tasks`."""
+    messages: float = 0.2
+    """So many messages, and turns of sessions, come for each of `tasks`."""
     supervisors: int = 2
     producers: int = 2
     duration_s: float = 0.0
@@ -58,6 +60,7 @@ class ChaosSettings:
         within("supervisors", self.supervisors, 0, 9)
         within("producers", self.producers, 1, 50)
         within("flows", self.flows, 0, 0.9)
+        within("messages", self.messages, 0, 10)
         within("duration", self.duration_s, 0, 7 * 86_400)
         within("lease", self.lease_s, 1, 60)
         within("shards", self.shards, 1, 64)

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import coordq
 from coordq import clock, settings
-from coordq.engine import keys
+from coordq.engine import bus_keys, keys
 from coordq.errors import CoordqError
 from coordq.interfaces.chaos import leash
 from coordq.interfaces.chaos.load import LIMITS
@@ -38,8 +38,10 @@ CALL_S: Final = 2.0
 _AGENT: Final = """
 from pathlib import Path
 from coordq.interfaces.chaos.handlers import recording_agent
+from coordq.interfaces.chaos.listeners import listening_agents
 
 agent = recording_agent(Path(__file__).parents[1])
+ada, bob = listening_agents(Path(__file__).parents[1])
 """
 
 
@@ -204,6 +206,7 @@ class Stage:
             lease_s=chosen.lease_s,
             durability=chosen.durability,
             flows=chosen.flows,
+            messages=chosen.messages,
         )
         return order.to_words
 
@@ -270,6 +273,16 @@ class Stage:
             int(engine.execute(shard, "ZCARD", keys.flows_open(keys.root(NAMESPACE, shard))))
             for shard in range(engine.shards)
         )
+
+    def open_messages(self) -> int:
+        """How many places have something for a group, or messages are held. Raises Unreachable."""
+        engine, total = self.client.engine, 0
+        for shard in range(engine.shards):
+            root = keys.root(NAMESPACE, shard)
+            for group in engine.execute(shard, "HKEYS", bus_keys.groups(root)):
+                for key in (bus_keys.heads, bus_keys.held):
+                    total += int(engine.execute(shard, "ZCARD", key(root, group.decode())))
+        return total
 
     def summon(self) -> subprocess.Popen[bytes]:
         """A former leader writes once more; `ghost.log` says what came of it."""

@@ -15,6 +15,9 @@ class Violation:
     subject: str
     """A task, a queue, an epoch."""
     evidence: str
+    back: tuple[int, int, int] | None = None
+    """On which shard, and between which moments of the machine's monotonic clock in milliseconds, a
+    failover may have taken back what it is about; None where that excuses nothing."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -31,6 +31,13 @@ _FIELDS = {"duration": "duration_s", "lease": "lease_s", "plant": "bug"}
     show_default=True,
     help="Share of tasks in flows, 0 to 0.9; they come besides the others.",
 )
+@click.option(
+    "--messages",
+    type=float,
+    default=0.2,
+    show_default=True,
+    help="Messages and turns of sessions for each task, 0 to 10.",
+)
 @click.option("--faults", type=int, default=40, show_default=True, help="How many.")
 @click.option("--seed", type=int, help="The same seed plans the same faults; by default any.")
 @click.option("--engine", type=click.Choice(["single", "sentinel"]), default="single")

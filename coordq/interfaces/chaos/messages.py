@@ -1,0 +1,173 @@
+"""What may be said of messages, by what producers and listeners wrote down. Pure.
+
+No stream tells of acknowledgements, so that one was made has to follow from something else. A
+worker puts its verdict over a message into the first call after the handler, and asks for more in
+the same call. So when a process hears a message that was published after the end of a run, a call
+has come back that was carried out after it; when it then hears one that was published after that,
+the acknowledgement is in Redis for certain. In the same way a process that hears something new
+before an old message was given the old one later than the new one was published. By that, and not
+by when a handler ran, is judged whether something was given out after its acknowledgement: a run
+that begins late in a process that was stopped had been given out before, and nobody can prevent it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf
+from typing import Final
+
+from coordq.ids import shard_of
+from coordq.interfaces.chaos.bus_told import BusTold, Hearing
+from coordq.interfaces.chaos.history import History
+from coordq.interfaces.chaos.listeners import MIRROR, groups_of
+from coordq.interfaces.chaos.lives import Life
+from coordq.interfaces.chaos.violation import Violation
+
+CALLS: Final = 3
+"""After so many calls of its process an acknowledgement is in Redis: one more than would do."""
+Moments = tuple[list[int], list[float]]
+News = dict[tuple[str, str, int], Moments]
+"""By process, group ("" for all of them), and shard."""
+
+
+def check_messages(history: History, _: dict[str, Life]) -> Iterator[Violation]:
+    """What is wrong with what was published, and how it was heard."""
+    runs = runs_of(history.bus)
+    yield from _lost(history, runs)
+    yield from _left(history)
+    yield from _strangers(history)
+    yield from _out_of_turn(history, runs)
+    yield from _again(history, runs)
+
+
+def runs_of(told: BusTold) -> dict[tuple[str, str], list[Hearing]]:
+    """Runs by group and message."""
+    runs: dict[tuple[str, str], list[Hearing]] = defaultdict(list)
+    for one in told.heard:
+        runs[one.group, one.id].append(one)
+    return runs
+
+
+def _lost(history: History, runs: dict[tuple[str, str], list[Hearing]]) -> Iterator[Violation]:
+    for message_id, sent in history.bus.sent.items():
+        back = shard_of(message_id), sent.asked_ms, sent.ms
+        groups = groups_of(sent.place[1:])
+        if sent.receivers != len(groups):
+            told = f"it was taken for {sent.receivers} of the groups {', '.join(groups)}"
+            yield Violation("message", message_id, told, back)
+        for group in groups:
+            done = any(run.how == "done" for run in runs.get((group, message_id), ()))
+            if not done and (group, message_id) not in history.rest.bus.dead:
+                told = f"{group} has neither handled nor buried it, in {sent.place}"
+                yield Violation("message", message_id, told, back)
+    for (group, message_id), reason in history.rest.bus.dead.items():
+        if not reason:
+            yield Violation("message", message_id, f"{group} has buried it without a reason")
+
+
+def _left(history: History) -> Iterator[Violation]:
+    rest = history.rest.bus
+    for what, those in (("held by", rest.held), ("announced to", rest.heads)):
+        for group, entries in those.items():
+            for entry in entries:
+                yield Violation("message", entry, f"it is still {what} {group} with nothing left")
+    for place, amount in rest.left.items():
+        if amount:
+            yield Violation("message", place, f"{amount} entries lie there with nothing left")
+
+
+def _strangers(history: History) -> Iterator[Violation]:
+    told = history.bus
+    written = {turn.id for turns in history.rest.bus.transcripts.values() for turn in turns}
+    for one in told.heard:
+        if one.id not in told.tried and one.id not in written:
+            what = f"{one.group} was given it and nobody has sent it"
+            yield Violation("message", one.id, what, (one.shard, one.began_ms, one.began_ms))
+
+
+def _out_of_turn(
+    history: History, runs: dict[tuple[str, str], list[Hearing]]
+) -> Iterator[Violation]:
+    """An ordered group handles what one producer sent to one place one by one, in its order."""
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for message_id, sent in history.bus.sent.items():
+        if MIRROR in groups_of(sent.place[1:]):
+            places[sent.producer, sent.place].append(message_id)
+    for (_, place), ids in places.items():
+        for message_id, told, back in out_of_turn([runs.get((MIRROR, one), []) for one in ids]):
+            yield Violation("message", message_id, f"{told}, to {MIRROR} in {place}", back)
+
+
+def out_of_turn(
+    series: Iterable[Sequence[Hearing]],
+) -> Iterator[tuple[str, str, tuple[int, int, int]]]:
+    """Which of a series of messages, each with its runs, was given before the last was handled."""
+    ended_ms, last = 0, ""
+    for runs in series:
+        if not runs:
+            continue  # lost or buried unheard, which is told elsewhere
+        first = min(runs, key=lambda run: run.began_ms)
+        if first.began_ms < ended_ms:
+            told = f"it was given {ended_ms - first.began_ms} ms before {last} had been handled"
+            yield first.id, told, (first.shard, first.began_ms, ended_ms)
+        ends = [run.ended_ms for run in runs if run.how == "done"]
+        if ends:
+            ended_ms, last = max(ended_ms, min(ends)), first.id
+
+
+def _again(history: History, runs: dict[tuple[str, str], list[Hearing]]) -> Iterator[Violation]:
+    """What was given out although its group had acknowledged it."""
+    news = _news(history.bus)
+    for (group, message_id), those in runs.items():
+        done = [run for run in those if run.how == "done"] if len(those) > 1 else ()
+        acked_ms = min((_in_redis(news, run) for run in done), default=inf)
+        for run in those:
+            key = run.process, group, run.shard
+            if _after(news.get(key), acked_ms) < run.began_ms:
+                told = (
+                    f"{group} was given it in attempt {run.attempt}, after it had acknowledged it"
+                )
+                ended_ms = min(one.ended_ms for one in done)
+                yield Violation("again", message_id, told, (run.shard, ended_ms, run.began_ms))
+
+
+def _in_redis(news: News, run: Hearing) -> float:
+    """By when the acknowledgement of a run was certainly in Redis."""
+    moment: float = run.ended_ms
+    for _ in range(CALLS):
+        moment = _after(news.get((run.process, "", run.shard)), moment)
+    return moment
+
+
+def _news(told: BusTold) -> News:
+    """What each process heard from each shard, in all and by group.
+
+    Of messages sorted by when they were published: that, and when the first of those that were
+    published then or later was heard.
+    """
+    heard: dict[tuple[str, str, int], list[tuple[int, int]]] = defaultdict(list)
+    for run in told.heard:
+        sent = told.sent.get(run.id) or told.said.get(run.id)
+        if sent is not None:
+            for group in ("", run.group):
+                heard[run.process, group, run.shard].append((sent.asked_ms, run.began_ms))
+    found: News = {}
+    for key, pairs in heard.items():
+        pairs.sort()
+        first: list[float] = [inf] * len(pairs)
+        soonest = inf
+        for at in range(len(pairs) - 1, -1, -1):
+            soonest = first[at] = min(soonest, pairs[at][1])
+        found[key] = [asked for asked, _ in pairs], first
+    return found
+
+
+def _after(news: Moments | None, moment: float) -> float:
+    """When a process first heard something that was published after a moment."""
+    if news is None or moment == inf:
+        return inf
+    asked, first = news
+    at = bisect_left(asked, moment + 1)
+    return first[at] if at < len(first) else inf

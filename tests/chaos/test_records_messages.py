@@ -1,0 +1,106 @@
+"""What is recorded of messages: who sends which, what was heard, and what is left of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import coordq
+from coordq.bus.group import Group
+from coordq.bus.take import gather, take
+from coordq.client.client import Client
+from coordq.interfaces.chaos.bus_told import TurnLeft
+from coordq.interfaces.chaos.chatter import CHANNELS, TURNS, Chatter, errand
+from coordq.interfaces.chaos.history import read_history
+from coordq.interfaces.chaos.journal import Journal, lines
+from coordq.interfaces.chaos.listeners import LEDGER, MIRROR, PEOPLE
+from coordq.interfaces.chaos.rest import read_bus
+
+
+def test_a_producer_says_the_same_again() -> None:
+    """A seed can be replayed; of another producer it says something else."""
+    first, again, other = ([errand(3, who, n) for n in range(50)] for who in (0, 0, 1))
+
+    assert first == again
+    assert first != other
+
+
+def test_a_producer_says_some_of_everything() -> None:
+    """Also of what is rare."""
+    drawn = [errand(3, 0, number) for number in range(2000)]
+
+    assert {one.channel for one in drawn} == set(CHANNELS)
+    assert {one.priority for one in drawn} == {"critical", "normal", "low"}
+    assert {one.body.get("failures", 0) for one in drawn} > {0, 1}
+
+
+@pytest.fixture
+def people(redis_url: str, namespace: str) -> Iterator[Client]:
+    """A client of a namespace in which somebody would hear what is said."""
+    with coordq.connect(redis_url, namespace=namespace) as client:
+        for name in PEOPLE:
+            client.bus.add_group(Group(f"@{name}"))
+        for name in (LEDGER, MIRROR):
+            client.bus.add_group(Group(name, ("news.*",)))
+        yield client
+
+
+@pytest.mark.live
+def test_the_next_life_goes_on_where_the_last_was_killed(people: Client, tmp_path: Path) -> None:
+    """With messages of its own, and a session of its own."""
+    for life, done in ((0, 60), (1, 100)):
+        journal = Journal(tmp_path / f"producer-0-{life}.journal")
+        told = [line[0] for path in tmp_path.glob("*.journal") for line in lines(path)]
+        sent = told.count("mak") + told.count("sak")
+        Chatter(3, 0, journal, sent).keep_up(people, done, share=1.0)
+
+    bus = read_history(tmp_path).bus
+    assert len(bus.sent) + len(bus.said) == 100
+    assert set(bus.sent) == bus.tried
+    assert {sent.receivers for sent in bus.sent.values() if sent.place[1] == "@"} == {1}
+    assert {sent.receivers for sent in bus.sent.values() if sent.place[1] != "@"} == {2}
+    turns = [turn.receivers for turn in bus.said.values()]
+    assert turns.count(1) >= 2
+    assert max(turns) <= TURNS
+
+
+@pytest.mark.live
+def test_what_is_left_of_messages_is_read(people: Client) -> None:
+    """Whoever looks into the wrong keys finds nothing, and nothing wrong."""
+    shard = 0
+    kept = people.bus.publish("news.north", {"n": 1}).id
+    session = people.sessions.open(participants=PEOPLE, id=coordq.new_id(shard))
+    said = people.sessions.get(session.id, me="ada").say({"n": 1})
+    call = take(shard, "somebody", [LEDGER, "@bob"], want=9, nonce="1")
+    given = people.engine.run(call).given
+    buried = gather("d", [one for one in given if one.group == LEDGER], reason="no use")
+    people.engine.run(take(shard, "somebody", [LEDGER], want=0, nonce="2", settled=buried))
+
+    rest = read_bus(people.engine)
+
+    assert rest.held == {"@bob": [f"n~{session.id} 1-0"]}
+    assert rest.heads[MIRROR] == ["nnews.north"]
+    assert rest.left == {"nnews.north": 1}
+    assert rest.dead == {(LEDGER, kept): "no use"}
+    assert rest.transcripts == {session.id: [TurnLeft(1, "ada", said.id, {"n": 1})]}
+
+
+def test_runs_of_one_message_are_told_apart(tmp_path: Path) -> None:
+    """Given back without a delivery it comes with the same number, maybe to the same process."""
+    journal = Journal(tmp_path / "run-1.journal")
+    run = ("run-1", LEDGER, "1k7unajoj0064rnikppl00", 1)
+    journal.write("hea", *run, 5)
+    journal.write("hed", *run, "stopped", 6)
+    journal.write("hea", *run, 7)
+    journal.write("hed", *run, "done", 9)
+    journal.write("hea", *run[:3], 2, 8)
+
+    heard = read_history(tmp_path).bus.heard
+
+    assert [(one.began_ms, one.how, one.ended_ms) for one in heard] == [
+        (5, "stopped", 6),
+        (7, "done", 9),
+        (8, "", 0),
+    ]
