@@ -27,6 +27,8 @@ from coordq.interfaces.chaos.violation import Violation
 
 CALLS: Final = 3
 """After so many calls of its process an acknowledgement is in Redis: one more than would do."""
+STOPPED_MS: Final = 5_000
+"""For so long a message may wait in a worker that was stopped: it was sent that much earlier."""
 Moments = tuple[list[int], list[float]]
 News = dict[tuple[str, str, int], Moments]
 """By process, group ("" for all of them), and shard."""
@@ -82,9 +84,10 @@ def _strangers(history: History) -> Iterator[Violation]:
     told = history.bus
     written = {turn.id for turns in history.rest.bus.transcripts.values() for turn in turns}
     for one in told.heard:
-        if one.id not in told.tried and one.id not in written:
+        if one.id not in told.tried and one.id not in told.said and one.id not in written:
             what = f"{one.group} was given it and nobody has sent it"
-            yield Violation("message", one.id, what, (one.shard, one.began_ms, one.began_ms))
+            back = one.shard, one.began_ms - STOPPED_MS, one.began_ms
+            yield Violation("message", one.id, what, back)
 
 
 def _out_of_turn(
