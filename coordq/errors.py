@@ -381,6 +381,12 @@ class NotParticipant(Refused):
     code = "not-participant"
 
 
+class NotConnected(Refused):
+    """The topology does not let one agent talk to another. Facts: sender, receiver, version."""
+
+    code = "not-connected"
+
+
 class NotYourTurn(Refused):
     """The session goes in a round, and it is somebody else's turn. Facts: id, next."""
 

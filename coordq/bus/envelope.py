@@ -57,6 +57,8 @@ class Message(NamedTuple):
     """Since 1970, by Redis's clock; 0 = never."""
     turn: int = 0
     """Of a session, which turn it is, from 1; 0 elsewhere."""
+    arranged: int = 0
+    """By which version of the topology its sender was allowed to send it; 0 if none was asked."""
 
     @property
     def topic(self) -> str:
@@ -127,6 +129,7 @@ def stamp(
     trace: str = "",
     schema: int = 1,
     reply_to: str = "",
+    arranged: int = 0,
     expires: float | timedelta | None = None,
     compress: bool = False,
 ) -> Stamp:
@@ -146,6 +149,7 @@ def stamp(
         "trace": trace,
         "schema": "" if type(schema) is int and schema == 1 else schema,
         "reply_to": reply_to,
+        "arranged": arranged or "",
     }
     return Stamp(lane, _rest(said), _expires_ms(expires), compress)
 
@@ -227,6 +231,7 @@ _WRITTEN: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "trace": ("t", _traceparent),
     "schema": ("s", _schema),
     "reply_to": ("r", _word),
+    "arranged": ("v", _schema),
 }
 _PLAIN_HEAD: Final = b'{"i":"'
 _PLAIN: Final = 30
@@ -240,6 +245,7 @@ _BY_KEY: Final = {
     "t": ("trace", str),
     "s": ("schema", int),
     "r": ("reply_to", str),
+    "v": ("arranged", int),
 }
 
 

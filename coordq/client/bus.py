@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from coordq.bus.group import Group
 from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.reply import Reply, address, read_reply
 from coordq.bus.topic import BROADCAST, mailbox, shard_of_channel
-from coordq.client import asking, bus_plans, checked, posting
+from coordq.client import arranged, asking, bus_plans, checked, posting
 from coordq.client.delivery import PREFETCH, reader_group, reader_name
 from coordq.client.drive import drive
 from coordq.client.plans import BLOCK_S
@@ -22,13 +22,15 @@ from coordq.client.subscription import Subscription
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
 from coordq.engine.connection import Engine
+from coordq.fleet.topology.view import View
 
 
 class Bus:
     """Messages of a namespace: published, read, answered. Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, view: Callable[[], View] | None = None) -> None:
         self._engine = engine
+        self._view = view
         self._name = uuid4().hex[:12]
 
     # -- sending -------------------------------------------------------------------------------
@@ -52,7 +54,8 @@ class Bus:
         (None: for ever), "refuse" raises at once, "shed" buries unread low messages to make room
         and leaves this one out when that is not enough.
 
-        Raises InvalidTopic, InvalidMessage, PayloadTooLarge, ChannelFull, RedisFull, Unreachable.
+        Raises InvalidTopic, InvalidMessage, PayloadTooLarge, ChannelFull, RedisFull, Unreachable;
+        NotConnected when `sender` is an agent that the topology does not let talk to the other.
         """
         return self.publish_many([(topic, body)], when_full=when_full, timeout=timeout, **envelope)[
             0
@@ -73,6 +76,9 @@ class Bus:
         ids that found no room; all others are published.
         """
         how = posting.terms(when_full, timeout)
+        items = list(items)
+        if self._view is not None and arranged.any_concerns(items, envelope):
+            items = [*arranged.all_allowed(self._view(), items, envelope)]
         parcels = posting.drafts(self._engine.shards, items, envelope)
         plan = posting.post(self._engine.namespace, self._engine.shards, parcels, how)
         return drive(self._engine, plan)

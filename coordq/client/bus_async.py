@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from coordq.bus.group import Group
 from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.reply import Reply
 from coordq.bus.topic import BROADCAST, mailbox
-from coordq.client import asking, bus_plans, checked, posting
+from coordq.client import arranged, asking, bus_plans, checked, posting
 from coordq.client.delivery import PREFETCH, reader_group, reader_name
 from coordq.client.drive import drive_async
 from coordq.client.post_office import PostOffice
@@ -20,13 +20,17 @@ from coordq.client.posting import WAIT_S, Item, Published, Terms
 from coordq.client.replies import Replies
 from coordq.client.subscription_async import AsyncSubscription
 from coordq.engine.aio import AsyncEngine
+from coordq.fleet.topology.view import View
 
 
 class AsyncBus:
     """Messages of a namespace: published, read, answered; for one event loop."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(
+        self, engine: AsyncEngine, view: Callable[[], Awaitable[View]] | None = None
+    ) -> None:
         self._engine = engine
+        self._view = view
         self._office = PostOffice(engine)
         self._replies = Replies(engine)
 
@@ -48,6 +52,8 @@ class AsyncBus:
         the same time travel together.
         """
         how = posting.terms(when_full, timeout)
+        if self._view is not None and arranged.concerns(topic, envelope):
+            envelope = arranged.allowed(await self._view(), topic, envelope)
         parcel = posting.draft(self._engine.shards, topic, body, envelope)
         posted = await self._office.add(parcel, how.mode)
         if posted.full and how.mode == "wait":
@@ -73,6 +79,9 @@ class AsyncBus:
         ids that found no room; all others are published.
         """
         how = posting.terms(when_full, timeout)
+        items = list(items)
+        if self._view is not None and arranged.any_concerns(items, envelope):
+            items = [*arranged.all_allowed(await self._view(), items, envelope)]
         parcels = posting.drafts(self._engine.shards, items, envelope)
         plan = posting.post(self._engine.namespace, self._engine.shards, parcels, how)
         return await drive_async(self._engine, plan)

@@ -26,16 +26,16 @@ class Client:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.work = Work(engine)
-        self.bus = Bus(engine)
-        self.fleet = Fleet(engine)
         self.agents = Agents(engine)
+        self.topology = TopologyDoor(engine, self.agents.directory)
+        self.bus = Bus(engine, self.topology.view)
+        self.fleet = Fleet(engine)
         self.breakers = Breakers(engine)
         self.flows = Flows(engine)
         self.limits = Limits(engine)
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
         self.sessions = Sessions(engine)
         self.tenants = Tenants(engine)
-        self.topology = TopologyDoor(engine, self.agents.directory)
         self.routing = Routing(engine, self.agents.directory)
 
     @property

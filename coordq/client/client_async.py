@@ -27,16 +27,16 @@ class AsyncClient:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.work = AsyncWork(engine)
-        self.bus = AsyncBus(engine)
-        self.fleet = AsyncFleet(engine)
         self.agents = AsyncAgents(engine)
+        self.topology = AsyncTopologyDoor(engine, self.agents.directory)
+        self.bus = AsyncBus(engine, self.topology.view)
+        self.fleet = AsyncFleet(engine)
         self.breakers = AsyncBreakers(engine)
         self.flows = AsyncFlows(engine)
         self.limits = AsyncLimits(engine)
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
         self.sessions = AsyncSessions(engine)
         self.tenants = AsyncTenants(engine)
-        self.topology = AsyncTopologyDoor(engine, self.agents.directory)
         self.routing = AsyncRouting(engine, self.agents.directory)
 
     @property

@@ -16,14 +16,17 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 from coordq import clock
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group
-from coordq.bus.session import SYSTEM
+from coordq.bus.session import SYSTEM, reply_to
 from coordq.bus.take import Given
 from coordq.bus.topic import mailbox
 from coordq.client.delivery import UNREADABLE, read
+from coordq.client.drive import drive_async
+from coordq.client.topology_plans import Seen
 from coordq.engine import agent_keys, keys
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import CoordqError
@@ -104,6 +107,8 @@ class Ears:
         self._acting: dict[str, str] = {}
         """Mailboxes of others that were ever read here, and in whose place by now."""
         self._deputy: asyncio.Task[None] | None = None
+        self._topology = Seen()
+        self._aside: set[asyncio.Future[Any]] = set()
         groups = [_group(name, members) for name, members in self._groups.items()]
         self._ears = [
             Ear(
@@ -123,6 +128,7 @@ class Ears:
         """Make all groups: what is published from now on is heard, sooner or later."""
         for ear in self._ears:
             await ear.subscribe()
+        await self._learn_topology()
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -180,6 +186,7 @@ class Ears:
         key = agent_keys.stand_ins(keys.root(self._engine.namespace, 0))
         while self._open:
             with suppress(CoordqError):
+                await self._learn_topology()
                 stand_ins = read_stand_ins(await self._engine.execute(0, "HGETALL", key))
                 acting = {
                     mailbox(name): mailbox(by)
@@ -190,6 +197,11 @@ class Ears:
                 for ear in self._ears:
                     ear.adopt(acting)
             await asyncio.sleep(DEPUTIZE_S * random.uniform(0.9, 1.1))
+
+    async def _learn_topology(self) -> None:
+        """Who may talk to whom, for those that are sent to mailboxes here."""
+        if any(members[0].reads_mailbox for members in self._groups.values()):
+            await drive_async(self._engine, self._topology.compare(clock.monotonic()))
 
     # -- from a message to its end -------------------------------------------------------------
 
@@ -217,6 +229,10 @@ class Ears:
             ear.settle("d", given, reason=UNREADABLE)
         entry = Entry(given, len(messages))
         for nth, message in enumerate(messages):
+            if why := self._unwelcome(given, message):
+                self._turn_away(given, message, why)
+                self._ended(ear, entry, "d", reason=why)
+                continue
             listener = self._for(given.group, message)
             if listener is None and _is_nobodys(message):
                 self._ended(ear, entry, "a")  # word of who comes and goes, for who asked for it
@@ -228,6 +244,25 @@ class Ears:
             one = heard(message, listener, entry, nth=nth)
             self._lines[listener.name].waiting.append((ear, one))
             self._waiting += 1
+
+    def _unwelcome(self, given: Given, message: Message) -> str:
+        """Why the topology does not let this message be heard here; "" when it does."""
+        if not message.sender or message.channel[0] not in "@*" or given.group[0] != "@":
+            return ""
+        view, agent = self._topology.view, given.group[1:]
+        verdict = view.at_take(message.sender, agent, message.arranged)
+        return "" if verdict else f"not-connected: {verdict.reason}"[:REASON_MAX]
+
+    def _turn_away(self, given: Given, message: Message, why: str) -> None:
+        """Who asked what may not be heard here is told so."""
+        if message.reply_to:
+            error = {"code": "not-connected", "message": why}
+            call = reply_to(
+                message, error, given.group, number=1, how="error", sender="", nonce=uuid4().hex
+            )
+            task = asyncio.ensure_future(self._engine.run(call))
+            self._aside.add(task)
+            task.add_done_callback(self._aside.discard)
 
     def _for(self, group: str, message: Message) -> Listener | None:
         members = self._groups[self._acting.get(group, group)]

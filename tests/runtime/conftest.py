@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from coordq.client.client import Client, connect
 from tests.runtime.fleet import Fleet
+from tests.runtime.hearing import AGENT, Hearing, Noted
 from tests.runtime.spawned import Spawned
 from tests.runtime.watchman import Watchman
 
@@ -62,3 +64,26 @@ def spawn(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[NewSpawned
             return fleets.enter_context(Spawned(tmp_path, url, namespace, text, **options))
 
         yield start
+
+
+@pytest.fixture
+def hearing(new_fleet: NewFleet, tmp_path: Path) -> Hearing:
+    """Start a worker whose agents listen."""
+    file = tmp_path / "hearing.py"
+    file.write_text(textwrap.dedent(AGENT))
+
+    def start(**settings: Any) -> Any:
+        return new_fleet(targets=(str(file),), **settings)
+
+    return start
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Noted:
+    """What handlers wrote down, by kind."""
+
+    def read(kind: str) -> list[list[str]]:
+        file = tmp_path / kind
+        return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+
+    return read
