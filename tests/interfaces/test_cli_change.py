@@ -144,7 +144,7 @@ def test_tenants_are_listed_weighed_and_forgotten(shell: Shell, client: Client) 
 
     assert shell("tenant", "weight", "acme", "2.5").stdout == "tenant acme has the weight 2.5\n"
     listed = shell.json("tenant", "ls")
-    assert listed == [{"tenant": "acme", "weight": 2.5, "served": 0, "backlog": 1}]
+    assert listed == [{"tenant": "acme", "weight": 2.5, "served": 0, "backlog": 1, "queues": {}}]
     assert "acme" in shell("tenant", "ls").stdout
     assert shell.json("tenant", "rm", "acme") == {"tenant": "acme", "forgotten": True}
     assert client.tenants.get("acme").weight == 1

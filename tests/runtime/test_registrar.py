@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import textwrap
 from pathlib import Path
@@ -121,7 +122,9 @@ def test_a_child_that_does_not_turn_is_silent(new_fleet: NewFleet, client: Clien
     """Its parent answers and beats: that is not what was asked."""
     fleet = new_fleet(processes=2, stall_after_s=600.0)
     serving(client, "tester")
-    stopped = fleet.children()[0]
+    served = re.search(r"child (\d+) \(pid (\d+)\) serves", fleet.log())
+    assert served is not None
+    number, stopped = served[1], int(served[2])
     os.kill(stopped, signal.SIGSTOP)
     try:
         (ping,) = client.fleet.ping(timeout=2.0)
@@ -129,7 +132,7 @@ def test_a_child_that_does_not_turn_is_silent(new_fleet: NewFleet, client: Clien
         os.kill(stopped, signal.SIGCONT)
 
     assert (ping.ok, ping.answered) == (False, 1)
-    assert [one.rpartition("/")[2] for one in ping.silent] == ["0"]
+    assert [one.rpartition("/")[2] for one in ping.silent] == [number]
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 61, "2", True, float("nan")])
