@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 
 import pytest
 
@@ -171,6 +172,8 @@ def test_what_is_too_old_is_given_to_nobody(client: Client) -> None:
     """`expires`, in seconds: it is a dead letter with that reason."""
     client.bus.add_group(Group("weather", ("weather.*",)))
     client.bus.publish("weather.now", "rain", expires=0.001)
+    over = time.monotonic() + 0.01
+    wait_until(lambda: time.monotonic() > over)
 
     with client.bus.subscribe(group="weather") as weather:
         assert weather.receive(timeout=0.1) is None
