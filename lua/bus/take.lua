@@ -197,9 +197,11 @@ local function give_again(group, settings, member)
   figure(group, 'again', 1)
 end
 
+-- A call buries so many pages at most; the rest is due in the next.
 local function read_due(group, settings)
-  local moment = string.format('%.0f', now)
-  while left > 0 do
+  local PAGES_MAX, moment = 8, string.format('%.0f', now)
+  for _ = 1, PAGES_MAX do
+    if left <= 0 then return end
     local due = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'bus:held:' .. group, '-inf', moment, 'LIMIT', 0, left)
     for _, member in ipairs(due) do give_again(group, settings, member) end
     if #due == 0 then return end
