@@ -29,7 +29,7 @@ from coordq.errors import (
     SessionNotFound,
     WaitTimeout,
 )
-from coordq.ids import is_id, shard_of
+from coordq.ids import is_id, new_id, shard_of
 from coordq.names import check_name
 from coordq.work.options import seconds
 
@@ -155,15 +155,11 @@ def say(
     said: dict[str, Any] = {"sender": voice.name, "kind": kind, **envelope}
     if voice.acting and voice.acting != voice.name:
         said["causation"] = f"stand-in:{voice.acting}"
-    made = parcel(f"~{voice.session_id}", body, shard=shard_of(voice.session_id), **said)
+    shard = shard_of(voice.session_id)
+    message_id = new_id(shard)
     if reply:
-        made = parcel(
-            f"~{voice.session_id}",
-            body,
-            id=made.id,
-            reply_to=address(shard_of(voice.session_id), made.id),
-            **said,
-        )
+        said["reply_to"] = address(shard, message_id)
+    made = parcel(f"~{voice.session_id}", body, id=message_id, **said)
     turn: Said = yield talk.say(
         voice.session_id,
         voice.name,

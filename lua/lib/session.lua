@@ -111,18 +111,22 @@ local function close_session(session, why)
   for _, one in ipairs(people) do redis.call('ZREM', KEYS[1] .. 'bus:sessions:of:' .. one.name, session.id) end
 end
 
--- Somebody takes part from now on: hears what is said after turn `from`. Gives a verdict.
-local function let_in(session, name, role, from)
-  local OPEN_MAX, group, key = 1000, '@' .. name, KEYS[1] .. 'bus:s:n~' .. session.id
-  if redis.call('HEXISTS', KEYS[1] .. 'bus:groups', group) == 0 then return 'nobody' end
+-- Why somebody cannot take part in one more session: nobody | busy; nil when they can.
+local function hindrance(name)
+  local OPEN_MAX = 1000
+  if redis.call('HEXISTS', KEYS[1] .. 'bus:groups', '@' .. name) == 0 then return 'nobody' end
   if redis.call('ZCARD', KEYS[1] .. 'bus:sessions:of:' .. name) >= OPEN_MAX then return 'busy' end
+end
+
+-- Somebody whom nothing hinders takes part from now on: hears what is said after turn `from`.
+local function let_in(session, name, role, from)
+  local group, key = '@' .. name, KEYS[1] .. 'bus:s:n~' .. session.id
   redis.pcall('XGROUP', 'DESTROY', key, group)
   redis.call('XGROUP', 'CREATE', key, group, from .. '-0', 'MKSTREAM')
   redis.call('HSET', KEYS[1] .. 'bus:on:~' .. session.id, group, '+')
   note_person(session, name, 'j', role)
   redis.call('ZADD', KEYS[1] .. 'bus:sessions:of:' .. name, string.format('%.0f', now), session.id)
   if from < session.turn then announce(group, 'n~' .. session.id, 1) end
-  return 'ok'
 end
 
 -- A group does not hear the session any more, and holds nothing of it.

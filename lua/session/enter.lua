@@ -49,8 +49,9 @@ local function come()
     return 'ok'
   end
   if role == '' and is == 'i' then role = string.match(redis.call('HGET', who_key, name), '^%l %d+ %d+ (.*)$') end
-  local verdict = let_in(session, name, role, ARGV[5] == '1' and 0 or session.turn)
-  if verdict ~= 'ok' then return verdict end
+  local hindered = hindrance(name)
+  if hindered then return hindered end
+  let_in(session, name, role, ARGV[5] == '1' and 0 or session.turn)
   if session.next == '' then redis.call('HSET', KEYS[1] .. 'bus:session:' .. session.id, 'next', name) end
   tell_all(session, 'joined', { name = name, role = role }, name)
   return 'ok'

@@ -26,12 +26,10 @@ Opening it again by the same id has no effect.
 --- @include lib/session
 local id = ARGV[1]
 if redis.call('EXISTS', KEYS[1] .. 'bus:session:' .. id) == 1 then return { 'ok', '' } end
-local OPEN_MAX = 1000
 if (#ARGV - 10) / 2 > tonumber(ARGV[7]) then return { 'crowded', '' } end
 for at = 11, #ARGV, 2 do
-  local name = ARGV[at]
-  if redis.call('HEXISTS', KEYS[1] .. 'bus:groups', '@' .. name) == 0 then return { 'nobody', name } end
-  if redis.call('ZCARD', KEYS[1] .. 'bus:sessions:of:' .. name) >= OPEN_MAX then return { 'busy', name } end
+  local hindered = hindrance(ARGV[at])
+  if hindered then return { hindered, ARGV[at] } end
 end
 local until_ms = tonumber(ARGV[10])
 redis.call('HSET', KEYS[1] .. 'bus:session:' .. id, 'state', 'open', 'by', ARGV[2], 'about', ARGV[3], 'order', ARGV[4],

@@ -20,6 +20,7 @@ from coordq.client.sessions import Session
 from coordq.errors import CoordqError, InvalidOption, WaitTimeout
 from coordq.interfaces.demo import debaters
 from coordq.interfaces.demo.debaters import NAMES, UNDERSTUDY, arguments
+from coordq.interfaces.demo.fleet import POLL_S, end
 from coordq.interfaces.demo.screen import Screen
 from coordq.interfaces.table import say, show_json
 from coordq.work.synthesis import Answer, Synthesis, synthesize
@@ -27,7 +28,6 @@ from coordq.work.synthesis import Answer, Synthesis, synthesize
 QUESTION: Final = "How should threads and coroutines wait for each other?"
 MODERATOR: Final = "moderator"
 VICTIM: Final = "archivist"
-POLL_S: Final = 0.1
 START_S: Final = 60.0
 TURN_S: Final = 120.0
 """A turn that takes longer than this is missing: somebody has died, and nobody stood in."""
@@ -115,7 +115,7 @@ class _Debate:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the demo, which then ends them
             )
-        self._stack.callback(_end, process)
+        self._stack.callback(end, process)
         return process
 
     def _await_agents(self, names: Sequence[str]) -> None:
@@ -131,14 +131,15 @@ class _Debate:
         """Show turns as they come, until it is the moderator's again."""
         shown = 1 + (number - 1) * (len(NAMES) + 1)
         deadline = clock.monotonic() + TURN_S
-        while session.get().next != MODERATOR or session.get().turn < number * (len(NAMES) + 1):
+        view = session.get()
+        while view.next != MODERATOR or view.turn < number * (len(NAMES) + 1):
             if clock.monotonic() > deadline:
-                raise WaitTimeout(f"{session.get().next!r} did not speak within {TURN_S:g} s.")
-            turns = session.transcript(after=shown)
-            for turn in turns:
+                raise WaitTimeout(f"{view.next!r} did not speak within {TURN_S:g} s.")
+            for turn in session.transcript(after=shown):
                 shown, deadline = turn.number, clock.monotonic() + TURN_S
                 self._show_turn(turn)
             time.sleep(POLL_S)
+            view = session.get()
         for turn in session.transcript(after=shown):
             self._show_turn(turn)
 
@@ -183,17 +184,6 @@ class _Debate:
 
 def _in_order(numbers: Sequence[int]) -> bool:
     return list(numbers) == list(range(1, len(numbers) + 1))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """TERM, and KILL for what does not obey."""
-    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
-        with suppress(subprocess.TimeoutExpired, ProcessLookupError):
-            process.send_signal(number)
-            process.wait(5.0)
-            break
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _show(report: dict[str, Any]) -> None:

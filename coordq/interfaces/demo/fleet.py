@@ -71,11 +71,16 @@ class Fleet:
         return pid
 
     def end(self) -> None:
-        """End the whole fleet: drained if it can be, cancelled or killed if it must be."""
-        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
-            with suppress(subprocess.TimeoutExpired):
-                self._process.send_signal(number)
-                self._process.wait(5.0)
-                break
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # whoever is left of its session
+        """End the whole fleet."""
+        end(self._process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a leader of a session of processes: drained if it can be, killed if it must be."""
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        with suppress(subprocess.TimeoutExpired):
+            process.send_signal(number)
+            process.wait(5.0)
+            break
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # whoever is left of its session
