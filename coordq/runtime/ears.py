@@ -107,6 +107,7 @@ class Ears:
         self._acting: dict[str, str] = {}
         """Mailboxes of others that were ever read here, and in whose place by now."""
         self._deputy: asyncio.Task[None] | None = None
+        self._reads_mailbox = any(members[0].reads_mailbox for members in self._groups.values())
         self._topology = Seen()
         self._aside: set[asyncio.Future[Any]] = set()
         groups = [_group(name, members) for name, members in self._groups.items()]
@@ -134,7 +135,7 @@ class Ears:
         """Begin to listen."""
         for ear in self._ears:
             await ear.start()
-        if any(members[0].reads_mailbox for members in self._groups.values()):
+        if self._reads_mailbox:
             self._deputy = asyncio.create_task(self._deputize())
 
     def drain(self) -> None:
@@ -200,7 +201,7 @@ class Ears:
 
     async def _learn_topology(self) -> None:
         """Who may talk to whom, for those that are sent to mailboxes here."""
-        if any(members[0].reads_mailbox for members in self._groups.values()):
+        if self._reads_mailbox:
             await drive_async(self._engine, self._topology.compare(clock.monotonic()))
 
     # -- from a message to its end -------------------------------------------------------------
