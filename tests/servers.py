@@ -244,12 +244,14 @@ class Server(Started):
         return [str(conf)]
 
     def _answers(self, port: int) -> bool:
-        """Whether our own process answers on `port`: a stranger may have been faster."""
+        """Whether our own process answers on `port`, with all its data: a stranger may be faster."""
         try:
-            said = ask(port, "INFO", "server")
+            said = ask(port, "INFO")
         except (redis.ConnectionError, redis.TimeoutError):
             return False
-        return f"process_id:{self.pid}\r\n".encode() in said
+        return all(
+            f"{word}\r\n".encode() in said for word in (f"process_id:{self.pid}", "loading:0")
+        )
 
     def _reap(self) -> None:
         if self._process is not None:

@@ -22,11 +22,11 @@ from coordq.engine.aio import AsyncEngine, Line
 from coordq.errors import CoordqError
 from coordq.ids import shard_of
 from coordq.runtime.brood import Brood
-from coordq.runtime.cadence import Cadence
+from coordq.runtime.cadence import Cadence, Kind
 from coordq.runtime.ledger import Held
 from coordq.runtime.process import ChildProcess
 from coordq.runtime.worker import WorkerSettings
-from coordq.work.beat import Beaten, Pulse, beat, brief, leave, reap
+from coordq.work.beat import Beaten, Pulse, beat, brief, leave, read_brief, reap
 
 CHUNK: Final = 500
 REAP_LIMIT: Final = 100
@@ -138,19 +138,28 @@ class Heart:
     async def _briefly(self, line: Line, shard: int, holders: Holders) -> bool:
         """Beat without the script, where that will do; false when a full beat is due instead."""
         cadence, began = self._cadences[shard], clock.monotonic()
-        if not cadence.may_be_brief(began) or len(holders) > CHUNK:
+        kind, facts = cadence.next(began), self._info()
+        if kind is Kind.FULL or len(holders) > CHUNK or _state_in(facts) != self._state.get(shard):
             return False
-        if _state_in(self._info()) != self._state.get(shard):
-            return False
+        look, told = kind is Kind.LOOK, _packed(facts)
+        news = told if look and told != self._sent.get(shard) else b""
         members = tuple(held.member for _, held in holders)
-        pulse = Pulse(self._worker, members, lease_ms=self._settings.lease_ms)
-        root = keys.root(self._engine.namespace, shard)
-        replies = await line.attempt(*brief(root, pulse, cadence.redis_ms(began)))
-        if replies is None or replies[0] != 1:
+        pulse = Pulse(self._worker, members, news, self._settings.lease_ms)
+        root, now_ms = keys.root(self._engine.namespace, shard), cadence.redis_ms(began)
+        lag_s = cadence.lag_s
+        replies = await line.attempt(*brief(root, pulse, now_ms, look=look))
+        heard_s, answer = clock.monotonic(), read_brief(pulse, replies)
+        if not answer.well or (answer.lapse_in_ms is not None and answer.lapse_in_ms <= 0):
             return False
-        cadence.brief(short=bool(members) and replies[1] < len(members))
+        if answer.looked:
+            self._sent[shard], cadence.lapse_s = told, _soon(answer.lapse_in_ms)
+            cadence.looked(sent_s=began, heard_s=heard_s, now_ms=answer.now_ms)
+        else:
+            cadence.kept(sent_s=began)
+        if answer.short:
+            cadence.interrupt()
         # the leases count from the moment that was sent, which may be so much behind
-        self._confirm(shard, int((began - cadence.lag_s) * 1e9))
+        self._confirm(shard, int((began - lag_s) * 1e9))
         return True
 
     async def _fully(self, line: Line, shard: int, holders: Holders) -> None:
@@ -174,7 +183,7 @@ class Heart:
 
     async def _call(self, line: Line, shard: int, members: tuple[str, ...]) -> Beaten:
         facts = self._info()
-        info = json.dumps(facts, separators=(",", ":")).encode()
+        info = _packed(facts)
         news = b"" if self._sent.get(shard) == info else info
         pulse = Pulse(self._worker, members, news, self._settings.lease_ms)
         beaten = await line.run(beat(shard, pulse))
@@ -246,6 +255,10 @@ def _soon(lapse_in_ms: int | None) -> float:
     if lapse_in_ms is None:
         return math.inf
     return clock.monotonic() + max(0, lapse_in_ms) / 1000 + random.uniform(0.02, 0.2)
+
+
+def _packed(info: dict[str, Any]) -> bytes:
+    return json.dumps(info, separators=(",", ":")).encode()
 
 
 def _state_in(info: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
 from coordq.work.claim import LEASE_MS
+
+INFO_LEASES: Final = 3
+"""What a worker says of itself is kept for so many leases without a beat; so does `work/beat`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +88,62 @@ def beat(shard: int, pulse: Pulse) -> Call[Beaten]:
     return Call("work/beat", shard, args, read)
 
 
-def brief(root: str, pulse: Pulse, now_ms: int) -> list[tuple[Argument, ...]]:
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What Redis answers to a beat without the script. Anything but `well` calls for a `beat`."""
+
+    well: bool
+    """The worker is known and lives until then; a look found its info there, and no cancel."""
+    short: bool = False
+    """Fewer claims were kept than were named."""
+    looked: bool = False
+    lapse_in_ms: int | None = None
+    """As in `Beaten`, if it looked; so is the next."""
+    now_ms: int = 0
+
+
+def brief(
+    root: str, pulse: Pulse, now_ms: int, *, look: bool = False
+) -> list[tuple[Argument, ...]]:
     """The plain commands of a beat without the script: what must be said every time, and no more.
 
-    It tells no info and learns of no cancel. XX: who was taken for dead does not come back by it,
-    nor does a claim. GT: nothing is set back by a moment that is a little behind.
+    XX: who was taken for dead does not come back by it, nor does a claim. GT: nothing is set back
+    by a moment that is a little behind. A look tells the info as well, and asks what may lapse,
+    whether anything is cancelled at all, and what time it is.
 
-    now_ms: what time it is for Redis, never ahead of it. The replies are raw: 1 when the worker is
-    known, and lives until then; how many claims were kept. Anything else calls for a `beat`.
+    now_ms: what time it is for Redis, never ahead of it. For the replies: `read_brief`.
     """
     alive: tuple[Argument, ...] = (
         *("ZADD", keys.workers(root), "XX", "GT", "CH"),
         *(now_ms, pulse.worker),
     )
-    if not pulse.members:
-        return [alive]
     kept: list[Argument] = ["ZADD", keys.lease(root), "XX", "GT", "CH"]
     for member in pulse.members:
         kept += [now_ms + pulse.lease_ms, member]
-    return [alive, tuple(kept)]
+    said = [alive, tuple(kept)] if pulse.members else [alive]
+    if not look:
+        return said
+    info, keep_ms = keys.worker(root, pulse.worker), pulse.lease_ms * INFO_LEASES
+    told: tuple[Argument, ...] = ("PEXPIRE", info, keep_ms)
+    if pulse.info:
+        told = ("SET", info, pulse.info, "XX", "PX", keep_ms)
+    oldest = ("ZRANGE", keys.lease(root), 0, 0, "WITHSCORES")
+    return [*said, told, oldest, ("EXISTS", keys.cancels(root)), ("TIME",)]
+
+
+def read_brief(pulse: Pulse, replies: Sequence[Any] | None) -> Brief:
+    """What the replies to `brief` mean; None for replies that were refused, or never came."""
+    if replies is None or replies[0] != 1:
+        return Brief(well=False)
+    amount = len(pulse.members)
+    short = bool(amount) and replies[1] < amount
+    looked = replies[2 if amount else 1 :]
+    if not looked:
+        return Brief(well=True, short=short)
+    told, oldest, cancels, (seconds, micros) = looked
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    lapse_in_ms = math.ceil(float(oldest[1]) - now_ms) if oldest else None
+    return Brief(bool(told) and not cancels, short, True, lapse_in_ms, now_ms)  # noqa: FBT003
 
 
 def leave(shard: int, worker: str) -> Call[bool]:

@@ -17,7 +17,9 @@ Returns  {known, lapse_in_ms, {lost member, ...}, {cancelled member, ...}, now_m
 
 A worker that knows what time it is may say the same by plain commands: ZADD workers XX GT CH <now> <worker>,
 and ZADD lease XX GT CH <now + lease> <member> ... for what it holds. XX: who was given up is not brought
-back by that. When the first does not answer 1 this script is due, and else with every third beat.
+back by that. With every third beat it asks as well what time it is, whether its info is still there, whether
+anything is cancelled, and what lapses next. This script is due when the first does not answer 1, when one of
+these is amiss, and when there is news.
 
 When nobody has beaten for longer than half a lease that was an outage of Redis, not of the fleet:
 nobody reaps for one lease, so that all can beat first.

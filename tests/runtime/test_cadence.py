@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coordq.runtime.cadence import Cadence
+from coordq.runtime.cadence import Cadence, Kind
 
 BEAT_S = 2.0
 SENT_S = 1000.0
@@ -24,30 +24,32 @@ def after_a_full_beat(
 
 
 def kinds(cadence: Cadence, beats: int, *, first_s: float, pause_s: float) -> str:
-    """So many beats, one letter each: b is brief, F is full."""
+    """So many beats, one letter each: k keeps, l looks, F is full."""
     said = ""
     for number in range(beats):
         now_s = first_s + number * pause_s
-        if cadence.may_be_brief(now_s):
-            cadence.brief(short=False)
-            said += "b"
-        else:
+        kind = cadence.next(now_s)
+        if kind is Kind.FULL:
             cadence.full(sent_s=now_s, heard_s=now_s + 0.01, now_ms=NOW_MS)
-            said += "F"
+        elif kind is Kind.LOOK:
+            cadence.looked(sent_s=now_s, heard_s=now_s + 0.01, now_ms=NOW_MS)
+        else:
+            cadence.kept(sent_s=now_s)
+        said += {Kind.FULL: "F", Kind.LOOK: "l", Kind.KEEP: "k"}[kind]
     return said
 
 
 @pytest.mark.parametrize("jitter", [0.98, 1.0, 1.02])
-def test_two_brief_beats_follow_a_full_one(jitter: float) -> None:
+def test_every_third_beat_looks_and_none_needs_the_script(jitter: float) -> None:
     """That is what makes a thousand workers cheap; beats are never exactly on time."""
     cadence = Cadence(beat_s=BEAT_S, lease_s=10.0)
 
-    assert kinds(cadence, 9, first_s=5.0, pause_s=BEAT_S * jitter) == "FbbFbbFbb"
+    assert kinds(cadence, 10, first_s=5.0, pause_s=BEAT_S * jitter) == "Fkklkklkkl"
 
 
 def test_a_worker_begins_with_a_full_beat() -> None:
     """Redis does not know it, and it does not know what time it is there."""
-    assert not Cadence(beat_s=BEAT_S, lease_s=10.0).may_be_brief(0.0)
+    assert Cadence(beat_s=BEAT_S, lease_s=10.0).next(0.0) is Kind.FULL
 
 
 @pytest.mark.parametrize("lease_s", [6.0, 9.99])
@@ -64,40 +66,41 @@ def test_what_was_interrupted_goes_on_with_a_full_beat() -> None:
 
     cadence.interrupt()
 
-    assert not cadence.may_be_brief(SENT_S + BEAT_S)
+    assert cadence.next(SENT_S + BEAT_S) is Kind.FULL
 
 
-def test_after_a_claim_was_not_kept_it_is_asked_which() -> None:
-    """Its work must stop, and only a full beat knows what to stop."""
-    cadence = after_a_full_beat()
-
-    cadence.brief(short=True)
-
-    assert not cadence.may_be_brief(SENT_S + 2 * BEAT_S)
-
-
-@pytest.mark.parametrize(("left_s", "brief"), [(5.0, True), (2.5, True), (1.9, False), (-1, False)])
-def test_a_lapse_before_the_next_beat_makes_this_one_full(left_s: float, brief: bool) -> None:  # noqa: FBT001 - a row
-    """Without a leader workers take claims back, and that at once."""
+@pytest.mark.parametrize(
+    ("left_s", "kind"),
+    [(5.0, Kind.KEEP), (2.5, Kind.KEEP), (1.9, Kind.LOOK), (0.1, Kind.LOOK), (-1, Kind.FULL)],
+)
+def test_a_lapse_before_the_next_beat_is_looked_at(left_s: float, kind: Kind) -> None:
+    """It may have been kept meanwhile. Without a leader workers take it back at once."""
     now_s = SENT_S + BEAT_S
     cadence = after_a_full_beat(lapse_s=now_s + left_s)
 
-    assert cadence.may_be_brief(now_s) is brief
+    assert cadence.next(now_s) is kind
 
 
 def test_all_claims_of_a_calm_fleet_are_kept_with_brief_beats() -> None:
-    """A full beat sees the oldest lease four beats from its end: that is far enough for two."""
+    """Who looks sees the oldest lease four beats from its end: that is far enough for two."""
     cadence = after_a_full_beat(lapse_s=SENT_S + 3.97 * BEAT_S)
 
-    assert kinds(cadence, 3, first_s=SENT_S + 1.02 * BEAT_S, pause_s=1.02 * BEAT_S) == "bbF"
+    assert kinds(cadence, 3, first_s=SENT_S + 1.02 * BEAT_S, pause_s=1.02 * BEAT_S) == "kkl"
 
 
 def test_a_beat_that_is_late_is_full() -> None:
     """The machine is busy, or was stopped: what it knows may be old."""
     cadence = after_a_full_beat()
 
-    assert cadence.may_be_brief(SENT_S + 1.2 * BEAT_S)
-    assert not cadence.may_be_brief(SENT_S + 1.3 * BEAT_S)
+    assert cadence.next(SENT_S + 1.2 * BEAT_S) is Kind.KEEP
+    assert cadence.next(SENT_S + 1.3 * BEAT_S) is Kind.FULL
+
+
+def test_lateness_does_not_add_up() -> None:
+    """Each beat a tenth late is a slow machine, and no reason for the script."""
+    cadence = after_a_full_beat()
+
+    assert kinds(cadence, 6, first_s=SENT_S + 1.1 * BEAT_S, pause_s=1.1 * BEAT_S) == "kklkkl"
 
 
 def test_a_slow_answer_tells_too_little_about_the_time() -> None:
@@ -105,7 +108,7 @@ def test_a_slow_answer_tells_too_little_about_the_time() -> None:
     cadence = after_a_full_beat(heard_s=SENT_S + 1.0)
 
     assert cadence.lag_s == 1.0
-    assert not cadence.may_be_brief(SENT_S + BEAT_S)
+    assert cadence.next(SENT_S + BEAT_S) is Kind.FULL
 
 
 def test_the_moment_counts_from_when_the_answer_was_heard() -> None:
@@ -114,3 +117,12 @@ def test_the_moment_counts_from_when_the_answer_was_heard() -> None:
 
     assert cadence.redis_ms(SENT_S + 0.4) == NOW_MS
     assert cadence.redis_ms(SENT_S + 2.4) == NOW_MS + 2000
+
+
+def test_a_look_sets_the_time_right() -> None:
+    """Clocks drift, and Redis's may be set: what is counted on from is a few beats old at most."""
+    cadence = after_a_full_beat()
+
+    cadence.looked(sent_s=SENT_S + 6.0, heard_s=SENT_S + 6.1, now_ms=NOW_MS + 5000)
+
+    assert cadence.redis_ms(SENT_S + 7.1) == NOW_MS + 6000

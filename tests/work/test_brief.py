@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coordq.work.beat import Pulse, brief, leave
+import pytest
+
+from coordq.work.beat import Brief, Pulse, brief, leave, read_brief
 from coordq.work.claim import Claim
 from tests.work.desk import Desk
 
@@ -18,6 +20,14 @@ def beat_briefly(
     pulse = Pulse(worker, tuple(each.member for each in held), lease_ms=LEASE_MS)
     moment_ms = desk.now_ms() if now_ms is None else now_ms
     return [int(desk.redis(*command)) for command in brief(desk.root, pulse, moment_ms)]
+
+
+def look_briefly(desk: Desk, *held: Claim, info: bytes = b"", now_ms: int | None = None) -> Brief:
+    """What a worker understands of a brief beat that looks."""
+    pulse = Pulse("w1", tuple(each.member for each in held), info, LEASE_MS)
+    moment_ms = (last_beat(desk) or 0) + 1 if now_ms is None else now_ms
+    commands = brief(desk.root, pulse, moment_ms, look=True)
+    return read_brief(pulse, [desk.redis(*command) for command in commands])
 
 
 def last_beat(desk: Desk) -> int | None:
@@ -107,3 +117,68 @@ def test_a_beat_says_what_time_it_is(desk: Desk) -> None:
 
     assert before_ms <= beaten.now_ms <= desk.now_ms()
     assert beaten.now_ms == last_beat(desk)
+
+
+def test_a_look_is_a_beat_and_says_when_the_next_claim_lapses(desk: Desk) -> None:
+    """Without a leader workers take claims back, whoever held them."""
+    desk.put()
+    desk.put()
+    desk.beat(info=b"{}")
+    mine = desk.take(lease_ms=1000)
+    desk.take(lease_ms=5000)
+
+    seen = look_briefly(desk, mine, info=b"{}")
+
+    assert (seen.well, seen.short, seen.looked) == (True, False, True)
+    assert 0 < (seen.lapse_in_ms or 0) <= 5000
+    assert abs(seen.now_ms - desk.now_ms()) < 1000
+
+
+def test_a_look_tells_what_the_worker_has_counted(desk: Desk) -> None:
+    """And keeps what was told before when there is nothing new."""
+    desk.beat(info=b'{"succeeded":1}')
+    info = desk.key("worker:w1")
+    desk.redis("PEXPIRE", info, 1000)
+
+    assert look_briefly(desk).well
+    assert int(desk.redis("PTTL", info)) > LEASE_MS * 2
+    assert look_briefly(desk, info=b'{"succeeded":2}').well
+    assert desk.redis("GET", info) == b'{"succeeded":2}'
+    assert int(desk.redis("PTTL", info)) > LEASE_MS * 2
+
+
+@pytest.mark.parametrize("info", [b"", b"{}"])
+def test_a_look_does_not_bring_a_forgotten_info_back(desk: Desk, info: bytes) -> None:
+    """The worker was given up; only a full beat makes it a member again, and counts that."""
+    desk.beat(info=b"{}")
+    desk.redis("DEL", desk.key("worker:w1"))
+
+    assert not look_briefly(desk, info=info).well
+    assert not desk.redis("EXISTS", desk.key("worker:w1"))
+
+
+def test_a_look_notices_that_something_is_cancelled(desk: Desk) -> None:
+    """It does not say what: that is for the full beat, which is due then."""
+    desk.put()
+    desk.beat(info=b"{}")
+    claim = desk.take()
+    assert look_briefly(desk, claim).well
+
+    desk.cancel(claim.id)
+
+    assert not look_briefly(desk, claim).well
+
+
+def test_a_look_sees_that_a_clock_was_set_back(desk: Desk) -> None:
+    """The worker counts on from its answer; what was ahead is refused, so a full beat is due."""
+    desk.beat(info=b"{}")
+    ahead = look_briefly(desk, now_ms=desk.now_ms() + 3_600_000)
+
+    assert ahead.well
+    assert ahead.now_ms <= desk.now_ms()
+    assert not look_briefly(desk, now_ms=ahead.now_ms + 1).well
+
+
+def test_a_beat_that_was_refused_tells_nothing() -> None:
+    """Redis was full, or away."""
+    assert read_brief(Pulse("w1"), None) == Brief(well=False)
