@@ -244,14 +244,12 @@ class Server(Started):
         return [str(conf)]
 
     def _answers(self, port: int) -> bool:
-        """Whether our own process answers on `port`, with all its data: a stranger may be faster."""
+        """Whether our own process answers on `port`, and is done loading: strangers are about."""
         try:
             said = ask(port, "INFO")
         except (redis.ConnectionError, redis.TimeoutError):
             return False
-        return all(
-            f"{word}\r\n".encode() in said for word in (f"process_id:{self.pid}", "loading:0")
-        )
+        return f"process_id:{self.pid}\r\n".encode() in said and b"\nloading:1\r" not in said
 
     def _reap(self) -> None:
         if self._process is not None:

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import example, strategies as st
+from hypothesis import strategies as st
 
 from coordq.errors import InvalidOption
 from coordq.fleet.balance.balancer import Balancer, Candidate
@@ -78,9 +78,9 @@ def test_turns_are_shared_by_weight(weights: list[float], rounds: int) -> None:
 @example(weights=[0.5] * 8 + [1.0, 8.0, 8.0])
 @settings(deadline=None)
 def test_nobody_waits_for_a_turn_longer_than_its_weight_says(weights: list[float]) -> None:
-    """Standings sum to nothing and none falls below minus the whole, so none climbs above the rest.
+    """Standings sum to nothing and none falls below minus a whole, so none climbs over the rest.
 
-    One gains its weight with every turn it waits, so it waits for as many wholes as there are others.
+    One gains its weight with every turn it waits, so that lasts a whole for each at most.
     """
     candidates = [Candidate(f"a{n}", weight) for n, weight in enumerate(weights)]
     order = serve(made("round-robin"), candidates, 40 * len(weights))
