@@ -31,7 +31,10 @@ from tests.servers import Server, any_binary
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("any machine")
+# A change lands by what it does, not by what dice find elsewhere: there the examples are
+# always the same. Everywhere else each run looks for new ones.
+settings.register_profile("landing", settings.get_profile("any machine"), derandomize=True)
+settings.load_profile("landing" if os.environ.get("CI") else "any machine")
 
 
 PROCESSES_MAX = 8
