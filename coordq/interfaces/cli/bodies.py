@@ -33,7 +33,7 @@ def read_body(pairs: tuple[str, ...], body: str | None, text: str | None) -> Any
     if text is not None:
         return text
     if body is None:
-        return read_arguments(pairs, None)
+        return read_arguments(pairs, None, option="--body")
     where = "--body"
     if body.startswith("@"):
         where, body = body[1:], read_text(body[1:])

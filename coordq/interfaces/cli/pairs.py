@@ -13,15 +13,18 @@ from coordq.errors import InvalidArguments
 _JSON_STARTS = '{["-0123456789tfn'
 
 
-def read_arguments(pairs: Iterable[str], whole: str | None) -> dict[str, Any]:
+def read_arguments(
+    pairs: Iterable[str], whole: str | None, *, option: str = "--args"
+) -> dict[str, Any]:
     """The arguments that `--args` and `key=value` pairs say; a pair is stronger than --args.
 
-    Raises InvalidArguments.
+    option: what takes a whole JSON value in the command, for the error that says so. Raises
+    InvalidArguments.
     """
     args = _whole(whole) if whole is not None else {}
     seen: set[str] = set()
     for pair in pairs:
-        key, value = _pair(pair)
+        key, value = _pair(pair, option)
         if key in seen:
             raise InvalidArguments(f"The argument {key!r} is given twice.", argument=key)
         seen.add(key)
@@ -39,12 +42,11 @@ def _whole(text: str) -> dict[str, Any]:
     return value
 
 
-def _pair(pair: str) -> tuple[str, Any]:
+def _pair(pair: str, option: str) -> tuple[str, Any]:
     key, equals, text = pair.partition("=")
     if not equals:
-        raise InvalidArguments(
-            f"{pair!r} is no argument: write key=value, key:=json or key=@file.", argument=pair
-        )
+        ways = f"key=value, key:=json or key=@file, or all of them as JSON with {option}"
+        raise InvalidArguments(f"{pair!r} is no argument: write {ways}.", argument=pair)
     exact = key.endswith(":")
     key = key.removesuffix(":")
     if not key:
