@@ -6,6 +6,7 @@ the code changes, `REWRITE=1 ./scripts/test tests/house/test_docs.py` writes the
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import re
@@ -18,13 +19,14 @@ from typing import Any
 import click
 import pytest
 
+import coordq
 from coordq import errors
 from coordq.client.bus import Bus
 from coordq.client.flows import Flows
 from coordq.client.schedules import Schedules
 from coordq.client.work import Work
 from coordq.engine import agent_keys, bus_keys, keys
-from coordq.interfaces.cli.root import cli
+from coordq.interfaces.cli.root import HOMES, cli
 from coordq.work import hints
 from coordq.work.task import NEXT, TERMINAL
 
@@ -37,19 +39,29 @@ DOCUMENTS = sorted(
         "coordq/*/*/README.md",
         "lua/*.md",
         "workers/*.md",
-        "tests/manual/*.md",
+        "scripts/*/*.md",
+        "tests/*/*.md",
     )
     for path in ROOT.glob(pattern)
 )
 ALL_WORDS = "\n".join(path.read_text() for path in DOCUMENTS)
 README = (ROOT / "README.md").read_text()
-HOMES = {errors.__name__, hints.__name__}
+FIGURES = (ROOT / "FIGURES.md").read_text()
+COMMANDS = (ROOT / "coordq" / "interfaces" / "README.md").read_text()
+README_MAX = 200
+"""Lines: what somebody reads before they decide."""
+ERROR_HOMES = {errors.__name__, hints.__name__}
 """Where errors are."""
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks in a language, in order."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    """The code blocks in a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_readme_is_short() -> None:
+    """What is longer has a page of its own, and a link."""
+    assert len(README.splitlines()) <= README_MAX
 
 
 # -- what is shown runs --------------------------------------------------------------------------
@@ -98,25 +110,75 @@ def test_the_other_examples_run(redis_url: str, namespace: str) -> None:
         exec(compile(there, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
 
 
+def called(code: str) -> Iterator[tuple[str, str]]:
+    """Each door and verb in `client.<door>.<verb>`."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+            owner = node.value
+            if isinstance(owner.value, ast.Name) and owner.value.id == "client":
+                yield owner.attr, node.attr
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_pages_of_the_rooms_call_what_is_there(path: Path, redis_url: str) -> None:
+    """Their examples are parts of a program: they are Python, and each verb is on its door."""
+    with coordq.connect(redis_url) as client:
+        missing = [
+            f"client.{door}.{verb}"
+            for code in blocks("python", path.read_text())
+            for door, verb in called(code)
+            if not hasattr(getattr(client, door, None), verb)
+        ]
+
+    assert missing == []
+
+
+# -- figures -------------------------------------------------------------------------------------
+
+
+def test_each_figure_of_the_readme_is_one_of_those_that_were_measured() -> None:
+    """FIGURES.md says when and how: a figure that is taken anew is written in both."""
+    numbers = re.compile(r"\d[\d,]*(?:\.\d+)?")
+    measured = {float(one.replace(",", "")) for one in numbers.findall(FIGURES)}
+    rows = re.findall(r"^\| (.*) \| (.*) \| `scripts/.*\.py.*` \|$", README, re.MULTILINE)
+
+    assert len(rows) >= 8
+    for figure, value in rows:
+        found = {float(one.rstrip(",").replace(",", "")) for one in numbers.findall(value)}
+        assert found <= measured, figure
+
+
+def test_every_program_that_is_named_exists() -> None:
+    """A figure without the command that prints it is a claim."""
+    named = set(re.findall(r"`(?:\./|\.venv/bin/python )?(scripts/\w+(?:\.py)?)\b", ALL_WORDS))
+
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 # -- what exists is written down -----------------------------------------------------------------
 
 
-def commands(group: click.Group, words: str = "coordq") -> Iterator[str]:
+def commands(group: click.Group, words: str = "coordq") -> Iterator[tuple[str, click.Command]]:
     """Every command, as it is typed."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None, name
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{words} {name}")
-        else:
-            yield f"{words} {name}"
+        path = f"{words} {name}"
+        if not isinstance(command, click.Group):
+            yield path, command
+            continue
+        if command.invoke_without_command:
+            yield path, command
+        yield from commands(command, path)
 
 
-@pytest.mark.parametrize("command", list(commands(cli)))
+@pytest.mark.parametrize("command", [path for path, _ in commands(cli)])
 def test_every_command_is_documented(command: str) -> None:
-    """A command that the README does not name is found by nobody."""
-    assert f"`{command}`" in README
+    """A command that no page names is found by nobody; the README has what each begins with."""
+    assert f"`{command}`" in COMMANDS
+    assert f"`{' '.join(command.split()[:2])}`" in README
 
 
 def settings() -> set[str]:
@@ -155,6 +217,22 @@ def test_every_link_leads_somewhere() -> None:
             assert file.exists(), f"{path.name}: {target}"
             headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE) if heading else []
             assert not heading or heading in [text.lower().replace(" ", "-") for text in headings]
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    """A page that nothing links to is read by nobody."""
+    reached: set[Path] = set()
+    ahead = [ROOT / "README.md"]
+    while ahead:
+        path = ahead.pop()
+        if path not in reached:
+            reached.add(path)
+            targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+            found = [(path.parent / target).resolve() for target in targets]
+            pages = [one / "README.md" if one.is_dir() else one for one in found]
+            ahead += [page for page in pages if page.suffix == ".md"]
+
+    assert set(DOCUMENTS) - reached == set()
 
 
 def test_documents_name_no_machine() -> None:
@@ -204,7 +282,7 @@ def error_table() -> str:
 
     def below(kind: type[errors.CoordqError], depth: int) -> Iterator[str]:
         for child in sorted(kind.__subclasses__(), key=lambda one: one.__name__):
-            if child.__module__ in HOMES:
+            if child.__module__ in ERROR_HOMES:
                 indent = "&nbsp;&nbsp;" * depth
                 said = first_line(child.__doc__)
                 name = f"{indent}`{child.__name__}`"
@@ -227,9 +305,22 @@ def script_table() -> str:
     return "\n".join(["| script | does |", "|---|---|", *rows])
 
 
+def command_table() -> str:
+    """Every command by section, in the first sentences of its help."""
+    lines = []
+    for section in dict.fromkeys(home.section for home in HOMES.values()):
+        lines += [f"### {section}", "", "| command | does |", "|---|---|"]
+        for path, command in commands(cli):
+            if HOMES[path.split()[1]].section == section:
+                lines.append(f"| `{path}` | {first_line(command.help)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
 MADE: dict[str, Callable[[], str]] = {
     "coordq/work/README.md": states,
     "coordq/engine/README.md": key_table,
+    "coordq/interfaces/README.md": command_table,
     "coordq/client/README.md": error_table,
     "lua/README.md": script_table,
 }

@@ -13,11 +13,12 @@ from coordq.interfaces.cli.failure import report, wants_json
 from coordq.interfaces.cli.group import Home, LazyGroup
 from coordq.interfaces.cli.session import common
 
-_TASKS, _FLOWS, _QUEUES, _FLEET, _START, _SELF = (
+_TASKS, _FLOWS, _QUEUES, _FLEET, _AGENTS, _START, _SELF = (
     "Tasks",
     "Flows",
     "Queues and dead letters",
     "Workers and what they do",
+    "Agents and what they say",
     "Getting started",
     "coordq itself",
 )
@@ -43,17 +44,17 @@ HOMES: Final = {
     "worker": Home("run", _FLEET, "Run a worker until it is told to stop."),
     "workers": Home("workers", _FLEET, "See, drain and stop workers."),
     "fleet": Home("fleet", _FLEET, "See who can be reached; run groups of workers."),
-    "bus": Home("bus", _FLEET, "Publish, ask and listen: messages between agents."),
-    "session": Home("session_talk", _FLEET, "Read and lead conversations between agents."),
-    "topology": Home("topology", _FLEET, "Say who may talk to whom, and see it drawn."),
-    "agents": Home("agents", _FLEET, "Find agents, and say who stands in for whom."),
-    "route": Home("route", _FLEET, "Find whom a text concerns."),
-    "breaker": Home("breaker", _FLEET, "See and change circuit breakers."),
-    "advise": Home("advise", _FLEET, "Say which strategy of agreement fits a fleet, and why."),
     "supervisor": Home("supervisor", _FLEET, "Watch the fleet; several may run, one leads."),
     "stats": Home("workers", _FLEET, "Show queues, counters and workers at a glance."),
     "top": Home("top", _FLEET, "Watch queues and workers live."),
     "events": Home("events", _FLEET, "Print what happened, and follow what happens."),
+    "agents": Home("agents", _AGENTS, "Find agents, and say who stands in for whom."),
+    "bus": Home("bus", _AGENTS, "Publish, ask and listen: messages between agents."),
+    "session": Home("session_talk", _AGENTS, "Read and lead conversations between agents."),
+    "route": Home("route", _AGENTS, "Find whom a text concerns."),
+    "topology": Home("topology", _AGENTS, "Say who may talk to whom, and see it drawn."),
+    "breaker": Home("breaker", _AGENTS, "See and change circuit breakers."),
+    "advise": Home("advise", _AGENTS, "Say which strategy of agreement fits a fleet, and why."),
     "init": Home("project", _START, "Make a new project from the ready-made workers."),
     "dev": Home(
         "dev", _START, "Run all there is in one terminal: Redis, supervisor, worker, live view."
