@@ -6,48 +6,19 @@ import pytest
 
 import tests.fleet.scenes_agents
 import tests.fleet.scenes_members  # noqa: F401 - these add their scenes
-from coordq.engine import scripts
-from coordq.engine.connection import open_engine
 from tests.fleet.scenes import SCENES
-from tests.lost import lose, run_async
+from tests.lost import ENGINES, has_one_effect, untried
 from tests.proxy import LossyProxy
 from tests.work.desk import Desk
 
 
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("name", SCENES)
-def test_a_lost_reply_has_one_effect_on_the_sync_engine(
-    desk: Desk, proxy: LossyProxy, name: str
-) -> None:
+def test_a_lost_reply_has_one_effect(desk: Desk, proxy: LossyProxy, name: str, kind: str) -> None:
     """The engine repeats the call by itself."""
-    call, check = SCENES[name](desk)
-    with open_engine(proxy.url, namespace=desk.engine.namespace) as far:
-        lose(desk, proxy, call)
-
-        answer = far.run(call)
-
-    assert proxy.dropped == 1
-    check(answer)
-
-
-@pytest.mark.parametrize("name", SCENES)
-def test_a_lost_reply_has_one_effect_on_the_async_engine(
-    desk: Desk, proxy: LossyProxy, name: str
-) -> None:
-    """The engine repeats the call by itself."""
-    call, check = SCENES[name](desk)
-    lose(desk, proxy, call)
-
-    answer = run_async(proxy.url, desk.engine.namespace, call)
-
-    assert proxy.dropped == 1
-    check(answer)
+    has_one_effect(SCENES, name, desk, proxy, kind)
 
 
 def test_every_script_of_the_fleet_room_has_a_scene(desk: Desk) -> None:
     """A script that is added has to stand the same test."""
-    tried = set()
-    for build in SCENES.values():
-        tried.add(build(desk)[0].script)
-        desk.redis("UNLINK", "-", *desk.names())
-
-    assert tried == {name for name in scripts.names() if name.startswith("fleet/")}
+    assert untried(SCENES, desk, "fleet") == set()

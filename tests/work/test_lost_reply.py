@@ -1,6 +1,5 @@
 """The worst failure: a script was carried out and its reply never came. The retry has one effect.
 
-The proxy loses the reply of the script under test once, for the sync and for the async engine.
 Whatever the script did before its reply was lost, and whatever the repetition did on top, the books
 must say that it happened once.
 """
@@ -8,7 +7,6 @@ must say that it happened once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -19,10 +17,9 @@ import tests.work.scenes_limits
 import tests.work.scenes_schedules
 import tests.work.scenes_waits  # noqa: F401 - these add their scenes
 from coordq.engine import scripts
-from coordq.engine.call import Call
 from coordq.engine.connection import Engine, open_engine
 from coordq.work import enqueue as ordering
-from tests.lost import lose, run_async
+from tests.lost import ENGINES, all_calls, has_one_effect, lose, untried
 from tests.proxy import LossyProxy
 from tests.work.desk import Desk, bulk
 from tests.work.scenes import SCENES
@@ -35,32 +32,11 @@ def far(proxy: LossyProxy, namespace: str) -> Iterator[Engine]:
         yield engine
 
 
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("name", SCENES)
-def test_a_lost_reply_has_one_effect_on_the_sync_engine(
-    desk: Desk, proxy: LossyProxy, far: Engine, name: str
-) -> None:
+def test_a_lost_reply_has_one_effect(desk: Desk, proxy: LossyProxy, name: str, kind: str) -> None:
     """The engine repeats the call by itself."""
-    call, check = SCENES[name](desk)
-    lose(desk, proxy, call)
-
-    answer = far.run(call)
-
-    assert proxy.dropped == 1
-    check(answer)
-
-
-@pytest.mark.parametrize("name", SCENES)
-def test_a_lost_reply_has_one_effect_on_the_async_engine(
-    desk: Desk, proxy: LossyProxy, name: str
-) -> None:
-    """The engine repeats the call by itself."""
-    call, check = SCENES[name](desk)
-    lose(desk, proxy, call)
-
-    answer = run_async(proxy.url, desk.engine.namespace, call)
-
-    assert proxy.dropped == 1
-    check(answer)
+    has_one_effect(SCENES, name, desk, proxy, kind)
 
 
 @pytest.mark.parametrize("name", ["enqueue", "claim_some", "finish_and_claim"])
@@ -83,19 +59,7 @@ def test_a_request_that_never_arrived_is_sent_again(
 
 def test_every_script_of_the_work_room_has_a_scene(desk: Desk) -> None:
     """A script that is added has to stand the same test."""
-    tried = {call.script for call in all_calls(desk)}
-
-    rooms = ("work/", "flow/", "limit/")
-    assert tried == {name for name in scripts.names() if name.startswith(rooms)}
-
-
-def all_calls(desk: Desk) -> Iterator[Call[Any]]:
-    """The call of each scene, each on an empty shard."""
-    for build in SCENES.values():
-        names = list(desk.names())
-        if names:
-            desk.redis("UNLINK", *names)
-        yield build(desk)[0]
+    assert untried(SCENES, desk, "work", "flow", "limit") == set()
 
 
 def test_a_window_of_calls_survives_a_lost_reply(
@@ -116,6 +80,6 @@ def test_a_window_of_calls_survives_a_lost_reply(
 
 def test_a_script_cache_flushed_between_calls_is_no_trouble(desk: Desk) -> None:
     """A restart or an operator's SCRIPT FLUSH: the script is sent whole, once."""
-    for call in all_calls(desk):
+    for call in all_calls(SCENES, desk):
         desk.redis("SCRIPT", "FLUSH")
         desk.run(call)
