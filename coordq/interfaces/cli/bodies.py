@@ -10,20 +10,15 @@ from typing import Any
 import click
 
 from coordq.errors import InvalidMessage
+from coordq.interfaces.cli.group import options
 from coordq.interfaces.cli.pairs import read_arguments
-from coordq.interfaces.cli.session import Function
 
-
-def body_options(function: Function) -> Function:
-    """The three ways to give a body: pairs, body and text, for `read_body`."""
-    options: tuple[Any, ...] = (
-        click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]..."),
-        click.option("--body", metavar="JSON", help="The whole body; @file reads it."),
-        click.option("--text", metavar="TEXT", help="The body is this text."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+body_options = options(
+    click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]..."),
+    click.option("--body", metavar="JSON", help="The whole body; @file reads it."),
+    click.option("--text", metavar="TEXT", help="The body is this text."),
+)
+"""The three ways to give a body: pairs, body and text, for `read_body`."""
 
 
 def read_body(pairs: tuple[str, ...], body: str | None, text: str | None) -> Any:

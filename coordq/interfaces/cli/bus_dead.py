@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from coordq.errors import NotFound
 from coordq.interfaces.cli.confirm import confirm, yes_option
-from coordq.interfaces.cli.group import Command
-from coordq.interfaces.cli.session import Function, Session, common
-from coordq.interfaces.table import Column, say, show_json, show_table
+from coordq.interfaces.cli.group import Command, options
+from coordq.interfaces.cli.letters import AT_ONCE_MAX, all_option, check_choice, ids_argument, tell
+from coordq.interfaces.cli.session import Session, common
+from coordq.interfaces.table import Column, show_json, show_table
 from coordq.interfaces.words import moment, one_line, several
 
 if TYPE_CHECKING:
     from coordq.bus.dead import DeadMessage
     from coordq.client.client import Client
 
-AT_ONCE_MAX: Final = 10_000
 _COLUMNS = (
     Column("Id"),
     Column("Group", elastic=True),
@@ -28,14 +27,10 @@ _COLUMNS = (
 )
 
 
-def _filters(function: Function) -> Function:
-    options: tuple[Any, ...] = (
-        click.option("--group", default="", metavar="NAME", help="Given up by this group."),
-        click.option("--channel", default="", metavar="CHANNEL", help="Published there."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+_filters = options(
+    click.option("--group", default="", metavar="NAME", help="Given up by this group."),
+    click.option("--channel", default="", metavar="CHANNEL", help="Published there."),
+)
 
 
 @click.command("dead", cls=Command)
@@ -64,9 +59,9 @@ def bus_dead(session: Session, *, group: str, channel: str, limit: int) -> None:
 
 
 @click.command("revive", cls=Command)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@ids_argument
 @_filters
-@click.option("--all", is_flag=True, help="All, or all that fit the filters.")
+@all_option
 @common
 def bus_revive(
     session: Session,
@@ -80,13 +75,13 @@ def bus_revive(
     with session.connect() as client:
         chosen = _chosen(client, ids, group, channel, everything=all)
         done = client.bus.revive(*chosen) if chosen else 0
-    _tell(session, "revived", done, ids)
+    tell(session, "revived", done, ids)
 
 
 @click.command("purge", cls=Command)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@ids_argument
 @_filters
-@click.option("--all", is_flag=True, help="All, or all that fit the filters.")
+@all_option
 @yes_option
 @common
 def bus_purge(
@@ -104,27 +99,14 @@ def bus_purge(
     with session.connect() as client:
         chosen = _chosen(client, ids, group, channel, everything=all)
         done = client.bus.purge_dead(*chosen) if chosen else 0
-    _tell(session, "deleted", done, ids)
+    tell(session, "deleted", done, ids)
 
 
 def _chosen(
     client: Client, ids: tuple[str, ...], group: str, channel: str, *, everything: bool
 ) -> list[str]:
-    if ids and (everything or group or channel):
-        raise click.UsageError("Give ids, or --all and filters, not both.")
-    if not ids and not (everything or group or channel):
-        raise click.UsageError("Which ones? Give ids, filters or --all.")
+    check_choice(ids, filtered=everything or bool(group or channel))
     if ids:
         return list(dict.fromkeys(ids))
     found: list[DeadMessage] = client.bus.dead(group=group, channel=channel, limit=AT_ONCE_MAX)
     return [letter.id for letter in found]
-
-
-def _tell(session: Session, verb: str, done: int, ids: tuple[str, ...]) -> None:
-    if session.json:
-        show_json({verb: done})
-    else:
-        say(f"{verb} {several(done, 'dead letter')}")
-    missing = len(set(ids)) - done
-    if missing > 0:
-        raise NotFound(f"{missing} of the {len(set(ids))} ids given are no dead letters.")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 import click
 
-from coordq.errors import NotFound
 from coordq.interfaces.cli.confirm import confirm, yes_option
-from coordq.interfaces.cli.group import Group
+from coordq.interfaces.cli.group import Group, options
+from coordq.interfaces.cli.letters import AT_ONCE_MAX, all_option, check_choice, ids_argument, tell
 from coordq.interfaces.cli.look import find, print_tasks
 from coordq.interfaces.cli.params import SPAN
-from coordq.interfaces.cli.session import Function, Session, common
-from coordq.interfaces.table import say, show_json
-from coordq.interfaces.words import count
-
-AT_ONCE_MAX: Final = 10_000
+from coordq.interfaces.cli.session import Session, common
+from coordq.interfaces.words import several
 
 
 @click.group("dead", cls=Group)
@@ -24,14 +19,10 @@ def dead_command(_session: Session) -> None:
     """See, revive and purge dead letters."""
 
 
-def _filters(function: Function) -> Function:
-    options: tuple[Any, ...] = (
-        click.option("--queue", "-q", default="", metavar="NAME"),
-        click.option("--name", "-n", default="", metavar="NAME", help="Tasks of this name."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+_filters = options(
+    click.option("--queue", "-q", default="", metavar="NAME"),
+    click.option("--name", "-n", default="", metavar="NAME", help="Tasks of this name."),
+)
 
 
 @dead_command.command("ls")
@@ -51,9 +42,9 @@ def dead_ls(
 
 
 @dead_command.command("revive")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@ids_argument
 @_filters
-@click.option("--all", is_flag=True, help="All, or all that fit the filters.")
+@all_option
 @common
 def dead_revive(
     session: Session,
@@ -64,17 +55,17 @@ def dead_revive(
     all: bool,  # noqa: A002
 ) -> None:
     """Make dead letters ready again, with all their attempts; 10,000 at once at most."""
-    _need_choice(ids, everything=all or bool(queue or name))
+    check_choice(ids, filtered=all or bool(queue or name))
     with session.connect() as client:
         done = client.work.revive(*ids, queue=queue, name=name, everything=all, limit=AT_ONCE_MAX)
-    _tell(session, "revived", done, ids)
+    tell(session, "revived", done, ids)
 
 
 @dead_command.command("purge")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@ids_argument
 @_filters
 @click.option("--older-than", type=SPAN, default=0.0, help="Dead for longer than this.")
-@click.option("--all", is_flag=True, help="All, or all that fit the filters.")
+@all_option
 @yes_option
 @common
 def dead_purge(
@@ -88,21 +79,14 @@ def dead_purge(
     yes: bool,
 ) -> None:
     """Delete dead letters for good; 10,000 at once at most."""
-    _need_choice(ids, everything=all or bool(queue or name or older_than))
-    what = f"{len(ids)} dead letters" if ids else _described(queue, name, older_than)
+    check_choice(ids, filtered=all or bool(queue or name or older_than))
+    what = several(len(set(ids)), "dead letter") if ids else _described(queue, name, older_than)
     confirm(f"Delete {what} for good?", yes=yes)
     with session.connect() as client:
         done = client.work.purge_dead(
             *ids, queue=queue, name=name, older_than=older_than, everything=all, limit=AT_ONCE_MAX
         )
-    _tell(session, "deleted", done, ids)
-
-
-def _need_choice(ids: tuple[str, ...], *, everything: bool) -> None:
-    if ids and everything:
-        raise click.UsageError("Give ids, or --all and filters, not both.")
-    if not ids and not everything:
-        raise click.UsageError("Which ones? Give ids, filters or --all.")
+    tell(session, "deleted", done, ids)
 
 
 def _described(queue: str, name: str, older_than: float) -> str:
@@ -110,13 +94,3 @@ def _described(queue: str, name: str, older_than: float) -> str:
     words += f" named {name}" if name else ""
     words += f" of queue {queue}" if queue else ""
     return words + (f" older than {older_than:g} s" if older_than else "")
-
-
-def _tell(session: Session, verb: str, done: int, ids: tuple[str, ...]) -> None:
-    if session.json:
-        show_json({verb: done})
-    else:
-        say(f"{verb} {count(done)} dead letters")
-    missing = len(set(ids)) - done
-    if missing > 0:
-        raise NotFound(f"{missing} of the {len(set(ids))} ids given are no dead letters.")

@@ -1,15 +1,28 @@
-"""What every command and group has in common: -h, suggestions, variables, lazy loading."""
+"""What commands and groups have in common: -h, options, suggestions, variables, lazy loading."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
 
+from coordq.interfaces.cli.session import Function
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def options(*several: Callable[[Any], Any]) -> Callable[[Function], Function]:
+    """Options and arguments as one decorator, for several commands; help keeps their order."""
+
+    def decorate(function: Function) -> Function:
+        for one in reversed(several):
+            function = one(function)
+        return function
+
+    return decorate
 
 
 class Command(click.Command):

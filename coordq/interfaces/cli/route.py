@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from coordq.interfaces.cli.group import Group
+from coordq.interfaces.cli.group import Group, options
 from coordq.interfaces.cli.session import Session, common
 from coordq.interfaces.table import Column, say, show_facts, show_json, show_table
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from coordq.fleet.semantic.router import Router
     from coordq.fleet.semantic.trial import Verdict
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NOBODY = 3
 _EXAMPLES = """\b
@@ -58,15 +56,8 @@ class RouteGroup(Group):
         return super().resolve_command(ctx, args)
 
 
-def _wishes(function: Function) -> Function:
-    """The options that say how texts are routed."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
 _FILE = click.Path(path_type=Path)
-_OPTIONS = (
+_wishes = options(
     click.option("--routes", type=_FILE, metavar="FILE", help="Routes that are written down."),
     click.option("--agents", is_flag=True, help="With --routes: the registered agents as well."),
     click.option("--embedder", metavar="NAME", help="lexical or wordllama; lexical unless said."),

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
-from coordq.interfaces.cli.group import Command
+from coordq.interfaces.cli.group import Command, options
 from coordq.interfaces.cli.params import PAIR, QUEUES, SPAN, TETHER
-from coordq.interfaces.cli.session import Function, Session, common
+from coordq.interfaces.cli.session import Session, common
 from coordq.interfaces.cli.targets import chosen_targets
 
 _EXAMPLES = """\b
@@ -28,7 +28,7 @@ _FIELDS: Final = {
 }
 """Variables are named after flags, settings after units."""
 
-_WORKER_OPTIONS: tuple[Any, ...] = (
+worker_options = options(
     click.option("--processes", "-p", type=int, default=1, show_default=True, help="Children."),
     click.option(
         "--concurrency", "-c", type=int, default=16, show_default=True, help="Tasks a child holds."
@@ -57,13 +57,7 @@ _WORKER_OPTIONS: tuple[Any, ...] = (
     ),
     click.option("--tether", type=TETHER, default=(), hidden=True, allow_from_autoenv=False),
 )
-
-
-def worker_options(function: Function) -> Function:
-    """The options of a worker."""
-    for option in reversed(_WORKER_OPTIONS):
-        function = option(function)
-    return function
+"""The options of a worker."""
 
 
 @click.command("worker", cls=Command, epilog=_EXAMPLES)

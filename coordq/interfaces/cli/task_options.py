@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
-
 import click
 
+from coordq.interfaces.cli.group import options
 from coordq.interfaces.cli.params import MOMENT, PAIR, SPAN, WAITS
-from coordq.interfaces.cli.session import Function
 
-_RUN: Final[tuple[Callable[[Any], Any], ...]] = (
+run_options = options(
     click.option("--queue", "-q", metavar="NAME", help="default unless said otherwise."),
     click.option("--priority", type=click.Choice(["critical", "high", "normal", "low"])),
     click.option("--max-attempts", type=int, metavar="N", help="3 unless said otherwise."),
@@ -35,7 +32,8 @@ _RUN: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option("--cost", type=float, metavar="UNITS", help="What it takes from budgets; 1."),
     click.option("--header", multiple=True, type=PAIR, help="Travels with the task; repeatable."),
 )
-_ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
+"""Options of how a task is run, as `wishes.to_options` reads them."""
+once_options = options(
     click.option("--delay", type=SPAN, help="Not before so long from now."),
     click.option("--at", type=MOMENT, help="Not before this moment."),
     click.option(
@@ -57,19 +55,4 @@ _ONCE: Final[tuple[Callable[[Any], Any], ...]] = (
     ),
     click.option("--force", is_flag=True, default=None, help="Also while the fleet is read-only."),
 )
-
-
-def run_options(function: Function) -> Function:
-    """Options of how a task is run, as `wishes.to_options` reads them."""
-    return _with(_RUN, function)
-
-
-def once_options(function: Function) -> Function:
-    """Options that make sense for one task only, not for a schedule."""
-    return _with(_ONCE, function)
-
-
-def _with(options: tuple[Callable[[Any], Any], ...], function: Function) -> Function:
-    for option in reversed(options):
-        function = option(function)
-    return function
+"""Options that make sense for one task only, not for a schedule."""

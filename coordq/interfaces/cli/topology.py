@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from coordq.interfaces.cli.failure import Trouble
-from coordq.interfaces.cli.group import Group
+from coordq.interfaces.cli.group import Group, options
 from coordq.interfaces.cli.params import PAIR, SPAN
 from coordq.interfaces.cli.session import Session, common
 from coordq.interfaces.table import say, show_facts, show_json, show_table
@@ -30,22 +29,10 @@ Examples:
   coordq topology set auto --settle 2m                # follows the fleet
   coordq topology plan ring                           # what would change
 """
-Function = TypeVar("Function", bound=Callable[..., Any])
 _ADAPT: Final = {"star_max": "star_max", "tree_max": "tree_max", "settle": "settle_s"}
 _SEVERAL: Final = {"report": "reports", "group": "groups", "link": "links"}
 """Flags that may be repeated, and what all of them together are."""
-
-
-def _wish(function: Function) -> Function:
-    """Give a command the words that describe a topology."""
-    decorated: Any = function
-    for option in reversed(_WISH):
-        decorated = option(decorated)
-    wished: Function = decorated
-    return wished
-
-
-_WISH: Final = (
+_wish = options(
     click.argument("kind", type=click.Choice(KINDS), required=False),
     click.argument("members", nargs=-1, metavar="[AGENT]..."),
     click.option("--file", "-f", type=click.Path(path_type=Path), help="JSON or YAML, as --json."),
