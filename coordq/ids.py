@@ -78,14 +78,17 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def child_id(parent: str, key: str) -> str:
-    """The id of the task that `parent` makes under `key`: always the same, on the same shard.
+def child_id(parent: str, key: str, shard: int | None = None) -> str:
+    """The id of what `parent` makes under `key`: always the same; on its shard, or on another.
 
     Its time is the parent's, so making it again, after a crash or a lost reply, makes no second
-    task; what would be chance in another id follows from parent and key.
+    one; what would be chance in another id follows from parent and key. A parent that is no id
+    has no time: then shard has to be said.
     """
     seed = hashlib.blake2b(f"{parent}\0{key}".encode(), digest_size=8).digest()
-    return parent[:11] + _encode(int.from_bytes(seed, "big") >> 9, 11)
+    time = parent[:9] if is_id(parent) else "0" * 9
+    where = parent[9:11] if shard is None else _PAIRS[shard]
+    return time + where + _encode(int.from_bytes(seed, "big") >> 9, 11)
 
 
 def is_id(text: str) -> bool:

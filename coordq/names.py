@@ -6,10 +6,13 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from coordq.errors import InvalidName
+from coordq.errors import InvalidInput, InvalidName
 
 NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}\Z")
 NAMESPACE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
+TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+"""As W3C Trace Context has it: in which trace something happens."""
+KEY_MAX: Final = 200
 
 _RULE: Final = (
     "use 1 to 100 of letters, digits, '_', '.', ':' and '-', not starting with '.', ':' or '-'"
@@ -39,3 +42,9 @@ def check_name(kind: str, text: object) -> str:
             name=text,
         )
     return _checked(kind, text)
+
+
+def check_key(key: object) -> None:
+    """Raise InvalidInput when a handler may not tell by it which of its own doings something is."""
+    if not isinstance(key, str) or len(key) > KEY_MAX:
+        raise InvalidInput(f"key={key!r:.80}: use text of at most {KEY_MAX} characters.")

@@ -8,7 +8,6 @@ its channel and its priority.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -17,13 +16,12 @@ from coordq.bus import body as bodies
 from coordq.bus.topic import LANES
 from coordq.errors import InvalidMessage, InvalidTime
 from coordq.ids import created_ms, is_id, new_id
+from coordq.names import TRACEPARENT
 
 WORD_MAX: Final = 200
 """Characters of kind, sender, correlation and causation."""
 EXPIRES_MAX_S: Final = 365 * 86_400
 SCHEMA_MAX: Final = 1_000_000
-TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
-"""As W3C Trace Context has it."""
 
 
 class Message(NamedTuple):

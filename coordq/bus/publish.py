@@ -12,6 +12,8 @@ BATCH_MAX: Final = 500
 BATCH_BYTES: Final = 1024 * 1024
 MODES: Final = ("wait", "refuse", "shed")
 UNKNOWN: Final = -1
+ONCE: Final = "!"
+"""How a nonce begins that is remembered for five minutes: of who may say the same again."""
 
 
 class Posted(NamedTuple):
@@ -33,7 +35,8 @@ def publish(
 
     mode: "wait" and "refuse" take of each channel and lane as many as fit, from the first on;
     "wait" also asks to be woken when there is room. "shed" makes room by burying unread low ones.
-    nonce: new for every call, kept when a call is repeated.
+    nonce: new for every call, kept when a call is repeated. One that begins with ONCE says what is
+    said, and may come again in a later call, which has no effect then if the first one had.
     """
     args: list[Argument] = [nonce, mode]
     runs: list[int] = []

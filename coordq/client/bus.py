@@ -43,6 +43,7 @@ class Bus:
         *,
         when_full: str = "wait",
         timeout: float | None = WAIT_S,
+        once: bool = False,
         **envelope: Any,
     ) -> Published:
         """Publish to a topic: each group that asks for it is given the message.
@@ -52,14 +53,28 @@ class Bus:
         or a timedelta, after which nobody is given it any more. compress: a body of 4 KiB or more.
         when_full: when groups have not acknowledged enough "wait" waits `timeout` seconds for room
         (None: for ever), "refuse" raises at once, "shed" buries unread low messages to make room
-        and leaves this one out when that is not enough.
+        and leaves this one out when that is not enough. once: with an `id=` that says which message
+        it is, made before by coordq.new_id() or `id_of`: if it was published under this id in the
+        last five minutes, that counts, and nobody is given it again.
 
-        Raises InvalidTopic, InvalidMessage, PayloadTooLarge, ChannelFull, RedisFull, Unreachable;
-        NotConnected when `sender` is an agent that the topology does not let talk to the other.
+        Raises InvalidTopic, InvalidMessage, InvalidOption, PayloadTooLarge, ChannelFull, RedisFull,
+        Unreachable; NotConnected when `sender` is an agent that the topology does not let talk to
+        the other.
         """
-        return self.publish_many([(topic, body)], when_full=when_full, timeout=timeout, **envelope)[
-            0
-        ]
+        how = posting.one(when_full, timeout, once, envelope)
+        if self._view is not None and arranged.concerns(topic, envelope):
+            envelope = arranged.allowed(self._view(), topic, envelope)
+        parcel = posting.draft(self._engine.shards, topic, body, envelope)
+        plan = posting.post(self._engine.namespace, self._engine.shards, [parcel], how)
+        return drive(self._engine, plan)[0]
+
+    def id_of(self, channel: str, origin: str, key: str, /) -> str:
+        """The id of the message that `origin`, an id mostly, sends to a channel under `key`.
+
+        It is always the same, for `publish(..., id=, once=True)`. Asks nobody. Raises
+        InvalidTopic, InvalidOption.
+        """
+        return posting.id_of(channel, origin, key, self._engine.shards)
 
     def publish_many(
         self,

@@ -44,6 +44,7 @@ class AsyncBus:
         *,
         when_full: str = "wait",
         timeout: float | None = WAIT_S,
+        once: bool = False,
         **envelope: Any,
     ) -> Published:
         """Publish to a topic: each group that asks for it is given the message.
@@ -51,16 +52,25 @@ class AsyncBus:
         Options and errors are those of the sync client's `publish`. Messages that are published at
         the same time travel together.
         """
-        how = posting.terms(when_full, timeout)
+        how = posting.one(when_full, timeout, once, envelope)
         if self._view is not None and arranged.concerns(topic, envelope):
             envelope = arranged.allowed(await self._view(), topic, envelope)
         parcel = posting.draft(self._engine.shards, topic, body, envelope)
+        if how.once:  # in a call of its own, which says which message it is
+            return await self._post(parcel, how)
         posted = await self._office.add(parcel, how.mode)
         if posted.full and how.mode == "wait":
-            return await self._wait(parcel, how)
+            return await self._post(parcel, how)
         return posting.settle([parcel], [posted], how)[0]
 
-    async def _wait(self, parcel: Parcel, how: Terms) -> Published:
+    def id_of(self, channel: str, origin: str, key: str, /) -> str:
+        """The id of the message that `origin`, an id mostly, sends to a channel under `key`.
+
+        As the sync client's `id_of`; asks nobody.
+        """
+        return posting.id_of(channel, origin, key, self._engine.shards)
+
+    async def _post(self, parcel: Parcel, how: Terms) -> Published:
         plan = posting.post(self._engine.namespace, self._engine.shards, [parcel], how)
         return (await drive_async(self._engine, plan))[0]
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from coordq.bus.envelope import Parcel, Stamp, stamp
-from coordq.bus.publish import BATCH_BYTES, BATCH_MAX, MODES, Posted, publish
+from coordq.bus.publish import BATCH_BYTES, BATCH_MAX, MODES, ONCE, Posted, publish
 from coordq.bus.topic import check_channel, shard_of_channel
 from coordq.client import checked
 from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
 from coordq.errors import AgentNotFound, ChannelFull, InvalidMessage, InvalidOption, InvalidTopic
-from coordq.ids import is_id, new_id
+from coordq.ids import child_id, is_id, new_id
 
 WAIT_S: Final = 30.0
 """How long a publish waits for room unless told otherwise."""
@@ -38,6 +38,8 @@ class Terms:
 
     mode: str = "wait"
     wait_s: float | None = WAIT_S
+    once: bool = False
+    """What was published under the same id in the last minutes is not published again."""
 
 
 def terms(when_full: object, timeout: object) -> Terms:
@@ -47,6 +49,16 @@ def terms(when_full: object, timeout: object) -> Terms:
             f"when_full={when_full!r}: use one of {', '.join(MODES)}.", option="when_full"
         )
     return Terms(str(when_full), checked.timeout("timeout", timeout))
+
+
+def one(when_full: object, timeout: object, once: object, envelope: dict[str, Any]) -> Terms:
+    """Terms of a single message. Raises InvalidOption, InvalidTime."""
+    if once is not False and (once is not True or envelope.get("id") is None):
+        raise InvalidOption(
+            f"once={once!r}: give True or False, and with True the id= that it has each time.",
+            option="once",
+        )
+    return replace(terms(when_full, timeout), once=True) if once else terms(when_full, timeout)
 
 
 def draft(shards: int, channel: object, body: Any, options: dict[str, Any]) -> Parcel:
@@ -83,6 +95,15 @@ def _stamp(options: dict[str, Any]) -> Stamp:
 def fresh_id(channel: str, shards: int) -> str:
     """An id for a message that is yet to be made."""
     return new_id(shard_of_channel(channel, shards))
+
+
+def id_of(channel: object, origin: object, key: object, shards: int) -> str:
+    """The id of what comes of `origin` under `key`. Raises InvalidTopic, InvalidOption."""
+    name = _open(channel)
+    for option, text in (("origin", origin), ("key", key)):
+        if not isinstance(text, str) or not text:
+            raise InvalidOption(f"{option}={text!r:.60} is no text.", option=option)
+    return child_id(str(origin), f"{name}\0{key}", shard_of_channel(name, shards))
 
 
 def drafts(shards: int, items: Iterable[Item], options: dict[str, Any]) -> list[Parcel]:
@@ -139,7 +160,8 @@ def _post_batch(
     settled: dict[int, Posted] = {}
     while True:
         members = [parcels[at] for at in places]
-        posted: list[Posted] = yield publish(where[1], members, mode=how.mode, nonce=uuid4().hex)
+        nonce = ONCE + members[0].id if how.once else uuid4().hex
+        posted: list[Posted] = yield publish(where[1], members, mode=how.mode, nonce=nonce)
         settled.update(zip(places, posted, strict=True))
         places = [at for at in places if settled[at].full]
         left = BLOCK_S if deadline is None else deadline - monotonic()

@@ -103,6 +103,11 @@ class Heard:
         return self.message.id
 
     @property
+    def who(self) -> str:
+        """Who handles it: a message may be handled by several groups, each of which speaks."""
+        return f"{self.entry.given.group} {self.listener.name}"
+
+    @property
     def fence(self) -> int:
         """Larger in every later run."""
         return self.message.attempt

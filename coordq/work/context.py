@@ -16,6 +16,7 @@ from coordq.errors import CoordqError
 from coordq.work.durable import ClaimLike, Durable, Errands
 from coordq.work.persona import Persona
 from coordq.work.progress import Progress, say
+from coordq.work.speaking import Speaking
 from coordq.work.spec import MAX_ATTEMPTS
 
 LINE_MAX: Final = 8_192
@@ -49,7 +50,7 @@ def no_client(_asynchronous: bool, /) -> Any:  # noqa: FBT001 - the whole of the
 ClientProvider = Callable[[bool], Any]
 
 
-class Context(Durable):
+class Context(Durable, Speaking):
     """One run of one task, seen from inside.
 
     `deadline` is the moment this run is stopped, in seconds of `time.monotonic()`, or None when
@@ -96,7 +97,7 @@ class Context(Durable):
         self._hindered = hindered
         self._waits = None
         self._client: Any = None
-        self._tasks: tuple[Context, ...] = ()
+        self._tasks = ()
         self._cancelled = False
         self._over = False
         self.spent: float | None = None
@@ -158,38 +159,6 @@ class Context(Durable):
         In a batch `progress` and `log` speak for all of them, those of a task for that one.
         """
         return self._tasks or (self,)
-
-    @property
-    def message(self) -> Any:
-        """The message that is handled, a `coordq.bus.Message`; None in a task."""
-        return getattr(self._claim, "message", None)
-
-    @property
-    def session(self) -> Any:
-        """The session that the message was said in: `ctx.session.say(...)`, and the like.
-
-        A run that is repeated says nothing twice: what an earlier one has said, by its place among
-        all that the handler says, is said already. Raises CoordqError outside a session.
-        """
-        voice = getattr(self._claim, "voice", None)
-        if voice is None:
-            raise CoordqError(
-                "This was not said in a session; client.sessions.get(id, me=...) gives any."
-            )
-        return self.client.sessions.speaking(voice)
-
-    def reply(self, body: Any, *, last: bool = True) -> Any:
-        """Answer the message that is handled, if it was asked: any JSON value.
-
-        last: False for a part of an answer, more of which will follow. To be awaited in an async
-        handler. What the handler returns is the answer when none was given in this way.
-
-        Raises InvalidMessage when nobody waits for an answer, PayloadTooLarge.
-        """
-        if self.message is None:
-            raise CoordqError("ctx.reply answers a message; a task is not one: return its result.")
-        answer: Any = self._claim
-        return self.client.engine.run(answer.answer(body, "last" if last else "part"))
 
     @property
     def client(self) -> Any:

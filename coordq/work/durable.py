@@ -14,14 +14,13 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from coordq.errors import InvalidInput, NotDurable, OtherShard
 from coordq.ids import is_id, shard_of
-from coordq.names import check_name
+from coordq.names import check_key, check_name
 from coordq.work.flow.refs import Outcome
 from coordq.work.signals import Suspended
 from coordq.work.waits import Waits, dump_state, failure
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, Any]
-KEY_MAX: Final = 200
 _ENDED: Final = ("succeeded", "failed", "cancelled")
 
 
@@ -159,7 +158,7 @@ class Durable:
 
         Raises InvalidInput, FlowEnded, WouldCycle, StaleClaim, RedisFull.
         """
-        self._check_key(key)
+        check_key(key)
         turn = self._kept().key("spawn", key)
         first = tuple(_id_of(one) for one in after)
         child = Child(task, args, turn, bool(key), first, options)
@@ -238,15 +237,10 @@ class Durable:
     def _wait(
         self, kind: str, key: str, *, timeout: float | timedelta | None, name: str = ""
     ) -> Suspended:
-        self._check_key(key)
+        check_key(key)
         if kind == "signal":
             check_name("signal", name)
         return Suspended(kind, self._kept().key(kind, key), name=name, timeout=timeout)
-
-    @staticmethod
-    def _check_key(key: object) -> None:
-        if not isinstance(key, str) or len(key) > KEY_MAX:
-            raise InvalidInput(f"key={key!r:.80}: use text of at most {KEY_MAX} characters.")
 
     def _wait_until(self, wait: Suspended) -> Any:
         async def value(_: Errands) -> Any:

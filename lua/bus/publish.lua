@@ -3,7 +3,8 @@ bus/publish: messages come in, up to 500 of one shard, of any channels.
 
 KEYS[1]  root      prefix of every key of the shard
 
-ARGV[1]  nonce     new for every call, the same when a call is repeated after a lost reply
+ARGV[1]  nonce     new for every call, the same when a call is repeated after a lost reply; one that begins
+                   with ! is remembered for five minutes, for who may say the same in another call
 ARGV[2]  mode      wait | refuse | shed: what becomes of those that find no room, see below
 ARGV[3...]         runs of messages for one channel and lane, each:
          channel   a topic, @<agent>, *, ~<session> or !<group>
@@ -24,7 +25,7 @@ to make room for normal and critical ones.
 --- @include lib/channel
 --- @include lib/group
 --- @include lib/bind
-local REMEMBERED_MS = 60000
+local REMEMBERED_MS = string.sub(ARGV[1], 1, 1) == '!' and 300000 or 60000
 local answered = redis.call('GET', KEYS[1] .. 'bus:sent:' .. ARGV[1])
 if answered then return answered end
 local version = redis.call('GET', KEYS[1] .. 'bus:version') or '0'
@@ -113,5 +114,6 @@ if #used > 0 then redis.call('ZADD', KEYS[1] .. 'bus:channels', unpack(used)) en
 write_channels()
 write_figures()
 answer = table.concat(answer, ' ')
-redis.call('SET', KEYS[1] .. 'bus:sent:' .. ARGV[1], answer, 'PX', REMEMBERED_MS)
+-- a call that did nothing may be repeated: perhaps there is room by then, or somebody who asks for it
+if #used > 0 then redis.call('SET', KEYS[1] .. 'bus:sent:' .. ARGV[1], answer, 'PX', REMEMBERED_MS) end
 return answer

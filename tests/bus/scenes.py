@@ -8,7 +8,7 @@ from typing import Any
 from coordq.bus import bounds, dead, look
 from coordq.bus import group as groups
 from coordq.bus.envelope import Message, parcel
-from coordq.bus.publish import publish
+from coordq.bus.publish import ONCE, publish
 from coordq.bus.reply import reply
 from coordq.bus.sweep import sweep
 from coordq.bus.take import gather, hold, take
@@ -43,6 +43,20 @@ def publish_some(office: Office) -> tuple[Call[Any], Check]:
         assert sorted(office.bodies("g")) == [1, 2]
 
     return publish(0, parcels, nonce=nonce()), check
+
+
+@scene
+def publish_once(office: Office) -> tuple[Call[Any], Check]:
+    """One message that says which it is; it may come in another call, too."""
+    office.group("g", "t.*")
+    one = parcel("t.x", 1)
+
+    def check(posted: Any) -> None:
+        assert [each.receivers for each in posted] == [1]
+        assert office.run(publish(0, [one], nonce=ONCE + one.id)) == posted
+        assert office.bodies("g") == [1]
+
+    return publish(0, [one], nonce=ONCE + one.id), check
 
 
 @scene

@@ -103,6 +103,25 @@ async def count(pages: int) -> None:
     note("counted", pages)
 
 
+@store.on("stock.low")
+async def reorder(ctx: Context, what: str) -> None:
+    price = await ctx.ask("clerk", what, timeout=20)
+    await ctx.publish("purchases.wanted", {"what": what, "price": price})
+
+
+@store.task
+def complain(ctx: Context, about: str) -> str:
+    return ctx.publish("letters.complaint", about).id
+
+
+@store.on("unlucky")
+async def say_and_stumble(ctx: Context) -> None:
+    await ctx.publish("letters.once", ctx.attempt)
+    if ctx.attempt == 1:
+        raise Retry(0.01, "stumbled")
+    await ctx.publish("letters.then", ctx.attempt)
+
+
 @clerk.on("task.succeeded")
 async def tick_off(id: str, name: str = "") -> None:
     note("succeeded", id)
@@ -228,6 +247,44 @@ def test_what_has_to_be_tracked_becomes_a_task(client: Client, shell: Shell) -> 
     client.bus.publish("big.book", {"pages": 300})
 
     assert noted(shell, "counted") == ["300"]
+
+
+def test_a_handler_speaks_as_its_agent(client: Client) -> None:
+    """`ctx.ask`, `ctx.publish`, `ctx.send`: the envelope says who it is, and what that comes of."""
+    with client.bus.subscribe("purchases.*") as purchases:
+        low = client.bus.publish("stock.low", {"what": "tea"}, correlation="spring")
+
+        wanted = purchases.receive(30)
+
+    assert wanted is not None
+    assert wanted.body == {"what": "tea", "price": "TEA"}
+    assert (wanted.message.sender, wanted.message.causation) == ("store", low.id)
+    assert wanted.message.correlation == "spring"
+
+
+def test_so_does_a_task(client: Client) -> None:
+    """In a plain function nothing is awaited."""
+    with client.bus.subscribe("letters.complaint") as letters:
+        task = client.work.enqueue("complain", {"about": "the weather"})
+
+        letter = letters.receive(30)
+
+    assert letter is not None
+    assert letter.message.id == task.result(timeout=30)
+    assert (letter.message.sender, letter.message.causation) == ("store", task.id)
+
+
+def test_a_handler_that_is_run_again_publishes_nothing_twice(client: Client) -> None:
+    """What its first run has said within five minutes is said; it goes on with the rest."""
+    with client.bus.subscribe("letters.once", "letters.then") as letters:
+        client.bus.publish("unlucky", {})
+
+        said = [letters.receive(30) for _ in range(2)]
+
+    assert [(one.message.topic, one.body) for one in said if one] == [
+        ("letters.once", 1),
+        ("letters.then", 2),
+    ]
 
 
 def test_what_happens_to_tasks_can_be_heard(client: Client, shell: Shell) -> None:
