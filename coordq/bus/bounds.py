@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from coordq.amounts import whole
 from coordq.bus.topic import check_channel
 from coordq.engine.call import Call
-from coordq.errors import InvalidOption
 from coordq.topics import check_pattern
 
 ENTRIES: Final = 10_000
@@ -27,13 +27,6 @@ def configure(shard: int, channel: str, *, entries: int, max_bytes: int) -> Call
         check_pattern(channel)
     else:
         check_channel(channel)
-    _whole("max_entries", entries, ENTRIES_MAX)
-    _whole("max_bytes", max_bytes, BYTES_MAX)
+    whole("max_entries", entries, most=ENTRIES_MAX)
+    whole("max_bytes", max_bytes, most=BYTES_MAX)
     return Call("bus/configure", shard, (channel, entries, max_bytes), int)
-
-
-def _whole(option: str, value: object, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise InvalidOption(
-            f"{option}={value!r}: give a whole number from 0 to {most:,}.", option=option
-        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from coordq.amounts import is_number, whole
 from coordq.bus.topic import PATTERNS_MAX, check_group
 from coordq.engine.call import Call
 from coordq.errors import InvalidOption, InvalidTime
@@ -47,16 +48,7 @@ class Group:
             check_pattern(pattern)
         _span("visibility", self.visibility_s, VISIBILITY_MIN_S, VISIBILITY_MAX_S)
         _span("abandon", self.abandon_s, 0, ABANDON_MAX_S)
-        times = self.deliveries
-        if (
-            isinstance(times, bool)
-            or not isinstance(times, int)
-            or not 1 <= times <= DELIVERIES_MAX
-        ):
-            raise InvalidOption(
-                f"max_deliveries={times!r}: give a whole number from 1 to {DELIVERIES_MAX}.",
-                option="max_deliveries",
-            )
+        whole("max_deliveries", self.deliveries, 1, DELIVERIES_MAX)
 
     @property
     def tells(self) -> bool:
@@ -77,8 +69,7 @@ class Group:
 
 
 def _span(option: str, value: object, least: float, most: float) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not least <= value <= most:  # type: ignore[operator]  # a number by now
+    if not is_number(value, least, most):
         raise InvalidTime(
             f"{option}={value!r}: give seconds, from {least:g} to {most:g}.", option=option
         )

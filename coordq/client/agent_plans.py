@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
+from coordq.amounts import is_number, whole
 from coordq.client.plans import Plan
 from coordq.clock import monotonic
 from coordq.errors import AgentNotFound, Conflict, InvalidOption, Refused
@@ -63,11 +64,7 @@ def wanted(
         )
     if not isinstance(text, str):
         raise InvalidOption(f"text={text!r} is not text.", option="text")
-    number = isinstance(max_load, int | float) and not isinstance(max_load, bool)
-    if max_load is not None and not (number and 0 <= max_load <= 1):
-        raise InvalidOption(
-            f"max_load={max_load!r}: give a share from 0 (idle) to 1 (full).", option="max_load"
-        )
+    _check_load("max_load", max_load)
     if state not in ("here", "all", *STATES):
         raise InvalidOption(
             f"state={state!r}: use one of here, all, {', '.join(STATES)}.", option="state"
@@ -79,12 +76,7 @@ def wanted(
 
 def check_limit(limit: object) -> int | None:
     """`limit` when it is a number of agents, or None. Raises InvalidOption."""
-    whole = isinstance(limit, int) and not isinstance(limit, bool)
-    if limit is not None and not (whole and 1 <= limit <= LIMIT_MAX):  # type: ignore[operator]
-        raise InvalidOption(
-            f"limit={limit!r}: give a whole number from 1 to {LIMIT_MAX:,}.", option="limit"
-        )
-    return limit if isinstance(limit, int) else None
+    return None if limit is None else whole("limit", limit, 1, LIMIT_MAX)
 
 
 def find(directory: Directory, limit: int | None, **given: Any) -> Plan[list[AgentView]]:
@@ -111,7 +103,7 @@ def register(
 ) -> Plan[AgentView]:
     """An agent outside workers makes itself known. Raises InvalidAgent, Conflict, Refused."""
     profile = make_profile(name, ttl=ttl, **given)
-    _check_load(load)
+    _check_load("load", load)
     _check_version(version)
     done: Verdict = yield registry.register(name, profile, load=load, version=version)
     if done.verdict != "ok":
@@ -122,7 +114,7 @@ def register(
 def heartbeat(name: str, load: float | None) -> Plan[float]:
     """It is still there; for how many seconds that counts. Raises AgentNotFound, Refused."""
     agent_name(name)
-    _check_load(load)
+    _check_load("load", load)
     kept_ms: int = yield registry.present(name, load=load)
     if kept_ms == 0:
         raise AgentNotFound(f"There is no agent {name!r}: register it first.", name=name)
@@ -210,15 +202,13 @@ def _refusal(name: str, done: Verdict, version: int | None) -> Exception:
     return AgentNotFound(f"There is no agent {name!r}.", name=name)
 
 
-def _check_load(load: object) -> None:
-    number = isinstance(load, int | float) and not isinstance(load, bool)
-    if load is not None and not (number and 0 <= load <= 1):  # type: ignore[operator]
+def _check_load(option: str, load: object) -> None:
+    if load is not None and not is_number(load, 0, 1):
         raise InvalidOption(
-            f"load={load!r}: give a share from 0 (idle) to 1 (full).", option="load"
+            f"{option}={load!r}: give a share from 0 (idle) to 1 (full).", option=option
         )
 
 
 def _check_version(version: object) -> None:
-    whole = isinstance(version, int) and not isinstance(version, bool)
-    if version is not None and not (whole and 0 <= version < 2**53):  # type: ignore[operator]
-        raise InvalidOption(f"version={version!r}: give a whole number from 0.", option="version")
+    if version is not None:
+        whole("version", version, most=2**53 - 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.client.plans import Plan
 from coordq.errors import BreakerNotFound, BreakerOpen, BulkheadFull, InvalidBreaker
 from coordq.fleet.breaker import calls
@@ -80,13 +81,11 @@ class Shelf:
 
 def check_retries(retries: Any, delay: Any) -> None:
     """Raise InvalidBreaker for what cannot be retried so."""
-    whole = isinstance(retries, int) and not isinstance(retries, bool)
-    if not whole or not 0 <= retries <= RETRIES_MAX:
+    if not is_whole(retries, 0, RETRIES_MAX):
         raise InvalidBreaker(
             f"retries={retries!r}: give a whole number up to {RETRIES_MAX}.", field="retries"
         )
-    number = isinstance(delay, int | float) and not isinstance(delay, bool)
-    if not number or not 0 <= delay <= DELAY_MAX_S:
+    if not is_number(delay, 0, DELAY_MAX_S):
         raise InvalidBreaker(f"delay={delay!r}: give seconds up to {DELAY_MAX_S:g}.", field="delay")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import uuid4
 
+from coordq.amounts import whole
 from coordq.bus import bounds, dead, look
 from coordq.bus import group as groups_of
 from coordq.bus.dead import DeadMessage
@@ -13,7 +14,6 @@ from coordq.bus.group import Group
 from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.sweep import Swept, sweep
 from coordq.bus.topic import check_channel, check_group, shard_of_channel
-from coordq.client import checked
 from coordq.client.plans import Plan, chunks
 from coordq.engine.call import Call
 from coordq.errors import ChannelNotFound, GroupNotFound
@@ -62,7 +62,7 @@ def channel(shards: int, name: str) -> Plan[ChannelView]:
 
 def channels(shards: int, limit: int) -> Plan[list[ChannelView]]:
     """Channels, those used last first."""
-    checked.whole("limit", limit, least=0)
+    whole("limit", limit)
     found: list[ChannelView] = []
     for shard in range(shards):
         offset = 0
@@ -102,7 +102,7 @@ def group(shards: int, name: str) -> Plan[GroupView]:
 
 def dead_letters(shards: int, group: str, channel: str, limit: int) -> Plan[list[DeadMessage]]:
     """Dead letters that fit, newest first."""
-    checked.whole("limit", limit, least=0)
+    whole("limit", limit)
     found: list[DeadMessage] = []
     for shard in range(shards):
         before, kept = "+", 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from coordq import amounts
 from coordq.errors import InvalidName, InvalidOption, InvalidTime
 from coordq.names import check_name
 from coordq.work.options import seconds
@@ -37,13 +38,7 @@ def state(value: object) -> State | None:
         ) from error
 
 
-def whole(option: str, value: object, *, least: int) -> int:
-    """A whole number, `least` or more. Raises InvalidOption."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidOption(
-            f"{option}={value!r}: give a whole number, {least} or more.", option=option
-        )
-    return value
+whole = amounts.whole
 
 
 def wanted(kind: str, name: object) -> str:

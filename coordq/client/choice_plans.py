@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
+from coordq.amounts import whole
 from coordq.client import agent_plans
 from coordq.client.plans import Plan
 from coordq.clock import monotonic
@@ -67,9 +68,7 @@ def best(
     **given: Any,
 ) -> Plan[list[Recommendation]]:
     """The n best for it. Raises InvalidOption, InvalidName."""
-    whole = isinstance(n, int) and not isinstance(n, bool)
-    if not (whole and 1 <= n <= MOST):
-        raise InvalidOption(f"n={n!r}: give a whole number from 1 to {MOST:,}.", option="n")
+    whole("n", n, 1, MOST)
     if isinstance(preferred, str) or not isinstance(preferred, Collection):
         raise InvalidOption(f"preferred={preferred!r} is no list of names.", option="preferred")
     welcome = frozenset(check_name("capability", one) for one in preferred)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coordq.amounts import is_whole
 from coordq.client.plans import Plan
 from coordq.errors import InvalidOption, Refused, WorkerNotFound
 from coordq.fleet import agents as counting
@@ -82,8 +83,7 @@ def _bury(shards: int, worker: str) -> Plan[int]:
 
 def expect(amount: int | None) -> Plan[None]:
     """Say how many workers the fleet has; None: count them. Raises InvalidOption."""
-    whole = isinstance(amount, int) and not isinstance(amount, bool)
-    if amount is not None and not (whole and 1 <= amount <= EXPECTED_MAX):
+    if amount is not None and not is_whole(amount, 1, EXPECTED_MAX):
         raise InvalidOption(
             f"amount={amount!r}: give a whole number from 1 to {EXPECTED_MAX:,}, or None to count.",
             option="amount",

@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from coordq.amounts import whole
 from coordq.client import checked
 from coordq.client.flow_looks import check_id, get
 from coordq.client.letters import Letters
@@ -80,7 +81,7 @@ def run(plan: FlowPlan, *, force: bool, durability: str) -> Plan[None]:
 
 def ls(shards: int, *, state: str, name: str, limit: int) -> Plan[list[FlowView]]:
     """Flows that fit, newest first. Raises InvalidOption, InvalidName."""
-    checked.whole("limit", limit, least=0)
+    whole("limit", limit)
     name = checked.wanted("flow", name)
     if state and state not in STATES:
         raise InvalidOption(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from coordq.amounts import is_number
 from coordq.client.plans import Plan
 from coordq.errors import InvalidLimit, LimitNotFound
 from coordq.work import allowance
@@ -80,8 +81,7 @@ def _ms(seconds: Any) -> int | None:
     if seconds is None:
         return None
     length = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-    number = isinstance(length, int | float) and not isinstance(length, bool)
-    if not number or not 0 < length <= PERIOD_MAX_S:
+    if not is_number(length, 0, PERIOD_MAX_S) or length == 0:
         raise InvalidLimit(
             f"A limit cannot be paused for {seconds!r}: give seconds or a timedelta, up to a year; "
             "without any it is paused until it is resumed.",

@@ -6,6 +6,7 @@ import json
 import secrets
 from typing import Any, Final
 
+from coordq.amounts import is_number
 from coordq.client import agent_plans
 from coordq.client.plans import Command, Plan
 from coordq.clock import monotonic
@@ -25,8 +26,7 @@ def call_the_roll(
 
     Raises InvalidOption.
     """
-    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if not (number and 0 < timeout <= TIMEOUT_MAX_S):
+    if not is_number(timeout, 0, TIMEOUT_MAX_S) or timeout == 0:
         raise InvalidOption(
             f"timeout={timeout!r}: give seconds up to {TIMEOUT_MAX_S:g}.", option="timeout"
         )

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from coordq.amounts import whole
 from coordq.client import checked
 from coordq.clock import monotonic
 from coordq.engine import keys
@@ -172,7 +173,7 @@ def queue(shards: int, name: str) -> Plan[Queue]:
 
 def ls(shards: int, *, state: State | None, queue: str, name: str, limit: int) -> Plan[list[Task]]:
     """Tasks that fit, state by state, at most `limit`. Raises InvalidOption, InvalidName."""
-    checked.whole("limit", limit, least=0)
+    whole("limit", limit)
     queue, name = checked.wanted("queue", queue), checked.wanted("task", name)
     found: list[Task] = []
     for wanted in LISTED if state is None else (state,):

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from coordq.client import checked
+from coordq.amounts import whole
 from coordq.client.plans import Plan
 from coordq.errors import Conflict, ForeignData, InvalidSchedule, ScheduleNotFound
 from coordq.names import check_name
@@ -172,7 +172,7 @@ def rm(shards: int, name: str) -> Plan[None]:
 
 def next_runs(shards: int, name: str, amount: int) -> Plan[list[datetime]]:
     """The next slots; of a paused schedule, those that a resume would bring."""
-    checked.whole("n", amount, least=0)
+    whole("n", amount)
     seen, view = yield from _known(shards, name)
     return upcoming(view, now_ms=seen.now_ms, amount=amount)
 

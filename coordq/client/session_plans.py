@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, Final
 from uuid import uuid4
 
+from coordq.amounts import whole
 from coordq.bus import body as bodies
 from coordq.bus import session as talk
 from coordq.bus.envelope import parcel
@@ -17,7 +18,7 @@ from coordq.bus.reply import Reply, address, read_reply
 from coordq.bus.session import Rules, Said
 from coordq.bus.session_view import SessionView, Turn
 from coordq.bus.topic import mailbox
-from coordq.client import bus_plans, checked, posting
+from coordq.client import bus_plans, posting
 from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
@@ -78,19 +79,13 @@ def rules(**given: Any) -> Rules:
     spans = {name: seconds(name, given[name]) for name in ("idle", "keep", "deadline")}
     return Rules(
         order=order,
-        turns=_whole("turns", given["turns"], talk.TURNS_MAX),
-        max_bytes=_whole("max_bytes", given["max_bytes"], talk.BYTES_MAX),
-        people=_whole("max_people", given["max_people"], talk.PEOPLE_MAX),
+        turns=whole("turns", given["turns"], 1, talk.TURNS_MAX),
+        max_bytes=whole("max_bytes", given["max_bytes"], 1, talk.BYTES_MAX),
+        people=whole("max_people", given["max_people"], 1, talk.PEOPLE_MAX),
         idle_s=spans["idle"] or talk.IDLE_S,
         kept_s=spans["keep"],
         deadline_s=spans["deadline"],
     )
-
-
-def _whole(option: str, value: Any, most: int) -> int:
-    if checked.whole(option, value, least=1) > most:
-        raise InvalidOption(f"{option}={value!r}: at most {most:,}.", option=option)
-    return int(value)
 
 
 def people_of(given: People) -> list[tuple[str, str]]:
@@ -166,7 +161,7 @@ def say(
         made,
         nonce=voice.nonce(),
         to=[check_name("agent", name) for name in to],
-        expects=-1 if expects is None else checked.whole("expects", expects, least=0),
+        expects=-1 if expects is None else whole("expects", expects),
         answers=answers,
     )
     return turn
@@ -235,7 +230,7 @@ def decide(voice: Voice, kind: str, offer: int, body: Any) -> Plan[Said]:
 
     Raises Conflict, InvalidOption.
     """
-    checked.whole("offer", offer, least=1)
+    whole("offer", offer, 1)
     while True:
         view, turns = yield talk.look(voice.session_id, after=offer - 1, limit=talk.PAGE)
         last = turns[-1].number if turns else view.turn
@@ -273,7 +268,7 @@ def _check_offer(voice: Voice, offer: int, turns: Sequence[Turn]) -> None:
 
 def ls(shards: int, name: str, limit: int) -> Plan[list[SessionView]]:
     """Sessions, those that moved last first."""
-    checked.whole("limit", limit, least=0)
+    whole("limit", limit)
     if name:
         check_name("agent", name)
     found: list[SessionView] = []

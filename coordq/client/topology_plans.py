@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from coordq.amounts import is_whole
 from coordq.client import agent_plans
 from coordq.client.plans import Plan
 from coordq.errors import InvalidOption, TopologyNotFound
@@ -90,8 +91,7 @@ def clear(*, expect: int | None, who: str, why: str) -> Plan[Arrangement]:
 
 
 def _check_said(expect: Any, who: Any, why: Any) -> None:
-    whole = isinstance(expect, int) and not isinstance(expect, bool)
-    if expect is not None and not (whole and expect >= 0):
+    if expect is not None and not is_whole(expect, 0):
         raise InvalidOption(
             f"expect={expect!r}: give the version that must be set now, 0 for none.",
             option="expect",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
+from coordq.amounts import whole
 from coordq.client import checked, plans, reasons
 from coordq.client.after import OPTION as DEPENDS
 from coordq.client.after import after, after_many
@@ -274,7 +275,7 @@ class Work:
     def claim_one(self, task_id: str, *, version: int = -1, claimant: str) -> Claim:
         """Take one browsed task, to be run by the caller. Raises Conflict, TaskNotFound."""
         look.check_id(task_id)
-        seen = checked.whole("version", version, least=-1)
+        seen = whole("version", version, -1)
         who = checked.claimant(claimant)
         return self._engine.run(
             claim.claim_one(task_id, version=seen, claimant=who, nonce=uuid4().hex)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.engine.call import Call
 
 REST: Final = "*"
@@ -203,10 +204,8 @@ def mean_ms(worked_ms: float, runs: float) -> float | None:
 
 def whole(value: Any) -> int:
     """A whole number from 0, whatever a worker of another version, or a stranger, has put there."""
-    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if fits else 0
+    return value if is_whole(value, 0, 2**53 - 1) else 0
 
 
 def _number(value: Any) -> float | None:
-    fits = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if fits else None
+    return float(value) if is_number(value) else None

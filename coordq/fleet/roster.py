@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from coordq.engine.call import Argument, Call
+from coordq.fleet.agents import whole
 from coordq.fleet.suspicion import DEFAULT_BEAT_MS
 
 PROTOCOL: Final = 2
@@ -70,21 +71,16 @@ def introduction(info: bytes, ttl_ms: int = 0) -> Introduction:
         facts = {}
     if not isinstance(facts, dict):
         facts = {}
-    beat_ms = _whole(facts.get("beat_ms"))
-    lease_ms = _whole(facts.get("lease_ms")) or max(0, ttl_ms) // _INFO_LEASES
+    beat_ms = whole(facts.get("beat_ms"))
+    lease_ms = whole(facts.get("lease_ms")) or max(0, ttl_ms) // _INFO_LEASES
     return Introduction(
         zone=_word(facts.get("zone")) or _word(facts.get("host")) or "-",
         beat_ms=beat_ms,
         lease_ms=lease_ms or (beat_ms or DEFAULT_BEAT_MS) * LEASE_BEATS,
-        incarnation=_whole(facts.get("incarnation")),
-        lost=_whole(facts.get("lost")),
-        protocol=_whole(facts.get("protocol")) or 1,
+        incarnation=whole(facts.get("incarnation")),
+        lost=whole(facts.get("lost")),
+        protocol=whole(facts.get("protocol")) or 1,
     )
-
-
-def _whole(value: Any) -> int:
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if whole else 0
 
 
 def _word(value: Any) -> str:

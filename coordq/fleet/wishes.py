@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from coordq.amounts import whole
 from coordq.errors import ImpossibleWish, InvalidOption
 
 FAULTS: Final = ("crash", "byzantine")
@@ -37,9 +38,9 @@ def check(wish: Wish) -> None:
 
 
 def _check(wish: Wish) -> None:
-    _whole("agents", wish.agents, 1)
+    whole("agents", wish.agents, 1, AGENTS_MAX)
     if wish.tolerate is not None:
-        _whole("tolerate", wish.tolerate, 0)
+        whole("tolerate", wish.tolerate, 0, AGENTS_MAX)
     for option, value, known in (
         ("faults", wish.faults, FAULTS),
         ("consistency", wish.consistency, CONSISTENCIES),
@@ -49,15 +50,6 @@ def _check(wish: Wish) -> None:
         if value not in known or (option == "independent" and not isinstance(value, bool)):
             words = ", ".join(str(one) for one in known if one is not None)
             raise InvalidOption(f"{option}={value!r}: use one of {words}.", option=option)
-
-
-def _whole(option: str, value: Any, least: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not least <= value <= AGENTS_MAX:
-        raise InvalidOption(
-            f"{option}={value!r}: give a whole number from {least} to {AGENTS_MAX:,}.",
-            option=option,
-        )
 
 
 def _refuse(wish: Wish) -> None:

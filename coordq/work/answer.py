@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from coordq.amounts import is_number
 from coordq.engine.call import Call
 from coordq.errors import Conflict, ForeignData, InvalidInput, PayloadTooLarge, TaskNotFound
 from coordq.ids import new_id, shard_of
@@ -104,7 +105,7 @@ def signal(
     Raises InvalidName, InvalidInput, PayloadTooLarge.
     """
     seconds = keep.total_seconds() if isinstance(keep, timedelta) else keep
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+    if not is_number(seconds):
         raise InvalidInput(f"keep = {keep!r}: give seconds or a timedelta.")
     if not 0 <= seconds <= KEEP_MAX_S:
         raise InvalidInput(f"keep = {keep!r}: a signal is kept for 0 to {KEEP_MAX_S:,} seconds.")

@@ -24,6 +24,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
+from coordq.amounts import is_number
 from coordq.errors import InvalidOption
 
 Jitter = Literal["full", "equal", "none"]
@@ -47,7 +48,7 @@ _JITTER_OF: Final[dict[str, Jitter]] = {"f": "full", "e": "equal", "n": "none"}
 def _seconds(name: str, value: object) -> float:
     """`value` as seconds, rounded to whole milliseconds so that it survives the record."""
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if not is_number(number):
         raise InvalidOption(f"backoff {name}={value!r} is not a number of seconds.", option=name)
     if not 0 <= number <= DELAY_MAX_S:
         raise InvalidOption(
@@ -107,7 +108,7 @@ class Backoff:
 
     def _check_factor(self) -> None:
         number = self.factor
-        if isinstance(number, bool) or not isinstance(number, int | float):
+        if not is_number(number):
             raise InvalidOption(f"backoff factor={number!r} is not a number.", option="factor")
         if not 1 <= number <= FACTOR_MAX:
             raise InvalidOption(

@@ -13,7 +13,6 @@ and waits for nothing in the name of one: ctx.checkpoint, ctx.spawn and waits ra
 
 from __future__ import annotations
 
-import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidAgent, InvalidOption
 
 SIZE_MAX: Final = 4096
@@ -59,13 +59,7 @@ class Batch:
 
 def _check(option: str, value: object, least: int, most: float) -> None:
     whole = option != "delay"
-    kind = int if whole else int | float
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, kind)
-        or math.isnan(value)
-        or not least <= value <= most
-    ):
+    if not (is_whole if whole else is_number)(value, least, most):
         raise InvalidOption(
             f"Batch({option}={value!r}): use a {'whole number' if whole else 'number'} from {least}"
             f" to {most:,}.",

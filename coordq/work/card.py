@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidAgent, InvalidInput
 from coordq.names import check_name
 from coordq.work.persona import Persona, read_persona
@@ -56,13 +57,12 @@ def make_card(
     given = _persona(agent, persona)
     if not isinstance(interests, str):
         raise InvalidAgent(f"agent {agent!r}: interests={interests!r:.80} is not text.")
-    if isinstance(max_load, bool) or not (isinstance(max_load, int) and 0 <= max_load <= LOAD_MAX):
+    if not is_whole(max_load, 0, LOAD_MAX):
         raise InvalidAgent(
             f"agent {agent!r}: max_load={max_load!r}: give a whole number of tasks, 0 for as many "
             "as its workers have slots."
         )
-    number = isinstance(weight, int | float) and not isinstance(weight, bool)
-    if not (number and WEIGHT_MIN <= weight <= WEIGHT_MAX):
+    if not is_number(weight, WEIGHT_MIN, WEIGHT_MAX):
         raise InvalidAgent(
             f"agent {agent!r}: weight={weight!r}: give a number from {WEIGHT_MIN} to "
             f"{WEIGHT_MAX:g}; others have 1."

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidLimit
 from coordq.names import check_name
 from coordq.work.amount import shown
@@ -60,7 +61,7 @@ Rate = tuple[float, float]
 def _period(field: str, given: object, said: object) -> float:
     if isinstance(given, timedelta):
         given = given.total_seconds()
-    if isinstance(given, bool) or not isinstance(given, int | float):
+    if not is_number(given):
         raise InvalidLimit(
             f"{field}={said!r}: the period must be seconds or a timedelta.", field=field
         )
@@ -108,7 +109,7 @@ def _read_text(field: str, text: str) -> Rate:
 
 
 def _amount(field: str, given: object, said: object) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float):
+    if not is_number(given):
         raise InvalidLimit(f"{field}={said!r}: {given!r} is no number.", field=field)
     if not 0 < given <= AMOUNT_MAX:
         raise InvalidLimit(
@@ -192,7 +193,7 @@ class Limit:
 
 
 def _whole(field: str, value: object, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+    if not is_whole(value, 0, most):
         raise InvalidLimit(
             f"{field}={value!r}: give a whole number up to {most:,}, 0 for none.", field=field
         )
@@ -293,11 +294,7 @@ def check_limits(limits: object, cost: object) -> None:
 
 def check_units(field: str, value: object) -> float:
     """`value` when it is an amount of units. Raises InvalidLimit."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 <= value <= AMOUNT_MAX
-    ):
+    if not is_number(value, 0, AMOUNT_MAX):
         raise InvalidLimit(f"{field}={value!r}: give units, from 0 to {AMOUNT_MAX:,}.", field=field)
     return float(value)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidOption, InvalidTime
 from coordq.ids import is_id
 from coordq.names import check_name
@@ -151,11 +152,7 @@ def _check(options: Options) -> None:
     _check_times(options)
     _check_routing(options)
     attempts = 1 if options.max_attempts is None else options.max_attempts
-    if (
-        isinstance(attempts, bool)
-        or not isinstance(attempts, int)
-        or not 1 <= attempts <= ATTEMPTS_MAX
-    ):
+    if not is_whole(attempts, 1, ATTEMPTS_MAX):
         raise InvalidOption(
             f"max_attempts={attempts!r}: use a whole number from 1 to {ATTEMPTS_MAX}.",
             option="max_attempts",
@@ -260,7 +257,7 @@ def moment_ms(at: object) -> int:
                 option="at",
             )
         at = at.timestamp()
-    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at <= 2**33:
+    if not is_number(at, 0, 2**33):
         raise InvalidTime(f"at={at!r}: give an aware datetime or seconds since 1970.", option="at")
     return int(at * 1000)
 

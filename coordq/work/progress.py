@@ -5,11 +5,13 @@ In Redis it is JSON with the fields of `Progress` that were said, and `fraction`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from coordq.amounts import is_number
 from coordq.errors import InvalidInput
 
 MESSAGE_MAX: Final = 500
@@ -116,9 +118,7 @@ def read_progress(facts: Mapping[str, Any] | None) -> Progress | None:
 
 
 def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return value == value and value not in (float("inf"), float("-inf"))  # noqa: PLR0124 - NaN
+    return is_number(value) and math.isfinite(value)
 
 
 def _check_number(name: str, value: object) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zlib import crc32
 
+from coordq.amounts import is_number
 from coordq.errors import InvalidSchedule
 from coordq.ids import new_id
 from coordq.names import check_name
@@ -199,7 +200,7 @@ def _choice(field: str, value: object, allowed: tuple[str, ...]) -> str:
 def _span_ms(field: str, value: object, *, least_s: float) -> int:
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         meant = parse_span(value) if isinstance(value, str) else None
         hint = f": {field}={meant:g}" if meant else ""
         raise InvalidSchedule(
@@ -221,7 +222,7 @@ def _moment_ms(field: str, value: object, tz: str) -> int | None:
             value = (value if value.tzinfo else value.replace(tzinfo=zone(tz))).timestamp()
         except (OverflowError, ValueError):
             value = -1
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_S:
+    if not is_number(value, 0, _LATEST_S):
         raise InvalidSchedule(
             f"{field}={value!r:.60}: give a datetime, or seconds since 1970.", field=field
         )

@@ -7,11 +7,11 @@ context alone, when what a handler waits for has not come.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from coordq.amounts import is_number
 from coordq.errors import InvalidOption, InvalidTime
 from coordq.names import check_name
 
@@ -21,9 +21,9 @@ WAIT_MAX_S: Final = 366 * 86_400.0
 def _wait(signal: str, value: object) -> float:
     """`value` (seconds or timedelta) as seconds; InvalidTime when it cannot be waited for."""
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if not is_number(number):
         raise InvalidTime(f"{signal}({value!r}): expected a number of seconds.", value=value)
-    if math.isnan(number) or not 0 <= number <= WAIT_MAX_S:
+    if not 0 <= number <= WAIT_MAX_S:
         raise InvalidTime(
             f"{signal}({value!r}): must lie between 0 and {WAIT_MAX_S:.0f} seconds.", value=value
         )

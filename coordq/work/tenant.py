@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from coordq.amounts import is_number
 from coordq.engine.call import Call
 from coordq.errors import InvalidLimit
 from coordq.names import check_name
@@ -51,13 +51,12 @@ class Tenants:
 
 def check_weight(weight: object) -> float:
     """`weight` itself when it may be one. Raises InvalidLimit."""
-    number = weight if isinstance(weight, int | float) and not isinstance(weight, bool) else None
-    if number is None or math.isnan(number) or not WEIGHT_MIN <= number <= WEIGHT_MAX:
+    if not is_number(weight, WEIGHT_MIN, WEIGHT_MAX):
         raise InvalidLimit(
             f"weight={weight!r}: give a number from {WEIGHT_MIN} to {WEIGHT_MAX}; 1 is usual.",
             field="weight",
         )
-    return float(number)
+    return float(weight)
 
 
 def _read(reply: Any) -> Tenants:

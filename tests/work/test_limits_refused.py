@@ -22,7 +22,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("x", {"rate": "many/s"}, "'many' is no number"),
     ("x", {"rate": "0/s"}, "above 0"),
     ("x", {"rate": "-5/s"}, "above 0"),
-    ("x", {"rate": "nan/s"}, "above 0"),
+    ("x", {"rate": "nan/s"}, "is no number"),
     ("x", {"rate": "1e12/s"}, "at most 1,000,000,000"),
     ("x", {"rate": "0.5/s"}, "counted whole"),
     ("x", {"rate": "5/fortnight"}, "no unit of time"),

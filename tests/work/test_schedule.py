@@ -21,7 +21,7 @@ BAD = [
     ({"every": 0}, "invalid-schedule", "from 1 to"),
     ({"every": 0.5}, "invalid-schedule", "from 1 to"),
     ({"every": -60}, "invalid-schedule", "from 1 to"),
-    ({"every": math.nan}, "invalid-schedule", "from 1 to"),
+    ({"every": math.nan}, "invalid-schedule", "is no number"),
     ({"every": math.inf}, "invalid-schedule", "ten years"),
     ({"every": 10**30}, "invalid-schedule", "ten years"),
     ({"every": "5m"}, "invalid-schedule", "seconds or a timedelta: every=300"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidBreaker
 from coordq.names import check_name
 
@@ -44,10 +45,8 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         for name, (least, most) in _BOUNDS.items():
-            value: Any = getattr(self, name)
-            kinds = int if name in _WHOLE else int | float
-            fits = isinstance(value, kinds) and not isinstance(value, bool)
-            if not fits or not least <= value <= most:
+            value: object = getattr(self, name)
+            if not (is_whole if name in _WHOLE else is_number)(value, least, most):
                 whole = "a whole number" if name in _WHOLE else "a number"
                 raise InvalidBreaker(
                     f"{name}={value!r}: give {whole} from {least:g} to {most:,g}.", field=name

@@ -13,6 +13,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidTopology
 
 STAGES: Final = ("star", "tree", "groups")
@@ -50,10 +51,8 @@ class Adapt:
 
     def __post_init__(self) -> None:
         for name, (least, most) in _BOUNDS.items():
-            value: Any = getattr(self, name)
-            kinds = int if name in _WHOLE else int | float
-            fits = isinstance(value, kinds) and not isinstance(value, bool)
-            if not fits or not least <= value <= most:
+            value: object = getattr(self, name)
+            if not (is_whole if name in _WHOLE else is_number)(value, least, most):
                 raise _wrong(f"{name}={value!r}: give a number from {least:g} to {most:g}.")
         if self.star_max >= self.tree_max * (1 - self.slack):
             raise _wrong(

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from coordq.amounts import is_whole
 from coordq.errors import Conflict, CoordqError, FleetNotFound, InvalidOption
 from coordq.fleet.file import WORKERS_MAX
 from coordq.runtime.shutdown import STOP_S
@@ -260,7 +261,7 @@ def _sizes(given: Any) -> dict[str, int]:
     if not isinstance(given, dict) or not given:
         raise InvalidOption("Say how many workers a group shall have, such as mail=4.")
     for name, size in given.items():
-        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= WORKERS_MAX:
+        if not is_whole(size, 0, WORKERS_MAX):
             raise InvalidOption(f"{name}={size!r}: use a whole number from 0 to {WORKERS_MAX}.")
     return given
 

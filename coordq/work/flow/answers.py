@@ -20,6 +20,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from coordq.amounts import is_whole
 from coordq.errors import InvalidArguments, TooFewAnswers
 from coordq.work.flow.refusal import refuse
 from coordq.work.flow.step import Group, Input, Step, Value
@@ -57,7 +58,7 @@ def _terms(flow: str, key: str, same: str, at_least: Any) -> dict[str, Any]:
         refuse(flow, key, f"same={same!r:.40}: use one of {', '.join(SAMENESS)}")
     if at_least is None:
         return {"same": same}
-    if isinstance(at_least, bool) or not isinstance(at_least, int) or at_least < 0:
+    if not is_whole(at_least, 0):
         refuse(flow, key, f"at_least={at_least!r:.40}: give a number of answers; 0 needs none")
     return {"same": same, "at_least": at_least}
 

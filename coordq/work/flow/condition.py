@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NoReturn
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidCondition
 from coordq.work.flow.judge import evaluate
 
@@ -205,7 +206,7 @@ class _Reader:
         if isinstance(node.op, ast.Not):
             return ("not", self._tree(node.operand))
         number = getattr(node.operand, "value", None)
-        if not isinstance(node.op, ast.USub) or not _is_number(number):
+        if not isinstance(node.op, ast.USub) or not is_number(number):
             self._wrong(node, f"cannot stand in a condition: {_RULE}")
         return -self._tree(node.operand)
 
@@ -279,10 +280,6 @@ class _Reader:
                     return self._text(node, word), node.value
                 case ast.Constant() | ast.UnaryOp():
                     at = self._tree(node.slice)
-                    if isinstance(at, int) and not isinstance(at, bool):
+                    if is_whole(at):
                         return at, node.value
         return self._wrong(node, 'is no path: write a.b, a["b"] or a[0]')
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

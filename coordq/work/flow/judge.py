@@ -23,6 +23,8 @@ from collections.abc import Callable, Sequence
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
+from coordq.amounts import is_whole
+
 DEPTH_MAX: Final = 32
 """Operations inside one another."""
 
@@ -128,7 +130,7 @@ def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], bool]:
 
 def _double(value: Any) -> Any:
     """A number as Lua has it; what is none, as it is."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not is_whole(value):
         return value
     try:
         return float(value)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from coordq.amounts import is_whole
 from coordq.names import check_name
 from coordq.work.flow.condition import Condition, parse
 from coordq.work.flow.plan import EDGES_INTO_MAX, ON, POLICIES
@@ -199,4 +200,4 @@ def _implied(marks: set[str]) -> str:
 
 
 def _is_amount(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= EDGES_INTO_MAX
+    return is_whole(value, 1, EDGES_INTO_MAX)

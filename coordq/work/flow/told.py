@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
+from coordq.amounts import is_number
 from coordq.errors import CoordqError
 from coordq.spans import parse_span
 from coordq.work.flow.written import refuse as refuse_file
@@ -57,7 +58,7 @@ class Told:
     def span(self, place: str, value: Any) -> float:
         """A length of time, in seconds."""
         found = parse_span(value) if isinstance(value, str) else value
-        if isinstance(found, bool) or not isinstance(found, int | float):
+        if not is_number(found):
             self.refuse(place, 'write a length of time, such as 90, "90s" or "5m"')
         return float(found)
 
