@@ -15,7 +15,7 @@ from coordq.amounts import whole
 from coordq.client import checked
 from coordq.clock import monotonic
 from coordq.engine import keys
-from coordq.engine.call import Argument, Call
+from coordq.engine.call import Argument, Call, blocking
 from coordq.errors import Conflict, InvalidOption, QueueNotFound, TaskNotFound, WorkerNotFound
 from coordq.ids import shard_of
 from coordq.work import enqueue as ordering
@@ -109,7 +109,7 @@ def wait_for_room(namespace: str, order: Order) -> Plan[Receipt]:
             receipt: Receipt = yield ordering.enqueue(order, on_full="refuse")
             return receipt
         block = min(left, BLOCK_S)
-        yield Command(shard, ("BLPOP", space, f"{block:.3f}"), timeout_s=block)
+        yield Command(shard, ("BLPOP", space, blocking(block)), timeout_s=block)
         receipt = yield ordering.enqueue(order)
         if not receipt.no_room:
             return receipt

@@ -14,6 +14,7 @@ from coordq.client import checked
 from coordq.client.plans import BLOCK_S, Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
+from coordq.engine.call import blocking
 from coordq.errors import AgentNotFound, ChannelFull, InvalidMessage, InvalidOption, InvalidTopic
 from coordq.ids import child_id, is_id, new_id
 
@@ -174,7 +175,7 @@ def wait_for_room(namespace: str, shard: int, first: Parcel, left_s: float) -> C
     """Blocks until there may be room for a parcel that found none."""
     space = bus_keys.space(keys.root(namespace, shard), first.lane + first.channel)
     block = min(left_s, BLOCK_S)
-    return Command(shard, ("BLPOP", space, f"{block:.3f}"), timeout_s=block)
+    return Command(shard, ("BLPOP", space, blocking(block)), timeout_s=block)
 
 
 def settle(parcels: Sequence[Parcel], posted: Sequence[Posted], how: Terms) -> list[Published]:

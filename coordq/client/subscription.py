@@ -26,6 +26,7 @@ from coordq.client.drive import drive
 from coordq.client.plans import BLOCK_S
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
+from coordq.engine.call import blocking
 from coordq.engine.connection import Engine
 from coordq.errors import GroupNotFound
 
@@ -203,7 +204,7 @@ class Subscription:
         if self.group.tells:  # events leave no marks
             block = min(block, EVENTS_EVERY_S)
         key = bus_keys.marker(keys.root(self._engine.namespace, self._turn), self.group.name)
-        self._engine.execute(self._turn, "BZPOPMIN", key, f"{block:.3f}", timeout_s=block)
+        self._engine.execute(self._turn, "BZPOPMIN", key, blocking(block), timeout_s=block)
 
     def __iter__(self) -> Iterator[Delivery]:
         while not self._closed:

@@ -8,6 +8,7 @@ from coordq.client.letters import Letters
 from coordq.client.plans import BLOCK_S
 from coordq.clock import monotonic
 from coordq.engine import keys
+from coordq.engine.call import blocking
 from coordq.engine.connection import Engine
 from coordq.ids import shard_of
 
@@ -29,7 +30,7 @@ def wait(
         if left <= 0:
             raise letters.too_late(subject, timeout or 0)
         block = min(left, BLOCK_S)
-        reply = engine.execute(shard, "BLPOP", key, f"{block:.3f}", timeout_s=block)
+        reply = engine.execute(shard, "BLPOP", key, blocking(block), timeout_s=block)
         if reply is None:
             (found,) = engine.run(letters.watch([subject], mailbox))
             if found is not None:

@@ -16,7 +16,7 @@ import redis.asyncio as aredis
 
 from coordq.engine import fake, replica, schema
 from coordq.engine.address import Address, parse
-from coordq.engine.call import Argument, Call
+from coordq.engine.call import Argument, Call, blocking
 from coordq.engine.reconnect import persist_async
 from coordq.engine.topology import Endpoint, Plain, Sentinels, Topology, topology
 from coordq.engine.trouble import LEFT, LostError, NoScriptError, closed, translate
@@ -318,7 +318,7 @@ class Line:
 
     async def block(self, *command: Argument, timeout_s: float) -> Any:
         """Run a blocking command, its time-out appended; None when it timed out."""
-        return await self.execute(*command, f"{timeout_s:.3f}", timeout_s=timeout_s)
+        return await self.execute(*command, blocking(timeout_s), timeout_s=timeout_s)
 
     async def _exchange(self, call: Call[Any], packed: bytes) -> Any:
         try:

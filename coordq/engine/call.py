@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 Argument = str | bytes | int | float
+BLOCK_MIN_S: Final = 0.002
+"""Redis 6.2 takes a millisecond, as it takes 0, for "for ever"."""
+
+
+def blocking(seconds: float) -> str:
+    """How long a command is to block, as Redis is told; at least 2 ms."""
+    return f"{max(seconds, BLOCK_MIN_S):.3f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coordq.engine.call import Call
+from coordq.engine.call import Call, blocking
 from coordq.engine.connection import Engine, open_engine
 from coordq.errors import QueueFull, ReadOnly, ScriptMisuse, Unreachable
 from coordq.work.enqueue import enqueue, enqueue_many
@@ -43,6 +43,12 @@ def test_one_thread_uses_one_connection(engine: Engine) -> None:
         engine.execute(0, "PING")
 
     assert connections(engine) == 1
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 0.0004, 0.001, 0.0019])
+def test_the_shortest_wait_has_an_end(engine: Engine, seconds: float) -> None:
+    """Redis 6.2 blocks for ever when it is told a millisecond, or less."""
+    assert engine.execute(0, "BLPOP", "nothing", blocking(seconds)) is None
 
 
 def test_threads_share_an_engine(engine: Engine) -> None:
