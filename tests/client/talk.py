@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from coordq.bus.group import Group
@@ -21,6 +21,16 @@ def three_mailboxes(url: str, namespace: str) -> Iterator[Client]:
         for name in NAMES:
             client.bus.add_group(Group(f"@{name}"))
         yield client
+
+
+@contextmanager
+def open_mailboxes(client: Client) -> Iterator[dict[str, Subscription]]:
+    """Their mailboxes, to be read by a test."""
+    with ExitStack() as open_ones:
+        yield {
+            name: open_ones.enter_context(client.bus.subscribe(f"@{name}", prefetch=1))
+            for name in NAMES
+        }
 
 
 def begin(client: Client, **rules: Any) -> dict[str, Session]:

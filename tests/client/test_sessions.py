@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from coordq.errors import (
     NotYourTurn,
     WaitTimeout,
 )
-from tests.client.talk import NAMES, begin, hear, heard, three_mailboxes
+from tests.client.talk import NAMES, begin, hear, heard, open_mailboxes, three_mailboxes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
@@ -36,11 +35,8 @@ def client(redis_url: str, namespace: str) -> Iterator[Client]:
 @pytest.fixture
 def boxes(client: Client) -> Iterator[dict[str, Subscription]]:
     """Their mailboxes, read by this test."""
-    with ExitStack() as open_ones:
-        yield {
-            name: open_ones.enter_context(client.bus.subscribe(f"@{name}", prefetch=1))
-            for name in NAMES
-        }
+    with open_mailboxes(client) as boxes:
+        yield boxes
 
 
 def test_what_is_said_is_heard_by_all_others_in_one_order(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
@@ -17,7 +16,7 @@ from coordq.errors import (
     SessionNotFound,
 )
 from coordq.ids import new_id
-from tests.client.talk import NAMES, begin, heard, three_mailboxes
+from tests.client.talk import NAMES, begin, heard, open_mailboxes, three_mailboxes
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
@@ -33,11 +32,8 @@ def client(redis_url: str, namespace: str) -> Iterator[Client]:
 @pytest.fixture
 def boxes(client: Client) -> Iterator[dict[str, Subscription]]:
     """Their mailboxes, read by this test."""
-    with ExitStack() as open_ones:
-        yield {
-            name: open_ones.enter_context(client.bus.subscribe(f"@{name}", prefetch=1))
-            for name in NAMES
-        }
+    with open_mailboxes(client) as boxes:
+        yield boxes
 
 
 def test_an_invitation_is_a_message_and_who_joins_may_hear_what_was_said(

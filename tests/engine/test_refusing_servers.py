@@ -11,7 +11,7 @@ import pytest
 from coordq.engine.connection import open_engine
 from coordq.errors import ReadOnly
 from coordq.work.enqueue import enqueue
-from tests.servers import Server, binary_on_path, bundled_binary
+from tests.servers import Server
 from tests.waiting import wait_until
 from tests.work.desk import Desk, order
 
@@ -20,16 +20,13 @@ pytestmark = pytest.mark.live
 Make = Callable[..., Server]
 
 
-@pytest.fixture(params=["bundled", "on PATH"])
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+@pytest.fixture
+def make(each_binary: Path) -> Iterator[Make]:
     """A server of 6.2, and of what is on PATH: they say no in different words inside a script."""
-    binary: Path | None = bundled_binary() if request.param == "bundled" else binary_on_path()
-    if binary is None:
-        pytest.skip(f"no redis-server {request.param}")
     with ExitStack() as stack:
 
         def made(**settings: str) -> Server:
-            server = Server(binary, **settings)
+            server = Server(each_binary, **settings)
             stack.callback(server.close)
             return server
 

@@ -16,19 +16,15 @@ from coordq.errors import InvalidOption, NotReplicated
 from coordq.work.enqueue import Order, Receipt, enqueue, enqueue_many
 from tests.proxy import LossyProxy
 from tests.replicas import Pair, cut, mend
-from tests.servers import binary_on_path, bundled_binary
 from tests.work.desk import Desk, order
 
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module", params=["bundled", "on PATH"])
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+@pytest.fixture(scope="module")
+def pair(each_binary: Path) -> Iterator[Pair]:
     """A master and its replica: 6.2, and what is on PATH."""
-    binary: Path | None = bundled_binary() if request.param == "bundled" else binary_on_path()
-    if binary is None:
-        pytest.skip(f"no redis-server {request.param}")
-    with Pair(binary) as pair:
+    with Pair(each_binary) as pair:
         yield pair
 
 

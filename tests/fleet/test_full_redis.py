@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,18 +25,15 @@ from coordq.fleet.roster import (
 )
 from coordq.fleet.spawners import answer, answers_of, enlist, enlisted, order
 from coordq.fleet.tell import tell
-from tests.servers import Server, binary_on_path, bundled_binary
+from tests.servers import Server
 from tests.work.desk import Desk
 
 
-@pytest.fixture(params=["bundled", "on PATH"])
-def full(request: pytest.FixtureRequest, namespace: str) -> Iterator[Desk]:
+@pytest.fixture
+def full(each_binary: Path, namespace: str) -> Iterator[Desk]:
     """6.2 and what is on PATH judge "full" by different code."""
-    binary = bundled_binary() if request.param == "bundled" else binary_on_path()
-    if binary is None:
-        pytest.skip(f"no redis-server {request.param}")
     with (
-        Server(binary, maxmemory_policy="noeviction") as server,
+        Server(each_binary, maxmemory_policy="noeviction") as server,
         open_engine(server.url, namespace=namespace) as engine,
     ):
         server.config(maxmemory="1")

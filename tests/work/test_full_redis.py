@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from coordq.work.flow.tidy import sweep
 from coordq.work.look import watch
 from coordq.work.queue import configure
 from coordq.work.saved import checkpoint
-from tests.servers import Server, binary_on_path, bundled_binary
+from tests.servers import Server
 from tests.work.damages import DAMAGES, audited, busy, words
 from tests.work.desk import ERROR, Desk, ask, order
 from tests.work.flows import Flows, node
@@ -26,13 +27,10 @@ from tests.work.waiting_room import say, send, suspend, wait
 ROOM = 3_000_000
 
 
-@pytest.fixture(scope="module", params=["bundled", "on PATH"])
-def shared(request: pytest.FixtureRequest) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def shared(each_binary: Path) -> Iterator[Server]:
     """A server of our own: 6.2 and what is on PATH judge "full" by different code."""
-    binary = bundled_binary() if request.param == "bundled" else binary_on_path()
-    if binary is None:
-        pytest.skip(f"no redis-server {request.param}")
-    with Server(binary, maxmemory_policy="noeviction") as server:
+    with Server(each_binary, maxmemory_policy="noeviction") as server:
         yield server
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from coordq.errors import ForeignData, InvalidAgent
 from coordq.work.hints import ResultNotJSON
 from coordq.work.signature import Signature
+from tests.work.odd import cyclic, deep
 
 
 @dataclass
@@ -35,19 +36,6 @@ def sign(fn: Callable[..., Any]) -> Signature:
 
 
 def anything(value, other=None): ...  # type: ignore[no-untyped-def]
-
-
-def cyclic() -> list[Any]:
-    value: list[Any] = []
-    value += [value, value]
-    return value
-
-
-def deep(levels: int) -> Any:
-    value: Any = 1
-    for _ in range(levels):
-        value = [value]
-    return value
 
 
 @pytest.mark.parametrize(

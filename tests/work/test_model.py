@@ -8,7 +8,8 @@ the auditor recounts counters, lines, leases, due moments, dead letters and uniq
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from coordq.work.answer import answer
 from coordq.work.enqueue import Receipt
 from coordq.work.finish import LETTERS, Outcome
 from coordq.work.task import TERMINAL, State
-from tests.servers import Server, binary_on_path, bundled_binary
+from tests.servers import Server
 from tests.work.desk import ask, error, order
 from tests.work.model import QUEUES, Model, Modelled
 
@@ -319,14 +320,10 @@ class Queues(Modelled):
         self.high[queue] = high
 
 
-@pytest.fixture(scope="module", params=["bundled", "on PATH"])
-def judged(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def judged(each_binary: Path) -> Iterator[str]:
     """Redis 6.2, which embedded:// runs, and what is on PATH."""
-    find: Callable[[], Any] = bundled_binary if request.param == "bundled" else binary_on_path
-    binary = find()
-    if binary is None:
-        pytest.skip(f"no redis-server {request.param}")
-    with Server(binary) as server:
+    with Server(each_binary) as server:
         yield server.url
 
 

@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 
 from coordq.errors import InvalidArguments
 from coordq.work.signature import Signature
+from tests.work.odd import cyclic, deep
 
 
 class Color(Enum):
@@ -178,19 +179,6 @@ def test_extra_keywords_are_taken_by_kwargs() -> None:
     assert travel(sign(handler), 1, b="2") == {"a": 1, "b": 2}
     with pytest.raises(InvalidArguments, match="'b'"):
         sign(handler).bind((1,), {"b": "x"})
-
-
-def cyclic() -> list[Any]:
-    value: list[Any] = []
-    value += [value, value]
-    return value
-
-
-def deep(levels: int) -> Any:
-    value: Any = 1
-    for _ in range(levels):
-        value = [value]
-    return value
 
 
 def doubled(levels: int) -> Any:
