@@ -8,54 +8,24 @@ from __future__ import annotations
 
 import pytest
 
-from coordq.interfaces.chaos.bus_told import BusRest, Hearing, Sent, TurnLeft
+from coordq.interfaces.chaos.bus_told import Sent, TurnLeft
 from coordq.interfaces.chaos.checker import check
-from coordq.interfaces.chaos.history import Rest
-from coordq.interfaces.chaos.listeners import LEDGER, MIRROR
+from coordq.interfaces.chaos.listeners import LEDGER, MIRROR, PORTER, RUSH
+from tests.chaos.postman import (
+    EARLY,
+    LATE,
+    NEWS,
+    ONE,
+    PLACE,
+    TWO,
+    hear,
+    news,
+    publish,
+    rest,
+)
 from tests.chaos.scribe import A, Scribe, Tale, rules
 
-ONE, TWO, *NEWS = IDS = [f"{A[:20]}{number:02}" for number in range(12)]
 SESSION = f"{A[:18]}talk"
-PLACE = "nnews.north"
-LATE, EARLY = "run-2", "run-1"
-"""Two processes."""
-
-
-def publish(told: Scribe, message_id: str, *, place: str = PLACE, receivers: int = 2) -> None:
-    """A producer publishes, and hears that it was taken."""
-    told.wait(1)
-    told.history.bus.tried.add(message_id)
-    told.history.bus.sent[message_id] = Sent("0", place, receivers, told.ms, told.ms)
-
-
-def hear(
-    told: Scribe,
-    message_id: str,
-    *groups: str,
-    how: str = "done",
-    process: str = EARLY,
-    attempt: int = 1,
-) -> None:
-    """Groups are given a message, and handle it."""
-    for group in groups or (LEDGER, MIRROR):
-        told.wait(1)
-        run = Hearing(process, group, message_id, attempt, told.ms)
-        told.wait(1)
-        if how:
-            run.how, run.ended_ms = how, told.ms
-        told.history.bus.heard.append(run)
-
-
-def news(told: Scribe, *ids: str, process: str = EARLY) -> None:
-    """Messages come and are handled, one after the other."""
-    for message_id in ids:
-        publish(told, message_id)
-        hear(told, message_id, process=process)
-
-
-def rest(told: Scribe, **left: object) -> None:
-    """What is left of messages in Redis."""
-    told.history.rest = Rest(bus=BusRest(**left))  # type: ignore[arg-type]
 
 
 def handled_by_all(told: Scribe) -> None:
@@ -94,6 +64,24 @@ def given_again_before_it_was_acknowledged(told: Scribe) -> None:
     hear(told, ONE, LEDGER, process=LATE, attempt=2)
 
 
+def a_thread_that_was_told_to_stop_as_it_ended(told: Scribe) -> None:
+    """Its run was given back as if it had not been, though the handler thinks it is done."""
+    for message_id in (ONE, *NEWS):
+        publish(told, message_id, place=f"n{RUSH}", receivers=1)
+        hear(told, message_id, PORTER)
+    hear(told, ONE, PORTER)
+
+
+def a_thread_whose_end_nobody_knows_of_yet(told: Scribe) -> None:
+    """Its worker hears much else, and begins with nothing of the same group."""
+    publish(told, ONE, place=f"n{RUSH}", receivers=1)
+    hear(told, ONE, PORTER)
+    news(told, *NEWS)
+    publish(told, TWO, place=f"n{RUSH}", receivers=1)
+    hear(told, TWO, PORTER)
+    hear(told, ONE, PORTER, attempt=2)
+
+
 def ended_without_success(told: Scribe) -> None:
     """A run that failed, or was told to stop, acknowledges nothing."""
     publish(told, ONE)
@@ -112,6 +100,8 @@ def ended_without_success(told: Scribe) -> None:
         a_letter,
         a_stopped_process_begins_late,
         given_again_before_it_was_acknowledged,
+        a_thread_that_was_told_to_stop_as_it_ended,
+        a_thread_whose_end_nobody_knows_of_yet,
         ended_without_success,
     ],
     ids=lambda tell: tell.__name__.replace("_", " "),
@@ -140,6 +130,11 @@ def taken_for_one_of_two(told: Scribe) -> None:
 def buried_without_a_reason(told: Scribe) -> None:
     publish(told, ONE)
     rest(told, dead={(LEDGER, ONE): "", (MIRROR, ONE): "rejected"})
+
+
+def buried_for_what_nobody_did(told: Scribe) -> None:
+    publish(told, ONE)
+    rest(told, dead={(LEDGER, ONE): "expired", (MIRROR, ONE): "too many deliveries"})
 
 
 def sent_by_nobody(told: Scribe) -> None:
@@ -175,6 +170,7 @@ def out_of_order(told: Scribe) -> None:
         begun_and_never_ended,
         taken_for_one_of_two,
         buried_without_a_reason,
+        buried_for_what_nobody_did,
         sent_by_nobody,
         held_for_ever,
         announced_for_ever,
@@ -200,7 +196,17 @@ def given_again_to_another(told: Scribe) -> None:
     hear(told, ONE, LEDGER, process=LATE, attempt=2)
 
 
-@pytest.mark.parametrize("tell", [acknowledged_and_given_again, given_again_to_another])
+def given_again_to_a_thread(told: Scribe) -> None:
+    """The worker has begun with others of the group, so it knew that the first had ended."""
+    for message_id in (ONE, *NEWS):
+        publish(told, message_id, place=f"n{RUSH}", receivers=1)
+        hear(told, message_id, PORTER)
+    hear(told, ONE, PORTER, attempt=2)
+
+
+@pytest.mark.parametrize(
+    "tell", [acknowledged_and_given_again, given_again_to_another, given_again_to_a_thread]
+)
 def test_what_was_acknowledged_and_comes_again_is_named(tell: Tale) -> None:
     """Where it is certain that the acknowledgement came first, by whichever process."""
     assert rules(tell) == {"again"}

@@ -25,9 +25,11 @@ SHORT: dict[str, Any] = {
     "producers": 1,
     "duration_s": 6.5,
     "lease_s": 1.0,
-    "messages": 0.3,
+    "messages": 0.5,
     "only": HARD,
 }
+LONGER: dict[str, dict[str, Any]] = {"hasty-sweep": {"duration_s": 15}}
+"""What a bug needs besides: the leader sweeps every ten seconds."""
 _RUN = """
 import json, sys
 from pathlib import Path
@@ -65,8 +67,8 @@ def _run_all(wave: Sequence[tuple[str, Path]]) -> None:
             run.wait(20)
 
 
-def _named(bug: str) -> dict[str, str]:
-    return {} if bug == CLEAN else {"bug": bug}
+def _named(bug: str) -> dict[str, Any]:
+    return {} if bug == CLEAN else {"bug": bug, **LONGER.get(bug, {})}
 
 
 def report_in(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,17 @@ from coordq.interfaces.chaos.bus_told import TurnLeft
 from coordq.interfaces.chaos.chatter import CHANNELS, TURNS, Chatter, errand
 from coordq.interfaces.chaos.history import read_history
 from coordq.interfaces.chaos.journal import Journal, lines
-from coordq.interfaces.chaos.listeners import LEDGER, MIRROR, PEOPLE
+from coordq.interfaces.chaos.listeners import (
+    CHORUS,
+    LEDGER,
+    MAILBOXES,
+    MIRROR,
+    PEOPLE,
+    PORTER,
+    RUSH,
+    TO_ALL,
+    groups_of,
+)
 from coordq.interfaces.chaos.rest import read_bus
 
 
@@ -40,10 +50,12 @@ def test_a_producer_says_some_of_everything() -> None:
 def people(redis_url: str, namespace: str) -> Iterator[Client]:
     """A client of a namespace in which somebody would hear what is said."""
     with coordq.connect(redis_url, namespace=namespace) as client:
-        for name in PEOPLE:
-            client.bus.add_group(Group(f"@{name}"))
+        for name in MAILBOXES:
+            client.bus.add_group(Group(name))
         for name in (LEDGER, MIRROR):
             client.bus.add_group(Group(name, ("news.*",)))
+        client.bus.add_group(Group(f"{CHORUS}:1", (TO_ALL,), ephemeral=True))
+        client.bus.add_group(Group(PORTER, (RUSH,)))
         yield client
 
 
@@ -59,8 +71,9 @@ def test_the_next_life_goes_on_where_the_last_was_killed(people: Client, tmp_pat
     bus = read_history(tmp_path).bus
     assert len(bus.sent) + len(bus.said) == 100
     assert set(bus.sent) == bus.tried
-    assert {sent.receivers for sent in bus.sent.values() if sent.place[1] == "@"} == {1}
-    assert {sent.receivers for sent in bus.sent.values() if sent.place[1] != "@"} == {2}
+    for one in bus.sent.values():
+        channel = one.place[1:]
+        assert one.receivers == (1 if channel == TO_ALL else len(groups_of(channel))), channel
     turns = [turn.receivers for turn in bus.said.values()]
     assert turns.count(1) >= 2
     assert max(turns) <= TURNS

@@ -44,6 +44,11 @@ class Hearing:
         return shard_of(self.id)
 
     @property
+    def pid(self) -> int:
+        """Of its process."""
+        return int(self.process.split("-")[1])
+
+    @property
     def told(self) -> str:
         """For people."""
         return f"{self.group} was given it, attempt {self.attempt}, in {self.process}"
@@ -73,6 +78,8 @@ class BusRest:
     """Dead letters: group and message to reason."""
     transcripts: Mapping[str, Sequence[TurnLeft]] = field(default_factory=dict)
     """By session."""
+    figures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What groups counted, see `bus.look.FIGURES`."""
 
 
 @dataclass(slots=True)
@@ -86,6 +93,8 @@ class BusTold:
     said: dict[str, Sent] = field(default_factory=dict)
     """Turns that were, by message."""
     heard: list[Hearing] = field(default_factory=list)
+    refused: int = 0
+    """How many messages found no room at first."""
     _running: dict[tuple[str, str, str, str], Hearing] = field(default_factory=dict)
 
     def read(self, line: Sequence[str]) -> None:
@@ -93,6 +102,8 @@ class BusTold:
         match line:
             case ["mtr", message_id]:
                 self.tried.add(message_id)
+            case ["ful", _, amount]:
+                self.refused += int(amount)
             case ["mak" | "sak" as kind, message_id, producer, place, number, asked_ms, ms]:
                 sent = Sent(intern(producer), intern(place), int(number), int(asked_ms), int(ms))
                 (self.sent if kind == "mak" else self.said)[message_id] = sent

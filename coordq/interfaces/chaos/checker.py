@@ -21,6 +21,10 @@
 | `limit` | of one key no more run at once, or start in a period, than may; nobody keeps a slot |
 | `message` | each group handles a message or buries it with a reason; none is held for ever |
 | `again` | a group is given nothing that it has acknowledged |
+| `shared` | what one process handles is given to no other before its time |
+| `lane` | a critical message comes before what is published after it |
+| `bound` | in a channel lies no more than there is room for |
+| `receipts` | for each group each message ended once, and was given out as often as it counted |
 | `session` | no turn is lost or said twice; each hears them in order, one at a time |
 | `failure` | no worker and no supervisor met an error that nobody had foreseen |
 
@@ -31,7 +35,9 @@ No event tells of an acknowledged message. That its group has handled it is prov
 a handler that ended well, and was not told to stop; that the acknowledgement had come to Redis, by
 what the same process heard later: see `messages`. So `again` finds what can be proven, and no run
 of a worker that was stopped is taken for it. Order, in sessions and of groups that are ordered, is
-judged by when handlers ended and began, which needs no such proof.
+judged by when handlers ended and began, which needs no such proof. That nothing was acknowledged
+twice, or never, although the journals cannot show it, is what `receipts` adds: it is the only rule
+that believes figures of coordq's, and only as far as they agree with the journals.
 
 What a failover of Redis took back is forgotten with it, except that fences go on growing. A task,
 a flow, a message or a turn that was acknowledged in those moments may be missing, and a message
@@ -46,11 +52,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from coordq.interfaces.chaos.flows import check_flows, never_launched
+from coordq.interfaces.chaos.givings import check_givings
 from coordq.interfaces.chaos.history import History, Rest
 from coordq.interfaces.chaos.leaders import check_leaders
 from coordq.interfaces.chaos.limits import check_limits
 from coordq.interfaces.chaos.lives import Life, check_lives
 from coordq.interfaces.chaos.messages import check_messages
+from coordq.interfaces.chaos.receipts import check_receipts
 from coordq.interfaces.chaos.sessions import check_sessions
 from coordq.interfaces.chaos.violation import Violation
 
@@ -245,5 +253,7 @@ RULES: tuple[Callable[[History, dict[str, Life]], Iterator[Violation]], ...] = (
     check_flows,
     check_limits,
     check_messages,
+    check_givings,
+    check_receipts,
     check_sessions,
 )

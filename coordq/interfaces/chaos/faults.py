@@ -11,6 +11,7 @@ from typing import Any, Final
 from coordq import clock
 from coordq.errors import CoordqError
 from coordq.interfaces.chaos import leash, servers
+from coordq.interfaces.chaos.listeners import STAND_INS
 from coordq.interfaces.chaos.plan import Fault
 from coordq.interfaces.chaos.stage import DRAIN_S, Member, Stage
 
@@ -143,6 +144,20 @@ def _jump(stage: Stage, fault: Fault) -> tuple[str, Undo]:
     return fault.target, step_back
 
 
+def _swap(stage: Stage, _: Fault) -> tuple[str, Undo]:
+    usual, other = STAND_INS
+    stage.stand_in(other)
+
+    def swap_back() -> bool:
+        with suppress(CoordqError):
+            if stage.calm:
+                stage.stand_in(usual)
+                return True
+        return False
+
+    return other, swap_back
+
+
 # -- wires -------------------------------------------------------------------------------------
 
 
@@ -238,6 +253,7 @@ _ACTS: Final[dict[str, Callable[[Stage, Fault], tuple[str, Undo]]]] = {
     "stop-child": _stop,
     "drain-worker": _drain,
     "clock-jump": _jump,
+    "swap-stand-in": _swap,
     "cut-worker": _on_wire(lambda stage, name, _: stage.wires.hold(name)),
     "lost-reply": _on_wire(lambda stage, name, amount: stage.wires.lose(name, int(amount))),
     "slow-reply": _on_wire(lambda stage, name, amount: stage.wires.delay(name, amount)),

@@ -106,6 +106,8 @@ class History:
     rest: Rest = field(default_factory=Rest)
     durable: bool = False
     """Whether each acknowledged task was on a replica as well: then a failover excuses nothing."""
+    alive: frozenset[int] = frozenset()
+    """Processes of workers that were there to the end."""
     offset_ms: int = 0
     """Redis's clock less the monotonic clock of the machine."""
 

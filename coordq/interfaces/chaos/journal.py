@@ -10,6 +10,7 @@ before a SIGKILL is there, whole lines, at most the last one cut. Fields are sep
     kid <id> / saw <id> <fence> <results of parents, JSON>                a handler in a flow
     res <id> <fence> <answer>                                             the fenced resource
     mtr <id> / mak <id> <producer> <place> <receivers> <asked ms> <ms>    a message of a producer
+    ful <channel> <messages>                                              had no room, at first
     sak <id> <producer> <place> <turn> <asked ms> <ms>                    a turn of a producer
     hea <process> <group> <id> <attempt> <ms>                             a listener
     hed <process> <group> <id> <attempt> <how> <ms>

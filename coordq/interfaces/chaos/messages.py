@@ -12,8 +12,7 @@ that begins late in a process that was stopped had been given out before, and no
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import Final
@@ -21,17 +20,17 @@ from typing import Final
 from coordq.ids import shard_of
 from coordq.interfaces.chaos.bus_told import BusTold, Hearing
 from coordq.interfaces.chaos.history import History
-from coordq.interfaces.chaos.listeners import MIRROR, groups_of
+from coordq.interfaces.chaos.listeners import IN_THREADS, MIRROR, groups_of
 from coordq.interfaces.chaos.lives import Life
+from coordq.interfaces.chaos.news import News
 from coordq.interfaces.chaos.violation import Violation
 
 CALLS: Final = 3
 """After so many calls of its process an acknowledgement is in Redis: one more than would do."""
+BURIED: Final = ("exception: ", "too many deliveries")
+"""How the reasons of dead letters begin: a handler failed, or workers died with it."""
 STOPPED_MS: Final = 5_000
 """For so long a message may wait in a worker that was stopped: it was sent that much earlier."""
-Moments = tuple[list[int], list[float]]
-News = dict[tuple[str, str, int], Moments]
-"""By process, group ("" for all of them), and shard."""
 
 
 def check_messages(history: History, _: dict[str, Life]) -> Iterator[Violation]:
@@ -56,7 +55,7 @@ def _lost(history: History, runs: dict[tuple[str, str], list[Hearing]]) -> Itera
     for message_id, sent in history.bus.sent.items():
         back = shard_of(message_id), sent.asked_ms, sent.ms
         groups = groups_of(sent.place[1:])
-        if sent.receivers != len(groups):
+        if groups and sent.receivers != len(groups):
             told = f"it was taken for {sent.receivers} of the groups {', '.join(groups)}"
             yield Violation("message", message_id, told, back)
         for group in groups:
@@ -67,6 +66,9 @@ def _lost(history: History, runs: dict[tuple[str, str], list[Hearing]]) -> Itera
     for (group, message_id), reason in history.rest.bus.dead.items():
         if not reason:
             yield Violation("message", message_id, f"{group} has buried it without a reason")
+        elif not reason.startswith(BURIED):
+            told = f"{group} has buried it for no reason that the run gives: {reason}"
+            yield Violation("message", message_id, told)
 
 
 def _left(history: History) -> Iterator[Violation]:
@@ -124,11 +126,10 @@ def _again(history: History, runs: dict[tuple[str, str], list[Hearing]]) -> Iter
     """What was given out although its group had acknowledged it."""
     news = _news(history.bus)
     for (group, message_id), those in runs.items():
-        done = [run for run in those if run.how == "done"] if len(those) > 1 else ()
+        done = list(_acknowledged(those)) if len(those) > 1 else []
         acked_ms = min((_in_redis(news, run) for run in done), default=inf)
         for run in those:
-            key = run.process, group, run.shard
-            if _after(news.get(key), acked_ms) < run.began_ms:
+            if news.after((run.process, group, run.shard), acked_ms) < run.began_ms:
                 told = (
                     f"{group} was given it in attempt {run.attempt}, after it had acknowledged it"
                 )
@@ -136,41 +137,40 @@ def _again(history: History, runs: dict[tuple[str, str], list[Hearing]]) -> Iter
                 yield Violation("again", message_id, told, (run.shard, ended_ms, run.began_ms))
 
 
+def proven(told: BusTold) -> tuple[int, int]:
+    """How many runs have ended well, and of how many it is certain that Redis heard of it."""
+    news = _news(told)
+    done = [run for run in told.heard if run.how == "done"]
+    return len(done), sum(_in_redis(news, run) < inf for run in done)
+
+
+def _acknowledged(runs: Sequence[Hearing]) -> Iterator[Hearing]:
+    """Those whose end was an acknowledgement.
+
+    A thread that ends while its run is told to stop cannot know: the message is given back then,
+    and comes again as the same delivery.
+    """
+    times = Counter(run.attempt for run in runs)
+    for run in runs:
+        if run.how == "done" and (run.group not in IN_THREADS or times[run.attempt] == 1):
+            yield run
+
+
 def _in_redis(news: News, run: Hearing) -> float:
     """By when the acknowledgement of a run was certainly in Redis."""
     moment: float = run.ended_ms
+    if run.group in IN_THREADS:  # the worker knows of the end when it begins with the next one
+        moment = news.after((run.process, run.group, run.shard), moment)
     for _ in range(CALLS):
-        moment = _after(news.get((run.process, "", run.shard)), moment)
+        moment = news.after((run.process, "", run.shard), moment)
     return moment
 
 
 def _news(told: BusTold) -> News:
-    """What each process heard from each shard, in all and by group.
-
-    Of messages sorted by when they were published: that, and when the first of those that were
-    published then or later was heard.
-    """
-    heard: dict[tuple[str, str, int], list[tuple[int, int]]] = defaultdict(list)
-    for run in told.heard:
-        sent = told.sent.get(run.id) or told.said.get(run.id)
-        if sent is not None:
-            for group in ("", run.group):
-                heard[run.process, group, run.shard].append((sent.asked_ms, run.began_ms))
-    found: News = {}
-    for key, pairs in heard.items():
-        pairs.sort()
-        first: list[float] = [inf] * len(pairs)
-        soonest = inf
-        for at in range(len(pairs) - 1, -1, -1):
-            soonest = first[at] = min(soonest, pairs[at][1])
-        found[key] = [asked for asked, _ in pairs], first
-    return found
-
-
-def _after(news: Moments | None, moment: float) -> float:
-    """When a process first heard something that was published after a moment."""
-    if news is None or moment == inf:
-        return inf
-    asked, first = news
-    at = bisect_left(asked, moment + 1)
-    return first[at] if at < len(first) else inf
+    """What each process heard from each shard, in all and by group."""
+    return News(
+        ((run.process, group, run.shard), sent.asked_ms, run.began_ms)
+        for run in told.heard
+        if (sent := told.sent.get(run.id) or told.said.get(run.id)) is not None
+        for group in ("", run.group)
+    )

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from coordq.interfaces.chaos.listeners import ABSENT
+
 LEAD_S: Final = 1.0
 """Nothing happens before: the first tasks shall be on their way."""
 GAP_S: Final = 0.1
@@ -26,7 +28,7 @@ class Kind:
     name: str
     target: str
     """worker, supervisor, producer or redis; wire: anybody's link to Redis; clock: that of a worker
-    or a producer."""
+    or a producer; agent: the one that is absent."""
     weight: int
     hold: tuple[float, float]
     """How long it lasts, from and to, in leases of a worker."""
@@ -54,6 +56,7 @@ KINDS: Final = (
     Kind("kill-supervisor", "supervisor", 3, (0.2, 1), says="SIGKILL to the leader"),
     Kind("stop-supervisor", "supervisor", 3, (1.7, 3), says="the leader sleeps past its lease"),
     Kind("late-leader", "supervisor", 3, (0, 0), says="a former leader's write arrives"),
+    Kind("swap-stand-in", "agent", 3, (0.5, 2.5), says="another acts for the absent agent"),
     Kind("redis-pause", "redis", 3, (0.1, 1.2), says="SIGSTOP, then SIGCONT"),
     Kind("redis-kill", "redis", 3, (0.05, 0.6), says="SIGKILL, and started anew", engine="single"),
     Kind("redis-full", "redis", 2, (0.2, 1), says="no memory left for new tasks"),
@@ -82,6 +85,7 @@ class Cast:
             "worker": [f"worker-{number}" for number in range(self.workers)],
             "supervisor": [f"supervisor-{number}" for number in range(self.supervisors)],
             "producer": [f"producer-{number}" for number in range(self.producers)],
+            "agent": [ABSENT],
             "redis": ["redis"],
         }
         if target == "clock":

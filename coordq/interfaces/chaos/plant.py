@@ -94,6 +94,45 @@ BUGS: Final = {
         "",
         frozenset({"session"}),
     ),
+    "two-turns": Bug(
+        "bus/take.lua",
+        "    if pending.err or pending[1] > 0 then\n",
+        "    if pending.err or pending[1] > 0 and not talk then\n",
+        frozenset({"session"}),
+    ),
+    "brief-hold": Bug(
+        "bus/take.lua",
+        "{}, {}, string.format('%.0f', now + settings.visibility)",
+        "{}, {}, string.format('%.0f', now + (is_session(place) and 1 or settings.visibility))",
+        frozenset({"shared"}),
+    ),
+    "counting-hold": Bug(
+        "bus/hold.lua",
+        "  redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, 'XX', moment,",
+        "  redis.call('XCLAIM', key_of(place), group, reader, 0, id)\n"
+        "  redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, 'XX', moment,",
+        frozenset({"receipts"}),
+    ),
+    "hasty-sweep": Bug(
+        "bus/sweep.lua",
+        "  if not seen or has_reader(group) or not (settings.ephemeral or waits_for(group)) then\n",
+        "  if waits_for(group) then\n"
+        "    end_group(group, 'abandoned')\n"
+        "  elseif not seen or has_reader(group) or not settings.ephemeral then\n",
+        frozenset({"message"}),
+    ),
+    "no-overtaking": Bug(
+        "lib/group.lua",
+        "LANE_RANK = { c = 0, n = 2251799813685248,",
+        "LANE_RANK = { c = 9007199254740992, n = 2251799813685248,",
+        frozenset({"lane"}),
+    ),
+    "no-bound": Bug(
+        "lib/channel.lua",
+        "return lane == 'c' and 1.1 or lane == 'l' and 0.8 or 1\n",
+        "return lane == 'c' and 1.1 or 9\n",
+        frozenset({"bound"}),
+    ),
     "no-epoch": Bug(
         "lib/epoch.lua",
         "  if epoch == '' then return nil end",

@@ -13,6 +13,7 @@ from coordq.interfaces.chaos.bus_told import Hearing
 from coordq.interfaces.chaos.checker import Verdict
 from coordq.interfaces.chaos.faults import Deed
 from coordq.interfaces.chaos.history import MEMBER, History, Run
+from coordq.interfaces.chaos.messages import proven
 from coordq.interfaces.chaos.settings import ChaosSettings
 from coordq.interfaces.chaos.violation import Violation
 
@@ -146,6 +147,7 @@ def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:
     complete = Counter(run.id for run in history.runs.values() if run.how == "done")
     kinds = Counter(event.kind for events in history.events.values() for event in events)
     by_rule = Counter(one.rule for one in verdict.violations)
+    done, sure = proven(history.bus)
     return {
         "tasks acknowledged": len(history.acked),
         "of them in flows": sum(ack.name == MEMBER for ack in history.acked.values()),
@@ -158,7 +160,10 @@ def _figures(history: History, verdict: Verdict) -> dict[str, float | int]:
         "held up by limits": kinds["parked"],
         "messages acknowledged": len(history.bus.sent),
         "turns acknowledged": len(history.bus.said),
+        "of them found no room at first": history.bus.refused,
         "messages and turns heard": len(history.bus.heard),
+        "handled to the end": done,
+        "of that proven to be acknowledged": sure,
         "given out again": sum(run.attempt > 1 for run in history.bus.heard),
         "dead messages": len(history.rest.bus.dead),
         "claims": sum(life.runs for life in lives),

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from coordq.bus.dead import dead as dead_messages
+from coordq.bus.look import GroupView, groups, merge
 from coordq.bus.session import look
 from coordq.engine import bus_keys, keys
 from coordq.engine.connection import Engine
 from coordq.interfaces.chaos.bus_told import BusRest, TurnLeft
 from coordq.interfaces.chaos.checker import COUNTED, STANDING
 from coordq.interfaces.chaos.history import Rest
+from coordq.interfaces.chaos.listeners import CHORUS, TO_ALL
 
 PAGE: Final = 1000
 PAGE_OF_DEAD: Final = 500
@@ -61,7 +63,10 @@ def read_rest(engine: Engine) -> Rest:
 
 
 def read_bus(engine: Engine) -> BusRest:
-    """What is left of messages."""
+    """What is left of messages.
+
+    But for those to all processes: what waits for one that is gone stays for a minute.
+    """
     held: dict[str, list[str]] = {}
     heads: dict[str, list[str]] = {}
     left: dict[str, int] = {}
@@ -70,17 +75,42 @@ def read_bus(engine: Engine) -> BusRest:
     for shard in range(engine.shards):
         root = keys.root(engine.namespace, shard)
         for known, prefix in ((held, bus_keys.held), (heads, bus_keys.heads)):
-            for group, members in _sets(engine, shard, prefix(root, "")).items():
+            for group, members in _of_groups(engine, shard, prefix(root, "")):
                 known.setdefault(group, []).extend(members)
-        for page in _scan(engine, shard, bus_keys.stream(root, "")):
-            for key in page:
-                place = key.decode().removeprefix(bus_keys.stream(root, ""))
-                if place[1:2] != "~":
-                    left[place] = left.get(place, 0) + int(engine.execute(shard, "XLEN", key))
+        left |= _entries(engine, shard, bus_keys.stream(root, ""))
         dead |= _dead_messages(engine, shard)
         for session_id in _members(engine, shard, bus_keys.sessions(root)):
             transcripts[session_id] = _transcript(engine, session_id)
-    return BusRest(held, heads, left, dead, transcripts)
+    views = merge(view for shard in range(engine.shards) for view in _groups(engine, shard))
+    figures = {view.name: view.figures for view in views if not view.group.ephemeral}
+    return BusRest(held, heads, left, dead, transcripts, figures)
+
+
+def _of_groups(engine: Engine, shard: int, prefix: str) -> Iterator[tuple[str, list[str]]]:
+    """Sorted sets by the name of a group, but for groups of one process."""
+    for group, members in _sets(engine, shard, prefix).items():
+        if not group.startswith(CHORUS):
+            yield group, members
+
+
+def _entries(engine: Engine, shard: int, prefix: str) -> dict[str, int]:
+    """How much lies in each place."""
+    found: dict[str, int] = {}
+    for page in _scan(engine, shard, prefix):
+        for key in page:
+            place = key.decode().removeprefix(prefix)
+            if place[1:2] != "~" and place[1:] != TO_ALL:
+                found[place] = int(engine.execute(shard, "XLEN", key))
+    return found
+
+
+def _groups(engine: Engine, shard: int) -> Iterator[GroupView]:
+    cursor = "0"
+    while True:
+        cursor, page = engine.run(groups(shard, cursor=cursor))
+        yield from page
+        if cursor == "0":
+            return
 
 
 def _dead_messages(engine: Engine, shard: int) -> dict[tuple[str, str], str]:

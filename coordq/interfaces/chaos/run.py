@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import os
+import pickle
 import shutil
 import signal
 import tempfile
@@ -52,7 +53,7 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
         with _interruptible(), Stage(chosen, folder) as stage:
             play = _Play(stage, plan, say)
             play.perform()
-            rest = read_rest(stage.client.engine)
+            rest, alive = read_rest(stage.client.engine), stage.alive()
             lost, falls = stage.replies_lost(), stage.falls()
             stage.dismiss()
     except KeyboardInterrupt:
@@ -61,8 +62,11 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
         raise
     say("everything has ended; reading the journals")
     history = read_history(folder)
-    history.rest, history.durable = rest, chosen.durability == "replica"
+    history.rest, history.alive = rest, alive
+    history.durable = chosen.durability == "replica"
     history.offset_ms = clock.now_ms() - int(clock.monotonic() * 1000)
+    # with the journals this is all that the verdict rests on
+    (folder / "rest.pickle").write_bytes(pickle.dumps((rest, alive, history.offset_ms)))
     report = make_report(
         chosen,
         history,

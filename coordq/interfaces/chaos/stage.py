@@ -16,9 +16,19 @@ from typing import Any, Final, Self
 
 import coordq
 from coordq import clock, settings
-from coordq.engine import bus_keys, keys
+from coordq.bus.group import Group
+from coordq.bus.topic import mailbox
+from coordq.engine import keys
 from coordq.errors import CoordqError
 from coordq.interfaces.chaos import leash
+from coordq.interfaces.chaos.listeners import (
+    ABSENT,
+    PATIENT,
+    RUSH,
+    RUSH_MAX,
+    STAND_INS,
+    VISIBILITY_S,
+)
 from coordq.interfaces.chaos.load import LIMITS
 from coordq.interfaces.chaos.order import Order
 from coordq.interfaces.chaos.plant import plant
@@ -41,8 +51,12 @@ from coordq.interfaces.chaos.handlers import recording_agent
 from coordq.interfaces.chaos.listeners import listening_agents
 
 agent = recording_agent(Path(__file__).parents[1])
-ada, bob = listening_agents(Path(__file__).parents[1])
+ada, bob, dan = listening_agents(Path(__file__).parents[1])
 """
+ABSENT_S: Final = 86_400.0
+"""Longer than any run: who is absent does not become known anew."""
+_HEARD_MS: Final = 5_000
+"""A reader that was not heard for so long is gone, for all that is waited for."""
 
 
 @dataclass(slots=True)
@@ -132,6 +146,7 @@ class Stage:
         )
         for name, limit in LIMITS.items():
             self.client.limits.set(name, **limit)
+        self.client.bus.bound(RUSH, entries=RUSH_MAX, max_bytes=1024 * 1024)
         self._stack.callback(self._end_all)
         if chosen.bug:
             self._env["COORDQ_LUA"] = str(plant(chosen.bug, folder / "lua"))
@@ -141,6 +156,10 @@ class Stage:
                 member.start()
         serving = self.settings.workers * self.settings.children
         self._await(lambda: self._serving() >= serving, "workers")
+        group = Group(mailbox(ABSENT), visibility_s=VISIBILITY_S, deliveries=PATIENT)
+        self.client.bus.add_group(group)
+        self.client.agents.register(ABSENT, ttl=ABSENT_S)
+        self.stand_in(STAND_INS[0])
 
     # -- the cast ------------------------------------------------------------------------------
 
@@ -275,14 +294,24 @@ class Stage:
         )
 
     def open_messages(self) -> int:
-        """How many places have something for a group, or messages are held. Raises Unreachable."""
-        engine, total = self.client.engine, 0
-        for shard in range(engine.shards):
-            root = keys.root(NAMESPACE, shard)
-            for group in engine.execute(shard, "HKEYS", bus_keys.groups(root)):
-                for key in (bus_keys.heads, bus_keys.held):
-                    total += int(engine.execute(shard, "ZCARD", key(root, group.decode())))
-        return total
+        """How many places have something for a group, or messages are held. Raises Unreachable.
+
+        What a process had for itself goes with it, and is not waited for.
+        """
+        since_ms = clock.now_ms() - _HEARD_MS
+        return sum(
+            view.places + view.held
+            for view in self.client.bus.groups()
+            if not view.group.ephemeral or max(view.readers.values(), default=0) > since_ms
+        )
+
+    def stand_in(self, name: str) -> None:
+        """Let this agent act for the one that is absent. Raises CoordqError."""
+        self.client.agents.stand_in(ABSENT, name, who="chaos")
+
+    def alive(self) -> frozenset[int]:
+        """All processes of workers."""
+        return frozenset(pid for member in self.of_kind("worker") for pid in member.tree())
 
     def summon(self) -> subprocess.Popen[bytes]:
         """A former leader writes once more; `ghost.log` says what came of it."""
