@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from coordq.interfaces.chaos.history import read_history
+from coordq.interfaces.chaos.listeners import CHORUS, LEDGER, MAILBOXES, MIRROR, PORTER
 from coordq.interfaces.chaos.run import run_chaos
 from coordq.interfaces.chaos.settings import ChaosSettings
 
@@ -21,7 +23,7 @@ def test_nothing_is_lost_while_everything_breaks(tmp_path: Path) -> None:
     """Kills, pauses, cut links, lost replies, a Redis that dies: every promise holds.
 
     Those about flows, limits and messages too: some of the tasks are in flows, some have to wait
-    for a slot, and agents talk to each other meanwhile.
+    for a slot, and agents talk to each other meanwhile, in every way there is.
     """
     chosen = ChaosSettings(
         tasks=TASKS, faults=FAULTS, seed=20, duration_s=36, folder=tmp_path / "run"
@@ -38,5 +40,8 @@ def test_nothing_is_lost_while_everything_breaks(tmp_path: Path) -> None:
     assert figures["held up by limits"] > 0
     assert figures["messages acknowledged"] > 0
     assert figures["turns acknowledged"] > 0
+    assert figures["of them found no room at first"] > 0
+    groups = {run.group.partition(":")[0] for run in read_history(tmp_path / "run").bus.heard}
+    assert groups == {LEDGER, MIRROR, CHORUS, PORTER, *MAILBOXES}
     assert sum(report.faults.values()) >= FAULTS
     assert len(report.faults) >= KINDS

@@ -133,11 +133,13 @@ def _missed(
     known = [at for at, one, _ in published if one in runs and runs[one].began_ms < enough_ms]
     until_ms = known[-1] if known and not lives else 0
     first = bisect_left(published, (began_ms + 1, "", Sent("", "", 0, 0, 0)))
-    for asked_ms, message_id, sent in published[first:]:
+    for _, message_id, sent in published[first:]:
         if message_id in runs or not (lives or sent.ms < until_ms):
             continue
         what = f"{process} was not given it, and what was published later was"
-        yield Violation("message", message_id, what, (shard_of(message_id), asked_ms, sent.ms))
+        # a failover may take back the group itself, which is as young as its process
+        back = shard_of(message_id), began_ms - HELD_MS, sent.ms
+        yield Violation("message", message_id, what, back)
 
 
 def _crowded(history: History) -> Iterator[Violation]:
