@@ -21,10 +21,6 @@ import pytest
 
 import coordq
 from coordq import errors
-from coordq.client.bus import Bus
-from coordq.client.flows import Flows
-from coordq.client.schedules import Schedules
-from coordq.client.work import Work
 from coordq.engine import agent_keys, bus_keys, keys
 from coordq.interfaces.cli.root import HOMES, cli
 from coordq.work import hints
@@ -50,6 +46,13 @@ FIGURES = (ROOT / "FIGURES.md").read_text()
 COMMANDS = (ROOT / "coordq" / "interfaces" / "README.md").read_text()
 README_MAX = 200
 """Lines: what somebody reads before they decide."""
+INNER = {
+    "client.breakers.ask",
+    "client.breakers.bulkhead",
+    "client.breakers.told",
+    "client.sessions.speaking",
+}
+"""Verbs that our own code uses, and nobody else."""
 ERROR_HOMES = {errors.__name__, hints.__name__}
 """Where errors are."""
 
@@ -199,13 +202,23 @@ def test_every_setting_is_documented(setting: str) -> None:
     assert f"`{setting}`" in ALL_WORDS
 
 
-def test_every_verb_is_documented() -> None:
-    """Each verb of the doors is in the client's README."""
+def test_every_verb_is_documented(redis_url: str) -> None:
+    """Each verb of each door of a client is in the client's README, where it tells of that door."""
     text = (ROOT / "coordq" / "client" / "README.md").read_text()
-    doors = (*vars(Work), *vars(Schedules), *vars(Flows), *vars(Bus))
-    verbs = [verb for verb in doors if not verb.startswith("_")]
+    parts = re.split(r"^(?=`client\.)", text, flags=re.MULTILINE)[1:]
+    told = {part.split("`")[1]: part for part in parts}
+    with coordq.connect(redis_url) as client:
+        doors = {name: type(door) for name, door in vars(client).items() if name[0] != "_"}
+    verbs = {
+        f"client.{name}.{verb}": f"`{verb}`" in told.get(f"client.{name}", "")
+        for name, door in doors.items()
+        if door.__module__.startswith("coordq.client.")
+        for verb in vars(door)
+        if verb[0] != "_"
+    }
 
-    assert [verb for verb in verbs if f"`{verb}`" not in text] == []
+    assert len(doors) > 10
+    assert {verb for verb, is_told in verbs.items() if not is_told} <= INNER
 
 
 def test_every_link_leads_somewhere() -> None:
@@ -233,6 +246,17 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
             ahead += [page for page in pages if page.suffix == ".md"]
 
     assert set(DOCUMENTS) - reached == set()
+
+
+def test_the_tour_leads_through_every_chapter() -> None:
+    """In the order of their numbers, of which no two are the same."""
+    folder = ROOT / "tests" / "manual"
+    chapters = sorted(path.name for path in folder.glob("test_*.py"))
+    tour = (folder / "README.md").read_text()
+    listed = re.findall(r"^\| `(test_\w+\.py)` \|", tour, re.MULTILINE)
+
+    assert listed == chapters
+    assert len({name.split("_")[1] for name in chapters}) == len(chapters)
 
 
 def test_documents_name_no_machine() -> None:

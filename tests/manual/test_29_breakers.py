@@ -1,4 +1,4 @@
-"""Chapter 34. Circuit breakers: what fails is left alone for a while, and tried again with care."""
+"""Chapter 29. Circuit breakers: what fails is left alone for a while, and tried again with care."""
 
 from __future__ import annotations
 
