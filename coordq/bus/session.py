@@ -199,16 +199,16 @@ def look(
 
 def ls(
     shard: int, name: str = "", *, offset: int = 0, limit: int = PAGE
-) -> Call[list[tuple[SessionView, int]]]:
-    """A page of sessions, those that moved last first, and how many take part in each.
+) -> Call[list[SessionView]]:
+    """A page of sessions, those that moved last first, without the names of who takes part.
 
     name: only open ones that somebody takes part in.
     """
 
-    def read(reply: Any) -> list[tuple[SessionView, int]]:
+    def read(reply: Any) -> list[SessionView]:
         return [
-            (read_view(id_.decode(), fields, moved=float(moved)), people)
-            for id_, moved, fields, people in reply
+            read_view(id_.decode(), fields, moved=float(moved), present=present)
+            for id_, moved, fields, present in reply
             if fields
         ]
 

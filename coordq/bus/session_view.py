@@ -92,7 +92,10 @@ class SessionView:
     max_people: int
     deadline_ms: int
     """When it is closed whatever comes, in milliseconds since 1970 by Redis's clock; 0 = never."""
+    present: int = 0
+    """How many take part."""
     people: tuple[Person, ...] = ()
+    """Also those who were invited, or have left; empty in a list of sessions."""
     moved_ms: int = 0
 
     @property
@@ -132,9 +135,16 @@ def read_view(
     people: Sequence[bytes] = (),
     places: Sequence[Any] = (),
     moved: float = 0,
+    present: int | None = None,
 ) -> SessionView:
-    """A session from HASH bus:session:<id>, and who takes part as session/look says it."""
+    """A session from HASH bus:session:<id>, and who takes part as session/look says it.
+
+    present: how many that are, when it is not said who.
+    """
     said = _named(flat)
+    everyone = _people(people, places)
+    if present is None:
+        present = sum(one.state == "joined" for one in everyone)
 
     def number(field: str) -> int:
         return int(said.get(field) or 0)
@@ -155,7 +165,8 @@ def read_view(
         max_bytes=number("most"),
         max_people=number("people"),
         deadline_ms=number("until"),
-        people=_people(people, places),
+        present=present,
+        people=everyone,
         moved_ms=round(moved),
     )
 

@@ -113,16 +113,35 @@ def open_session(
     yield talk.open_session(voice.session_id, voice.name, text, how, listed)
 
 
+def _me(voice: Voice) -> str:
+    """Who speaks, comes or goes. Raises InvalidOption."""
+    if not voice.name:
+        raise InvalidOption("Who speaks? Get the session with me=<name>.", option="me")
+    return voice.name
+
+
 def join(shards: int, voice: Voice, role: str, *, history: bool) -> Plan[int]:
     """Come in; who comes has a mailbox from now on."""
+    _me(voice)
+    if role:
+        check_name("role", role)
+    yield talk.look(voice.session_id)  # before a mailbox is made for a session that is not there
     yield from bus_plans.subscribe(shards, Group(mailbox(voice.name)), only_new=True)
     turn: int = yield talk.enter(voice.session_id, "j", voice.name, role=role, history=history)
+    return turn
+
+
+def leave(voice: Voice) -> Plan[int]:
+    """Take no part any more."""
+    turn: int = yield talk.enter(voice.session_id, "l", _me(voice))
     return turn
 
 
 def invite(shards: int, voice: Voice, name: str, role: str) -> Plan[int]:
     """Ask somebody to come: they find it in their mailbox, as a message of kind invite."""
     check_name("agent", name)
+    if role:
+        check_name("role", role)
     turn: int = yield talk.enter(voice.session_id, "i", name, role=role)
     view, _ = yield talk.look(voice.session_id)
     body = {"session": voice.session_id, "about": view.about, "role": role, "by": voice.name}
@@ -143,8 +162,7 @@ def say(
     **envelope: Any,
 ) -> Plan[Said]:
     """The next turn."""
-    if not voice.name:
-        raise InvalidOption("Who speaks? Get the session with me=<name>.", option="me")
+    _me(voice)
     if kind in talk.SYSTEM:
         raise InvalidMessage(f"kind={kind!r} is said by the session itself.")
     said: dict[str, Any] = {"sender": voice.name, "kind": kind, **envelope}
@@ -225,6 +243,19 @@ def transcript(session_id: str, after: int, limit: int | None) -> Plan[list[Turn
     return found
 
 
+def following(namespace: str, session_id: str, after: int) -> Plan[tuple[list[Turn], bool]]:
+    """Turns behind one, waited for if there are none; and whether more may come."""
+    shard = shard_of(session_id)
+    key = bus_keys.stream(keys.root(namespace, shard), f"n~{session_id}")
+    while True:
+        view, turns = yield talk.look(session_id, after=after, limit=talk.PAGE)
+        ended = view.state != "open"
+        if turns or ended:
+            return turns, bool(turns) and (not ended or turns[-1].number < view.turn)
+        words = ("XREAD", "BLOCK", int(BLOCK_S * 1000), "STREAMS", key, f"{view.turn}-0")
+        yield Command(shard, words, timeout_s=BLOCK_S)
+
+
 def decide(voice: Voice, kind: str, offer: int, body: Any) -> Plan[Said]:
     """Counter, accept or decline an offer, if it is the last one still: nobody was faster.
 
@@ -275,8 +306,9 @@ def ls(shards: int, name: str, limit: int) -> Plan[list[SessionView]]:
     for shard in range(shards):
         offset = 0
         while offset < limit:
-            page = yield talk.ls(shard, name, offset=offset, limit=min(talk.PAGE, limit - offset))
-            found += [view for view, _ in page]
+            want = min(talk.PAGE, limit - offset)
+            page: list[SessionView] = yield talk.ls(shard, name, offset=offset, limit=want)
+            found += page
             offset += len(page)
             if len(page) < talk.PAGE:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from random import randrange
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from coordq.bus import session as talk
 from coordq.bus.session import Said
 from coordq.bus.session_view import SessionView, Turn
+from coordq.client import checked
 from coordq.client import session_plans as plans
 from coordq.client.drive import drive
 from coordq.client.session_plans import OnPart, People, Voice
@@ -103,7 +104,8 @@ class Session:
     def join(self, *, role: str = "", history: bool = False) -> int:
         """Take part from now on; gives the last turn. history: hear all that was said before.
 
-        Raises SessionNotFound, SessionClosed, SessionFull.
+        Raises SessionNotFound, SessionClosed, SessionFull, InvalidName; InvalidOption without a
+        name to join by.
         """
         plan = plans.join(self._engine.shards, self._voice, role, history=history)
         return drive(self._engine, plan)
@@ -116,8 +118,12 @@ class Session:
         return drive(self._engine, plans.invite(self._engine.shards, self._voice, name, role))
 
     def leave(self) -> int:
-        """Take no part any more. When the last one has left the session is closed."""
-        return self._engine.run(talk.enter(self.id, "l", self.me))
+        """Take no part any more; gives the last turn.
+
+        When the last one has left the session is closed. Raises SessionNotFound, NotParticipant,
+        InvalidOption.
+        """
+        return drive(self._engine, plans.leave(self._voice))
 
     def close(self, why: str = "closed") -> None:
         """End it for all. What was said is heard to its end, and kept for a while."""
@@ -132,6 +138,23 @@ class Session:
     def transcript(self, *, after: int = 0, limit: int | None = None) -> list[Turn]:
         """What was said behind turn `after`, in order. Raises SessionNotFound."""
         return drive(self._engine, plans.transcript(self.id, after, limit))
+
+    def follow(self, *, after: int = 0) -> Iterator[Turn]:
+        """What was said behind turn `after`, and what is said next, until it is closed.
+
+        It waits for each turn, and is woken by it. Raises SessionNotFound.
+        """
+        checked.whole("after", after, least=0)
+        return self._follow(after)
+
+    def _follow(self, after: int) -> Iterator[Turn]:
+        more = True
+        while more:
+            plan = plans.following(self._engine.namespace, self.id, after)
+            turns, more = drive(self._engine, plan)
+            for turn in turns:
+                after = turn.number
+                yield turn
 
     def __repr__(self) -> str:
         return f"Session({self.id!r}, me={self.me!r})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from random import randrange
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from coordq.bus import session as talk
 from coordq.bus.session import Said
 from coordq.bus.session_view import SessionView, Turn
+from coordq.client import checked
 from coordq.client import session_plans as plans
 from coordq.client.drive import drive_async
 from coordq.client.session_plans import OnPart, People, Voice
@@ -103,7 +104,8 @@ class AsyncSession:
     async def join(self, *, role: str = "", history: bool = False) -> int:
         """Take part from now on; gives the last turn. history: hear all that was said before.
 
-        Raises SessionNotFound, SessionClosed, SessionFull.
+        Raises SessionNotFound, SessionClosed, SessionFull, InvalidName; InvalidOption without a
+        name to join by.
         """
         plan = plans.join(self._engine.shards, self._voice, role, history=history)
         return await drive_async(self._engine, plan)
@@ -118,8 +120,12 @@ class AsyncSession:
         )
 
     async def leave(self) -> int:
-        """Take no part any more. When the last one has left the session is closed."""
-        return await self._engine.run(talk.enter(self.id, "l", self.me))
+        """Take no part any more; gives the last turn.
+
+        When the last one has left the session is closed. Raises SessionNotFound, NotParticipant,
+        InvalidOption.
+        """
+        return await drive_async(self._engine, plans.leave(self._voice))
 
     async def close(self, why: str = "closed") -> None:
         """End it for all. What was said is heard to its end, and kept for a while."""
@@ -135,6 +141,23 @@ class AsyncSession:
     async def transcript(self, *, after: int = 0, limit: int | None = None) -> list[Turn]:
         """What was said behind turn `after`, in order. Raises SessionNotFound."""
         return await drive_async(self._engine, plans.transcript(self.id, after, limit))
+
+    def follow(self, *, after: int = 0) -> AsyncIterator[Turn]:
+        """What was said behind turn `after`, and what is said next, until it is closed.
+
+        It waits for each turn, and is woken by it. Raises SessionNotFound.
+        """
+        checked.whole("after", after, least=0)
+        return self._follow(after)
+
+    async def _follow(self, after: int) -> AsyncIterator[Turn]:
+        more = True
+        while more:
+            plan = plans.following(self._engine.namespace, self.id, after)
+            turns, more = await drive_async(self._engine, plan)
+            for turn in turns:
+                after = turn.number
+                yield turn
 
     def __repr__(self) -> str:
         return f"AsyncSession({self.id!r}, me={self.me!r})"

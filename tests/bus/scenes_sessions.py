@@ -37,8 +37,8 @@ def open_one(office: Office) -> tuple[Call[Any], Check]:
     session_id = new_id(office.shard)
 
     def check(_: Any) -> None:
-        (view, people) = office.run(talk.ls(office.shard, "ada"))[0]
-        assert (view.id, people) == (session_id, 1)
+        view = office.run(talk.ls(office.shard, "ada"))[0]
+        assert (view.id, view.present) == (session_id, 1)
 
     return talk.open_session(session_id, "", b"null", Rules(), [("ada", "")]), check
 
@@ -108,7 +108,7 @@ def list_sessions(office: Office) -> tuple[Call[Any], Check]:
     session_id = opened(office)
 
     def check(answer: Any) -> None:
-        assert [view.id for view, _ in answer] == [session_id]
+        assert [(view.id, view.present) for view in answer] == [(session_id, 2)]
 
     return talk.ls(office.shard), check
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from coordq.bus.group import Group
@@ -96,9 +101,96 @@ def test_sessions_are_listed(talk: Session, shell: Shell) -> None:
     (row,) = shell("session", "ls", "--of", "ada").stdout.splitlines()[1:]
     shell("session", "close", talk.id)
 
-    assert row.split("\t")[:4] == [talk.id, "where to sail", "open", "1"]
+    assert row.split("\t")[:5] == [talk.id, "where to sail", "open", "1", "2"]
     assert shell.json("session", "ls", "--of", "ada") == []
     assert [one["state"] for one in shell.json("session", "ls")] == ["closed"]
+
+
+def test_people_come_and_go_from_a_shell(talk: Session, shell: Shell, client: Client) -> None:
+    """Who was invited has a letter, and the role when they come; each is told in one line."""
+    client.bus.add_group(Group("@eve"))
+
+    invited = shell.line("session", "invite", talk.id, "eve", "--role", "critic", "--as", "ada")
+    joined = shell.line("session", "join", talk.id, "--as", "eve")
+    left = shell.json("session", "leave", talk.id, "--as", "bob")
+
+    assert (invited, joined) == (
+        f"eve is invited to session {talk.id}",
+        f"eve takes part in session {talk.id}",
+    )
+    assert left == {"id": talk.id, "name": "bob", "turn": 2}
+    assert [(one.name, one.role) for one in talk.get().people if one.state == "joined"] == [
+        ("ada", "captain"),
+        ("eve", "critic"),
+    ]
+    with client.bus.subscribe("@eve") as box:
+        letter = box.receive(10)
+    assert letter is not None
+    assert (letter.message.kind, letter.body["by"]) == ("invite", "ada")
+
+
+def test_who_comes_late_may_hear_what_was_said(talk: Session, shell: Shell, client: Client) -> None:
+    """With --history; and joining again changes nothing."""
+    talk.say("before")
+    for _ in range(2):
+        shell("session", "join", talk.id, "--as", "me", "--role", "guest", "--history")
+
+    with client.bus.subscribe("@me") as box:
+        letter = box.receive(10)
+
+    assert letter is not None
+    assert letter.body == "before"
+    assert shell.json("session", "ls")[0]["present"] == 3
+
+
+def follow(shell: Shell, *words: str) -> subprocess.Popen[str]:
+    """`coordq session show --follow`, in a process of its own."""
+    command = [sys.executable, "-u", "-m", "coordq", "session", "show", *words, "--follow"]
+    return subprocess.Popen(
+        command, env=shell.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_session_is_followed_until_it_is_closed(talk: Session, shell: Shell) -> None:
+    """The facts, what was said, and each turn when it is said; then the command ends well."""
+    talk.say("before")
+    with follow(shell, talk.id) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.endswith("ada: before\n"):
+                break
+        answer = talk.say("now", kind="plan")
+        assert process.stdout.readline().endswith("ada (plan): now\n")
+        talk.say("yes", correlation=answer.id)
+        assert process.stdout.readline().endswith("ada (say 2): yes\n")
+        talk.close("decided")
+        assert process.stdout.read().endswith("- closed: decided\n")
+        assert process.wait(20) == 0
+
+
+def test_a_followed_session_is_a_line_of_json_for_each_turn(talk: Session, shell: Shell) -> None:
+    """And as many as were asked for."""
+    for number in range(3):
+        talk.say(number)
+
+    words = ("session", "show", talk.id, "--json", "--follow", "--after", "1", "--limit", "2")
+    done = shell(*words)
+
+    assert done.exit_code == 0, done.stderr
+    assert [json.loads(line)["body"] for line in done.stdout.splitlines()] == [1, 2]
+
+
+def test_ctrl_c_ends_following_quietly(talk: Session, shell: Shell) -> None:
+    """130, as shells expect, and no traceback; the session goes on."""
+    talk.say("hello")
+    with follow(shell, talk.id, "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["body"] == "hello"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read().strip() == ""
+    assert talk.get().state == "open"
 
 
 def test_a_session_is_closed_with_a_word(talk: Session, shell: Shell) -> None:
@@ -130,6 +222,24 @@ def test_a_session_is_closed_with_a_word(talk: Session, shell: Shell) -> None:
         (["open", "x", "--max-people", "9999"], 2, "invalid-option"),
         (["open", "x", "--order", "square"], 2, "usage"),
         (["open", "x", "--with", "ada", "--with", "bob", "--max-people", "1"], 5, "session-full"),
+        (["show", NOBODY, "--follow"], 3, "session-not-found"),
+        (["show", "TALK", "--follow", "--after", "-1"], 2, "usage"),
+        (["join", "zzz", "--as", "ada"], 3, "session-not-found"),
+        (["join", NOBODY, "--as", "ada"], 3, "session-not-found"),
+        (["join", "TALK"], 2, "usage"),
+        (["join", "TALK", "--as", ""], 2, "invalid-option"),
+        (["join", "TALK", "--as", "a b"], 2, "invalid-name"),
+        (["join", "TALK", "--as", "eve", "--role", "a b"], 2, "invalid-name"),
+        (["leave", NOBODY, "--as", "ada"], 3, "session-not-found"),
+        (["leave", "TALK"], 2, "usage"),
+        (["leave", "TALK", "--as", ""], 2, "invalid-option"),
+        (["leave", "TALK", "--as", "eve"], 5, "not-participant"),
+        (["invite", NOBODY, "ada"], 3, "session-not-found"),
+        (["invite", "TALK"], 2, "usage"),
+        (["invite", "TALK", "a b"], 2, "invalid-name"),
+        (["invite", "TALK", "nobody"], 3, "agent-not-found"),
+        (["invite", "TALK", "ada", "--role", "a b"], 2, "invalid-name"),
+        (["invite", "TALK", "ada", "--as", "a b"], 2, "invalid-name"),
         (["close", NOBODY], 3, "session-not-found"),
         (["ls", "--of", "a b"], 2, "invalid-name"),
     ],

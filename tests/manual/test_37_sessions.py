@@ -204,6 +204,20 @@ def test_close(client: Client) -> None:
     assert said(talk)[0] == ("me", "say", "enough")
 
 
+def test_following(client: Client) -> None:
+    """`follow` gives what was said, waits for what is said next, and ends with the session."""
+    talk = client.sessions.open("where to sail", me="me")
+    talk.say("North!")
+    turns = talk.follow()
+    assert next(turns).body == "North!"
+
+    talk.say("Or south.")
+
+    assert next(turns).body == "Or south."
+    talk.close("decided")
+    assert [turn.kind for turn in turns] == ["closed"]
+
+
 def test_a_round(client: Client) -> None:
     """`order="round"`: each speaks in turn, in the order of their coming."""
     me = client.sessions.open("debate", participants=["mate"], me="me", order="round")
@@ -261,15 +275,21 @@ def test_who_reads_no_mailbox_cannot_take_part(client: Client) -> None:
 
 
 def test_sessions_from_the_shell(shell: Shell) -> None:
-    """`coordq session open|say|show|ls|close`; the transcript reads like a play."""
+    """`coordq session open|say|join|invite|leave|show|ls|close`; the transcript reads like a play.
+
+    `show --follow` goes on until the session is closed.
+    """
     session = shell("session", "open", "where to sail", "--with", "mate:navigator", "--as", "me")
     shell("session", "say", session, "--as", "me", "--text", "North, I think.")
+    shell("session", "join", session, "--as", "guest", "--role", "listener")
+    shell("session", "leave", session, "--as", "guest")
     shell("session", "close", session, "--why", "decided")
 
-    told = shell("session", "show", session).splitlines()
+    told = shell("session", "show", session, "--follow").splitlines()
 
     assert told[0] == "about\twhere to sail"
-    assert told[-2].endswith("  me: North, I think.")
+    assert told[-4].endswith("  me: North, I think.")
+    assert told[-3].endswith("  - guest joined as listener")
     assert told[-1].endswith("  - closed: decided")
     listed = json.loads(shell("session", "ls", "--json"))
     assert (listed[0]["id"], listed[0]["state"]) == (session, "closed")

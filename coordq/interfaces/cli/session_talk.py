@@ -2,173 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from coordq.clock import now_ms
 from coordq.interfaces.cli.bodies import body_options, read_body
 from coordq.interfaces.cli.group import Group
 from coordq.interfaces.cli.params import SIZE, SPAN
 from coordq.interfaces.cli.session import Session, common
-from coordq.interfaces.table import Cell, Column, say, show_facts, show_json, show_table
-from coordq.interfaces.words import count, moment, one_line, printable, size, span, to_json
-
-if TYPE_CHECKING:
-    from coordq.bus.session_view import Person, SessionView, Turn
+from coordq.interfaces.cli.session_look import session_ls, session_show
+from coordq.interfaces.table import say, show_json
 
 _EXAMPLES: Final = """\b
 Examples:
   coordq session open "where to sail" --with ada:captain --with bob --as me
   coordq session say SESSION --as me --text "North?"
-  coordq session show SESSION
+  coordq session show SESSION --follow
+  coordq session invite SESSION eve --role critic
   coordq session close SESSION --why decided
 """
-_COLUMNS: Final = (
-    Column("Id"),
-    Column("About", elastic=True),
-    Column("State"),
-    Column("Turns", right=True),
-    Column("Bytes", right=True, spare=2),
-    Column("Order", spare=3),
-    Column("Opened by", spare=1),
-    Column("Moved", right=True),
-)
-_DECISIONS: Final = ("counter", "accept", "decline")
 
 
 @click.group("session", cls=Group, epilog=_EXAMPLES)
 @common
 def session_command(_session: Session) -> None:
-    """Read conversations between agents, open and close them, and speak in them."""
-
-
-@session_command.command("ls")
-@click.option("--of", default="", metavar="AGENT", help="Open ones it takes part in.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@common
-def session_ls(session: Session, *, of: str, limit: int) -> None:
-    """List sessions, those in which somebody spoke last first."""
-    with session.connect() as client:
-        views = client.sessions.ls(name=of, limit=limit)
-    if session.json:
-        show_json([view.to_json() for view in views])
-    else:
-        show_table(_COLUMNS, map(_row, views), empty="Nobody talks.")
-
-
-def _row(view: SessionView) -> tuple[str | Cell, ...]:
-    return (
-        view.id,
-        _words(view.about),
-        Cell(view.state, "green" if view.state == "open" else "dim"),
-        count(view.turn),
-        size(view.bytes),
-        view.order,
-        view.opened_by or "-",
-        f"{span(max(0, now_ms() - view.moved_ms))} ago",
-    )
-
-
-@session_command.command("show")
-@click.argument("session_id", metavar="SESSION")
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only turns behind this one.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="So many turns at most.")
-@common
-def session_show(session: Session, *, session_id: str, after: int, limit: int | None) -> None:
-    """Show a session: who takes part, and what was said, turn by turn."""
-    with session.connect() as client:
-        talk = client.sessions.get(session_id)
-        view, turns = talk.get(), talk.transcript(after=after, limit=limit)
-    if session.json:
-        show_json({**view.to_json(), "transcript": [turn.to_json() for turn in turns]})
-        return
-    show_facts(_facts(view))
-    if turns:
-        say("\n" + "\n".join(_lines(turns)))
-
-
-def _facts(view: SessionView) -> list[tuple[str, str]]:
-    closed = f"closed {moment(view.closed_ms)}: {view.why}"
-    facts = [
-        ("about", _words(view.about)),
-        ("state", "open" if view.state == "open" else closed),
-        ("opened", f"{moment(view.opened_ms)}{f' by {view.opened_by}' if view.opened_by else ''}"),
-        ("turns", f"{count(view.turn)} of {count(view.max_turns)}"),
-        ("bytes", f"{size(view.bytes)} of {size(view.max_bytes)}"),
-    ]
-    if view.next and view.state == "open":
-        facts.append(("next", view.next))
-    if view.deadline_ms:
-        facts.append(("deadline", moment(view.deadline_ms)))
-    return facts + [(_label(one), _person(one)) for one in view.people]
-
-
-def _label(one: Person) -> str:
-    return f"{one.name} ({one.role})" if one.role else one.name
-
-
-def _person(one: Person) -> str:
-    if one.state != "joined":
-        return f"{one.state} at turn {one.since}"
-    pending = f", {count(one.pending)} not acknowledged" if one.pending else ""
-    return f"given all up to turn {one.heard}{pending}"
-
-
-def _lines(turns: Sequence[Turn]) -> list[str]:
-    """What was said, as a play is printed: number, time, who to whom, and the words."""
-    numbers = {turn.message.id: turn.number for turn in turns}
-    wide = len(str(turns[-1].number))
-    lines, day = [], ""
-    for turn in turns:
-        clock = " " * len("12:00:01")
-        if sent_ms := turn.message.sent_ms:  # what nobody has spoken says no time
-            today, clock = moment(sent_ms)[:19].split(" ")
-            lines += [today] if today != day else []
-            day = today
-        first, *rest = _said(turn, numbers).splitlines() or [""]
-        start = f"{turn.number:>{wide}}  {clock}  "
-        lines.append(start + first)
-        lines += [" " * len(start) + line for line in rest]
-    return lines
-
-
-def _said(turn: Turn, numbers: dict[str, int]) -> str:
-    from coordq.bus.session import SYSTEM
-
-    if turn.kind in SYSTEM:
-        return _noted(turn)
-    who = printable(turn.speaker)
-    if turn.to:
-        who += f" to {', '.join(turn.to)}"
-    about = numbers.get(turn.message.correlation)
-    what = "answers" if turn.kind == "reply" else turn.kind
-    if about is not None:
-        who += f" ({what} {about})"
-    elif turn.kind != "say":
-        who += f" ({what})"
-    if turn.body is None and turn.kind in _DECISIONS:
-        return who
-    return f"{who}: {_words(turn.body, lines=True)}"
-
-
-def _noted(turn: Turn) -> str:
-    """A turn that nobody has spoken."""
-    facts = turn.body if isinstance(turn.body, dict) else {}
-    if turn.kind == "closed":
-        return f"- closed: {one_line(str(facts.get('why', '')))}"
-    role = f" as {facts['role']}" if facts.get("role") else ""
-    return printable(f"- {facts.get('name', '')} {turn.kind}{role}")
-
-
-def _words(value: Any, *, lines: bool = False) -> str:
-    """Text as it is, anything else as JSON on one line; nothing for null."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return to_json(value)
-    return printable(value, keep="\n") if lines else one_line(value)
+    """Read conversations between agents, open and close them, take part and speak in them."""
 
 
 @session_command.command("open", epilog=_EXAMPLES)
@@ -234,6 +92,61 @@ def session_say(
         say(str(turn.turn))
 
 
+_AS = click.option("--as", required=True, metavar="NAME", help="Who; an agent, or you.")
+
+
+@session_command.command("join")
+@click.argument("session_id", metavar="SESSION")
+@_AS
+@click.option("--role", default="", metavar="ROLE", help="As what; who was invited has one.")
+@click.option("--history", is_flag=True, help="Hear all that was said before, too.")
+@common
+def session_join(
+    session: Session, *, session_id: str, role: str, history: bool, **who: str
+) -> None:
+    """Take part from now on: hear what is said in one's mailbox, and speak.
+
+    Who takes part already, goes on as they did.
+    """
+    me = who["as"]
+    with session.connect() as client:
+        turn = client.sessions.get(session_id, me=me).join(role=role, history=history)
+    _tell(session, session_id, me, turn, "takes part in")
+
+
+@session_command.command("leave")
+@click.argument("session_id", metavar="SESSION")
+@_AS
+@common
+def session_leave(session: Session, *, session_id: str, **who: str) -> None:
+    """Take no part any more. When the last one has left the session is closed."""
+    me = who["as"]
+    with session.connect() as client:
+        turn = client.sessions.get(session_id, me=me).leave()
+    _tell(session, session_id, me, turn, "has left")
+
+
+@session_command.command("invite")
+@click.argument("session_id", metavar="SESSION")
+@click.argument("agent")
+@click.option("--role", default="", metavar="ROLE", help="As what.")
+@click.option("--as", default="", metavar="NAME", help="Who invites.")
+@common
+def session_invite(session: Session, *, session_id: str, agent: str, role: str, **who: str) -> None:
+    """Ask an agent to join: a message of kind `invite` is in its mailbox."""
+    with session.connect() as client:
+        turn = client.sessions.get(session_id, me=who["as"]).invite(agent, role=role)
+    _tell(session, session_id, agent, turn, "is invited to")
+
+
+def _tell(session: Session, session_id: str, name: str, turn: int, what: str) -> None:
+    """Who came, went or was asked, and the last turn then."""
+    if session.json:
+        show_json({"id": session_id, "name": name, "turn": turn})
+    else:
+        say(f"{name} {what} session {session_id}")
+
+
 @session_command.command("close")
 @click.argument("session_id", metavar="SESSION")
 @click.option("--why", default="closed", show_default=True, metavar="TEXT", help="What is told.")
@@ -246,3 +159,7 @@ def session_close(session: Session, *, session_id: str, why: str) -> None:
         show_json({"id": session_id, "closed": why})
     else:
         say(f"session {session_id} is closed")
+
+
+session_command.add_command(session_ls)
+session_command.add_command(session_show)
