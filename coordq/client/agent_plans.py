@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from coordq.amounts import is_number, whole
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.clock import monotonic
 from coordq.errors import AgentNotFound, Conflict, InvalidOption, Refused
 from coordq.fleet import registry

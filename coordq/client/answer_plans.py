@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from coordq.client.flow_looks import check_id, get
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import FlowNotFound, TaskNotFound
 from coordq.work import answer as answers
 from coordq.work.flow import look

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from coordq.client.orphans import Orphans
-from coordq.client.plans import Command, Plan, chunks
+from coordq.client.plan import Command, Plan, chunks
 from coordq.engine import keys
 from coordq.engine.call import Call
 from coordq.engine.connection import Engine

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, Final
 
 from coordq.amounts import is_number, is_whole
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import BreakerNotFound, BreakerOpen, BulkheadFull, InvalidBreaker
 from coordq.fleet.breaker import calls
 from coordq.fleet.breaker.budget import RetryBudget

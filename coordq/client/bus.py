@@ -16,7 +16,7 @@ from coordq.bus.topic import BROADCAST, mailbox, shard_of_channel
 from coordq.client import arranged, asking, bus_plans, checked, posting
 from coordq.client.delivery import PREFETCH, reader_group, reader_name
 from coordq.client.drive import drive
-from coordq.client.plans import BLOCK_S
+from coordq.client.plan import BLOCK_S
 from coordq.client.posting import WAIT_S, Item, Published
 from coordq.client.subscription import Subscription
 from coordq.clock import monotonic

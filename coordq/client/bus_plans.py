@@ -14,7 +14,7 @@ from coordq.bus.group import Group
 from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.sweep import Swept, sweep
 from coordq.bus.topic import check_channel, check_group, shard_of_channel
-from coordq.client.plans import Plan, chunks
+from coordq.client.plan import Plan, chunks
 from coordq.engine.call import Call
 from coordq.errors import ChannelNotFound, GroupNotFound
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from coordq.amounts import whole
 from coordq.client import agent_plans
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.clock import monotonic
 from coordq.errors import AgentNotFound, InvalidOption
 from coordq.fleet.balance.balancer import Balancer, Candidate

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from coordq.client.plans import Command, Plan
-from coordq.engine.aio import AsyncEngine
+from coordq.client.plan import Command, Plan
 from coordq.engine.call import Call
-from coordq.engine.connection import Engine
 from coordq.errors import CoordqError
+
+if TYPE_CHECKING:  # whoever has one has it imported
+    from coordq.engine.aio import AsyncEngine
+    from coordq.engine.connection import Engine
 
 R = TypeVar("R")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coordq.amounts import is_whole
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import InvalidOption, Refused, WorkerNotFound
 from coordq.fleet import agents as counting
 from coordq.fleet import readonly, roster, spawners

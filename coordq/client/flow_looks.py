@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import FlowNotFound, TaskNotFound
 from coordq.ids import is_id
 from coordq.work.flow import look

@@ -12,7 +12,7 @@ from coordq.amounts import whole
 from coordq.client import checked
 from coordq.client.flow_looks import check_id, get
 from coordq.client.letters import Letters
-from coordq.client.plans import Plan, chunks
+from coordq.client.plan import Plan, chunks
 from coordq.engine.call import Call
 from coordq.engine.replica import replicated
 from coordq.errors import FlowFailed, InvalidFlow, InvalidOption, NotReplicated

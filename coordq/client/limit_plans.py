@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from coordq.amounts import is_number
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import InvalidLimit, LimitNotFound
 from coordq.work import allowance
 from coordq.work.allowance import LimitView

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 from uuid import uuid4
 
 from coordq.client.letters import Letters
-from coordq.client.plans import BLOCK_S, chunks
+from coordq.client.plan import BLOCK_S, chunks
 from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine

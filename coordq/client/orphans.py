@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from coordq.client.plans import Command, Plan, chunks
+from coordq.client.plan import Command, Plan, chunks
 from coordq.engine import keys
 from coordq.work.audit import Suspect, sort_keys
 from coordq.work.orphans import Census, Told, edges_in, goes_on, seen

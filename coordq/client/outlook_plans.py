@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from coordq import clock
-from coordq.client.plans import Command, Plan, chunks
+from coordq.client.plan import Command, Plan, chunks
 from coordq.engine import keys
 from coordq.ids import shard_of
 from coordq.work.flow.critical import read_pace

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from coordq.amounts import is_number
 from coordq.client import agent_plans
-from coordq.client.plans import Command, Plan
+from coordq.client.plan import Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.errors import InvalidOption

@@ -1,21 +1,17 @@
-"""Operations of more than one step, written once for both clients.
-
-A plan is a generator: it yields a Call or a Command, is sent the answer, and returns its result.
-The sync client drives it with a sync engine, the async one with an async engine.
-"""
+"""Operations on tasks, queues and workers of more than one step: plans, see `plan.py`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 from coordq.amounts import whole
 from coordq.client import checked
+from coordq.client.plan import BLOCK_S, PAGE, Command, Plan, chunks
 from coordq.clock import monotonic
 from coordq.engine import keys
-from coordq.engine.call import Argument, Call, blocking
+from coordq.engine.call import blocking
 from coordq.errors import Conflict, InvalidOption, QueueNotFound, TaskNotFound, WorkerNotFound
 from coordq.ids import shard_of
 from coordq.work import enqueue as ordering
@@ -27,9 +23,6 @@ from coordq.work.queue import Overview, Queue
 from coordq.work.task import State, Task
 
 T = TypeVar("T")
-BLOCK_S: Final = 2.0
-"""Blocking reads are hints and last no longer; then the truth is looked at again."""
-PAGE: Final = 500
 INBOX_TTL_S: Final = 60
 """An order that nobody fetched by then was for a worker that is gone."""
 WORKER_ORDERS: Final = ("drain", "stop", "dump")
@@ -45,25 +38,6 @@ LISTED: Final = (
     State.SUCCEEDED,
     State.CANCELLED,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A plain Redis command."""
-
-    shard: int
-    words: tuple[Argument, ...]
-    timeout_s: float = 0.0
-    """How long it may block."""
-
-
-Plan = Generator[Call[Any] | Command, Any, T]
-
-
-def chunks(items: Sequence[T], size: int = PAGE) -> Iterator[Sequence[T]]:
-    """`items`, `size` at a time."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def by_shard(ids: Sequence[str]) -> list[list[str]]:

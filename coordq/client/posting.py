@@ -11,7 +11,7 @@ from coordq.bus.envelope import Parcel, Stamp, stamp
 from coordq.bus.publish import BATCH_BYTES, BATCH_MAX, MODES, ONCE, Posted, publish
 from coordq.bus.topic import check_channel, shard_of_channel
 from coordq.client import checked
-from coordq.client.plans import BLOCK_S, Command, Plan
+from coordq.client.plan import BLOCK_S, Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
 from coordq.engine.call import blocking

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from coordq import clock
 from coordq.client.flow_looks import get
-from coordq.client.plans import Command, Plan, overview
+from coordq.client.plan import Command, Plan
+from coordq.client.plans import overview
 from coordq.engine import keys
 from coordq.errors import FlowNotFound
 from coordq.fleet.readonly import read_mode

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from coordq.bus.reply import Reply, address, read_reply
 from coordq.bus.topic import shard_of_channel
-from coordq.client.plans import BLOCK_S
+from coordq.client.plan import BLOCK_S
 from coordq.engine import bus_keys, keys
 from coordq.engine.aio import AsyncEngine
 from coordq.errors import CoordqError, Unreachable

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from coordq.amounts import whole
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import Conflict, ForeignData, InvalidSchedule, ScheduleNotFound
 from coordq.names import check_name
 from coordq.work import agenda, slots

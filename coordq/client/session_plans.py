@@ -19,7 +19,7 @@ from coordq.bus.session import Rules, Said
 from coordq.bus.session_view import SessionView, Turn
 from coordq.bus.topic import mailbox
 from coordq.client import bus_plans, posting
-from coordq.client.plans import BLOCK_S, Command, Plan
+from coordq.client.plan import BLOCK_S, Command, Plan
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
 from coordq.errors import (

@@ -23,7 +23,7 @@ from coordq.client.delivery import (
     verdicts,
 )
 from coordq.client.drive import drive
-from coordq.client.plans import BLOCK_S
+from coordq.client.plan import BLOCK_S
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
 from coordq.engine.call import blocking

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import TenantNotFound
 from coordq.work import tenant as tenants
 from coordq.work.tenant import Tenants, TenantView

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from coordq.amounts import is_whole
 from coordq.client import agent_plans
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.errors import InvalidOption, TopologyNotFound
 from coordq.fleet.directory import Directory, Wanted
 from coordq.fleet.topology import calls

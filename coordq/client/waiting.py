@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from coordq.client.letters import Letters
-from coordq.client.plans import BLOCK_S
+from coordq.client.plan import BLOCK_S
 from coordq.clock import monotonic
 from coordq.engine import keys
 from coordq.engine.call import blocking

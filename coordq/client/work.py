@@ -14,7 +14,7 @@ from coordq.client.after import after, after_many
 from coordq.client.draft import Draft, Item
 from coordq.client.drive import drive
 from coordq.client.letters import TASKS
-from coordq.client.plans import BLOCK_S, Plan
+from coordq.client.plan import BLOCK_S, Plan
 from coordq.client.result import result_of
 from coordq.client.waiting import wait
 from coordq.engine import keys

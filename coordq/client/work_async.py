@@ -15,7 +15,7 @@ from coordq.client.draft import Draft, Item
 from coordq.client.drive import drive_async
 from coordq.client.letters import TASKS
 from coordq.client.mailbox import Mailbox
-from coordq.client.plans import BLOCK_S, Plan
+from coordq.client.plan import BLOCK_S, Plan
 from coordq.client.result import result_of
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine

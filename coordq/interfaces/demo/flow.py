@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from coordq.client.plans import chunks
+from coordq.client.plan import chunks
 from coordq.work.flow.build import Flow
 from coordq.work.flow.step import Step
 

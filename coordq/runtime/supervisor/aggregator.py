@@ -6,7 +6,7 @@ import json
 from typing import Any, ClassVar, Final
 
 from coordq import clock
-from coordq.client.plans import chunks
+from coordq.client.plan import chunks
 from coordq.engine import keys
 from coordq.errors import ForeignData
 from coordq.fleet.rates import COUNTERS, Meter

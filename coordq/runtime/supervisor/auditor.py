@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 from coordq import clock
 from coordq.client.audit import Audit
-from coordq.client.plans import Plan
+from coordq.client.plan import Plan
 from coordq.engine.call import Call
 from coordq.runtime.supervisor.part import ShardPart
 from coordq.runtime.supervisor.term import Term
