@@ -23,7 +23,7 @@ from coordq.bus.envelope import Message
 from coordq.bus.group import Group
 from coordq.bus.session import SYSTEM, reply_to
 from coordq.bus.take import Given
-from coordq.bus.topic import mailbox
+from coordq.bus.topic import BROADCAST, mailbox
 from coordq.client.delivery import UNREADABLE, read
 from coordq.client.drive import drive_async
 from coordq.client.topology_plans import Seen
@@ -230,6 +230,9 @@ class Ears:
             ear.settle("d", given, reason=UNREADABLE)
         entry = Entry(given, len(messages))
         for nth, message in enumerate(messages):
+            if self._heard_anyway(given, message):
+                self._ended(ear, entry, "a")
+                continue
             if why := self._unwelcome(given, message):
                 self._turn_away(given, message, why)
                 self._ended(ear, entry, "d", reason=why)
@@ -245,6 +248,13 @@ class Ears:
             one = heard(message, listener, entry, nth=nth)
             self._lines[listener.name].waiting.append((ear, one))
             self._waiting += 1
+
+    def _heard_anyway(self, given: Given, message: Message) -> bool:
+        """Whether what is read here for another was said to all, so that it is heard by us, too."""
+        if message.channel != BROADCAST or given.group in self._groups:
+            return False
+        own = self._acting.get(given.group, given.group)
+        return not self._unwelcome(given._replace(group=own), message)
 
     def _unwelcome(self, given: Given, message: Message) -> str:
         """Why the topology does not let this message be heard here; "" when it does."""

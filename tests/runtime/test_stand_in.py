@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coordq.bus.group import Group
 from coordq.client.client import Client
 from coordq.fleet.registry import StandIn, deputies
 from tests.runtime.conftest import NewFleet
@@ -62,6 +63,49 @@ def test_a_stand_in_reads_what_is_sent_to_who_is_gone(
     wait_until(lambda: client.agents.get("ann").state == "away", what="ann to be away", within=30)
     worker(new_fleet, tmp_path, "ann")
     wait_until(lambda: client.agents.stand_ins() == {}, what="the end of the stand-in")
+
+
+def read_up(client: Client, *groups: str) -> bool:
+    """Whether nothing waits for these mailboxes, and nobody holds anything of them."""
+    views = [client.bus.group(name) for name in groups]
+    return not any(view.places or view.held for view in views)
+
+
+def test_a_stand_in_hears_once_what_is_said_to_all(
+    new_fleet: NewFleet, client: Client, tmp_path: Path
+) -> None:
+    """For itself. What is sent to who is gone still comes, and nothing of theirs lies about."""
+    client.bus.add_group(Group("@ann"))
+    client.agents.register("ann", ttl=1)
+    worker(new_fleet, tmp_path, "bob")
+    client.agents.stand_in("ann", "bob")
+    client.bus.broadcast("lunch")
+    client.bus.send("ann", "mail")
+
+    wait_until(lambda: "bob mail" in heard(tmp_path), what="bob in the place of ann")
+    client.bus.broadcast("tea")
+
+    wait_until(lambda: "bob tea" in heard(tmp_path), what="bob for himself")
+    wait_until(lambda: read_up(client, "@ann", "@bob"), what="nothing to wait for anybody")
+    assert sorted(heard(tmp_path)) == ["bob lunch", "bob mail", "bob tea"]
+
+
+def test_a_stand_in_hears_for_another_what_it_may_not_hear_itself(
+    new_fleet: NewFleet, client: Client, tmp_path: Path
+) -> None:
+    """Who speaks to all is linked with who is gone, and not with the stand-in: it is heard so."""
+    client.bus.add_group(Group("@ann"))
+    client.agents.register("ann", ttl=1)
+    client.topology.set("graph", ["ann", "bob", "eve"], links=[("ann", "bob"), ("ann", "eve")])
+    worker(new_fleet, tmp_path, "bob")
+    client.agents.stand_in("ann", "bob")
+
+    client.bus.broadcast("lunch", sender="eve")
+
+    wait_until(lambda: heard(tmp_path) == ["bob lunch"], what="bob in the place of ann")
+    wait_until(lambda: client.bus.dead(group="@bob"), what="that it was not for bob himself")
+    wait_until(lambda: read_up(client, "@ann", "@bob"), what="nothing to wait for anybody")
+    assert heard(tmp_path) == ["bob lunch"]
 
 
 def test_a_stand_in_of_a_stand_in_acts_for_both() -> None:
