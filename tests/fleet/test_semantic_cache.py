@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordq.fleet.semantic.cache import Caching, upper
-from coordq.fleet.semantic.labelled import shipped
+from coordq.fleet.semantic.labelled import held_out
 from coordq.fleet.semantic.router import Router
 from coordq.fleet.semantic.trial import judge_stream
 
@@ -101,8 +101,19 @@ def test_a_close_call_counts_for_its_own_text_only() -> None:
     router = Router(routes, caching=Caching(margin=0.05))
     router.route("refund the order and the parcel today")
 
-    assert router.route("refund the order and the parcel, today").cached == "no"
+    assert router.route("refund the order and the parcel today, thanks").cached == "no"
     assert router.report().guarded == {"margin": 1}
+    assert router.route("Refund the order, and the parcel, today!").cached == "similar"
+
+
+def test_the_nearer_a_text_the_less_clear_a_decision_must_have_been() -> None:
+    """What two texts do not share may lie anywhere; there is less of it when they are near."""
+    caching = Caching(margin=0.15)
+
+    needed = [caching.needed(similarity) for similarity in (0.85, 0.95, 0.99, 1.0)]
+
+    assert needed == pytest.approx([0.15, 0.0889, 0.0402, 0.0], abs=1e-4)
+    assert Caching(margin=0.15, similarity=0.5).needed(0.5) > 0.15
 
 
 def test_every_so_many_hits_are_checked_and_put_right() -> None:
@@ -156,14 +167,16 @@ def test_other_routes_make_what_was_remembered_void() -> None:
 
 
 @pytest.mark.parametrize("embedder", ["lexical", "wordllama"])
-def test_most_of_a_stream_of_paraphrases_is_remembered(embedder: str) -> None:
-    """At 0.85, and few of the hits go elsewhere than they would have. The bench has the figures."""
+def test_much_of_a_stream_is_remembered_and_hardly_a_hit_is_wrong(embedder: str) -> None:
+    """By texts that nothing was tuned by, at 0.85. The bench has the figures."""
     if embedder == "wordllama":
         pytest.importorskip("tokenizers")
-    labelled = shipped()
-    router = Router(labelled.file.routes, embedder=embedder, fallback="desk")
+    held = held_out()
+    caching = Caching(check_every=0)
+    router = Router(held.file.routes, embedder=embedder, fallback="desk", caching=caching)
 
-    verdict = judge_stream(router, labelled.stream(1500, seed=7))
+    verdict = judge_stream(router, held.stream(1500, seed=7))
 
-    assert verdict.hit_rate > 0.6
-    assert verdict.false_rate < 0.06
+    assert verdict.hit_rate > 0.4
+    assert 0.2 < verdict.reworded_hit_rate < verdict.hit_rate
+    assert verdict.false_rate < 0.02

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordq.fleet.semantic import guards
 from coordq.fleet.semantic.guards import ALL, GUARDS, differs, signature
 from coordq.fleet.semantic.routes import TEXT_MAX
 
@@ -74,6 +75,37 @@ def test_texts_that_mean_the_same_pass(one: str, other: str) -> None:
 def test_a_text_agrees_with_itself(text: str) -> None:
     """Whatever it is made of; and its signature can be compared later."""
     assert differs(signature(text), signature(text)) is None
+
+
+pieces = st.sampled_from(
+    [
+        "a",
+        "B",
+        "9",
+        " ",
+        ".",
+        "-",
+        "_",
+        "/",
+        ":",
+        "@",
+        "#",
+        "$",
+        "(",
+        ")",
+        ">",
+        "`",
+        '"',
+        "\n",
+        "\u00e9",
+    ]
+)
+
+
+@given(st.lists(pieces, max_size=12).map("".join))
+def test_what_looks_like_no_code_at_a_glance_is_none(text: str) -> None:
+    """The glance saves most of what the guards cost; it must not hide anything."""
+    assert guards.code(text) == tuple(sorted(one.group() for one in guards._CODE.finditer(text)))
 
 
 @given(st.text(max_size=80), st.text(max_size=80))

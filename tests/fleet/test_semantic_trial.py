@@ -10,11 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordq.fleet.semantic.cache import Caching
 from coordq.fleet.semantic.calibrate import similarity_for, threshold_for
 from coordq.fleet.semantic.embedder import available
-from coordq.fleet.semantic.labelled import ASKS, HARD, NOWHERE, read_labelled, shipped, unknown
+from coordq.fleet.semantic.labelled import (
+    ASKS,
+    HARD,
+    NOWHERE,
+    held_out,
+    read_labelled,
+    shipped,
+    unknown,
+)
 from coordq.fleet.semantic.router import Router
-from coordq.fleet.semantic.trial import judge
+from coordq.fleet.semantic.trial import judge, judge_stream
 from coordq.fleet.semantic.words import folded
 
 
@@ -32,6 +41,47 @@ def test_the_shipped_set_is_what_is_said_of_it() -> None:
     assert unknown(labelled, set(labelled.file.routes)) is None
 
 
+def test_what_is_judged_by_was_not_tuned_by() -> None:
+    """Every route has two requests, each in four wordings, and one hard text; none is known."""
+    held, tuned = held_out(), shipped()
+    texts = {folded(one.text) for one in held.texts}
+    asks = Counter((one.route, one.ask) for one in held.texts if one.kind == ASKS)
+    said = {folded(text) for route in tuned.file.routes.values() for text in route.texts}
+
+    assert len(texts) == len(held.texts) == 237
+    assert Counter(asks.values()) == {4: 50}
+    assert Counter(route for route, _ in asks) == dict.fromkeys(tuned.file.routes, 2)
+    assert Counter(one.kind for one in held.texts)[HARD] == 25
+    assert not texts & (said | {folded(one.text) for one in tuned.texts})
+
+
+def test_wordings_come_once_each() -> None:
+    """So that no hit is owed to a text that is repeated, or greeted differently."""
+    held = held_out()
+    texts = [one.text for one in held.wordings(seed=1)]
+
+    assert len(set(texts)) == len(texts) == 200
+    assert texts != [one.text for one in held.wordings(seed=2)]
+
+
+def test_a_stream_verdict_tells_paraphrases_from_the_rest(tmp_path: Path) -> None:
+    """A repeated text is a hit, and says nothing of how well other words are known."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "routes: {pay: [pay a bill], ship: [send a parcel]}\n"
+        "asks: {pay: [[pay the bill, the bill I pay, settle what we owe]], ship: [send it]}\n"
+    )
+    labelled = read_labelled(path)
+    one, other, owe, ship = labelled.texts
+    caching = Caching(similarity=0.6, margin=0, check_every=0)
+    router = Router(labelled.file.routes, caching=caching)
+
+    verdict = judge_stream(router, [one, one, other, owe, ship])
+
+    assert (verdict.texts, verdict.new, verdict.hits) == (5, 4, 2)
+    assert (verdict.reworded, verdict.reworded_hits, verdict.reworded_hit_rate) == (2, 1, 0.5)
+
+
 @pytest.mark.parametrize("embedder", available())
 def test_embedders_are_as_good_as_is_said_of_them(embedder: str) -> None:
     """The README's figures, with room for other releases of the model."""
@@ -43,6 +93,9 @@ def test_embedders_are_as_good_as_is_said_of_them(embedder: str) -> None:
     assert verdict.right + len(verdict.misses) == verdict.texts == 375
     assert verdict.wrong <= verdict.taken
     assert verdict.by_kind[HARD] < 0.5, "they would not be hard"
+    held = held_out()
+    unseen = judge(Router(held.file.routes, embedder=embedder), held.texts)
+    assert unseen.accuracy > {"lexical": 0.28, "wordllama": 0.48}[embedder]
 
 
 def test_a_verdict_names_what_went_wrong(tmp_path: Path) -> None:

@@ -28,6 +28,6 @@ def test_each_embedder_has_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         figures = routing.routing(server)
 
     goals = {name for name in GOALS if name.startswith("routing, lexical")}
-    assert len(goals) == 3
+    assert len(goals) == 5
     assert goals <= set(figures)
     assert all(value >= 0 for value in figures.values())

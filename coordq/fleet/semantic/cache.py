@@ -7,6 +7,7 @@ compared with what would have been decided, and the share that was wrong is part
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coordq.errors import InvalidOption
 from coordq.fleet.semantic import guards
+from coordq.fleet.semantic.close import Close
 from coordq.fleet.semantic.decision import Decision
-from coordq.fleet.semantic.rows import Rows
 
 if TYPE_CHECKING:
     from coordq.fleet.semantic.embedder import Matrix
@@ -41,9 +42,10 @@ class Caching:
     similarity: float = SIMILARITY
     """How close, 0 to 1, a text must lie to one routed before. More than 1: only the same text
     counts. See `calibrate.similarity_for`."""
-    margin: float = 0.05
-    """How clear, 0 to 1, a decision must have been to count for another text: the score was so far
-    from the threshold, and the second so far behind."""
+    margin: float = 0.15
+    """How clear, 0 to 1, a decision must have been to count for a text at similarity 0.85: the
+    score was so far from the threshold, and the second so far behind. Nearer texts need less, the
+    very same nothing; see `needed`."""
     guards: Iterable[str] = guards.ALL
     """What close texts must share besides; see `guards.GUARDS`."""
     check_every: int = 20
@@ -66,6 +68,14 @@ class Caching:
                 f"margin = {self.margin} cannot be: write a number from 0 to 1.", option="margin"
             )
         object.__setattr__(self, "guards", guards.check_guards(self.guards))
+
+    def needed(self, similarity: float) -> float:
+        """How clear a decision must have been to count for a text that is so similar.
+
+        Of a text, what it does not share with the other may lie near any phrase: `(1 - s²)^½` long.
+        """
+        unlike = max(0.0, 1 - similarity * similarity) / (1 - SIMILARITY * SIMILARITY)
+        return self.margin * math.sqrt(unlike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +130,12 @@ class CacheReport:
 @dataclass(slots=True)
 class _Entry:
     decision: Decision
+    same: Decision
+    """The same, for the very text."""
     slot: int
     signature: guards.Signature
-    clear: bool
-    """Whether it was decided by a margin."""
+    clearance: float
+    """By how much scores must differ before it goes elsewhere."""
 
 
 class Cache:
@@ -134,7 +146,7 @@ class Cache:
         self._guards = tuple(settings.guards)
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._keys: dict[int, bytes] = {}
-        self._rows = Rows()
+        self._rows = Close()
         self._exact = self._similar = self._misses = self._checked = self._wrong = 0
         self._guarded: dict[str, int] = {}
 
@@ -146,7 +158,7 @@ class Cache:
             return None
         self._exact += 1
         self._entries.move_to_end(key)
-        return replace(entry.decision, cached="exact")
+        return entry.same
 
     def like(self, text: str, vector: Matrix, decide: Callable[[], Decision]) -> Decision | None:
         """What was decided for a text close by; `decide` takes the decision anew, to compare."""
@@ -181,14 +193,15 @@ class Cache:
             self._forget(next(iter(self._entries)))
         slot = self._rows.add(vector)
         self._keys[slot] = key
-        clear = clearance(decision) >= self._settings.margin
-        self._entries[key] = _Entry(decision, slot, guards.signature(text, self._guards), clear)
+        same = replace(decision, cached="exact")
+        signature = guards.signature(text, self._guards)
+        self._entries[key] = _Entry(decision, same, slot, signature, clearance(decision))
 
     def clear(self) -> None:
         """Forget all decisions; the counts go on."""
         self._entries.clear()
         self._keys.clear()
-        self._rows = Rows()
+        self._rows = Close()
 
     def report(self) -> CacheReport:
         """How often it knew, and how often it was wrong."""
@@ -204,24 +217,20 @@ class Cache:
 
     def _close(self, text: str, vector: Matrix) -> tuple[bytes, float] | None:
         """The nearest text that the guards let pass; the elder of equals."""
-        import numpy as np
-
-        if self._settings.similarity > 1 or not self._entries:
+        if self._settings.similarity > 1:
             return None
-        scores = self._rows.scores(vector)
-        near = np.flatnonzero(scores >= self._settings.similarity)
-        if not len(near):
+        near = self._rows.near(vector, self._settings.similarity)
+        if not near:
             return None
         mine = guards.signature(text, self._guards)
-        order = near[np.argsort(-scores[near], kind="stable")]
-        for slot in order[:_TRIED].tolist():
+        for slot, score in near[:_TRIED]:
             key = self._keys[slot]
             entry = self._entries[key]
             guard = guards.differs(mine, entry.signature, self._guards)
-            if guard is None and not entry.clear:
+            if guard is None and entry.clearance < self._settings.needed(score):
                 guard = MARGIN
             if guard is None:
-                return key, float(scores[slot])
+                return key, score
             self._guarded[guard] = self._guarded.get(guard, 0) + 1
         return None
 

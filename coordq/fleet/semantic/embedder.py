@@ -91,6 +91,8 @@ def embedded(embedder: Embedder, texts: Sequence[str], dimensions: int | None = 
     """The texts' vectors, checked. Raises InvalidEmbedding for what cannot be compared."""
     import numpy as np
 
+    if isinstance(embedder, Lexical | WordVectors):  # whose numbers need no second look
+        return embedder.embed(texts)
     given = embedder.embed(list(texts))
     try:
         matrix = np.asarray(given, dtype=np.float32)

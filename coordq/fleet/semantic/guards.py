@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from coordq.errors import InvalidOption
@@ -34,6 +35,12 @@ _CODE: Final = re.compile(
     """,
     re.VERBOSE,
 )
+_SIGN: Final = re.compile(r"""[`"@/#$_(.-]|::""")
+_CODE_SIGN: Final = re.compile(r"""[`"@/#$_(]|::|->|\w\.\w|(?<!\S)--?[a-zA-Z]""")
+_HUMP: Final = re.compile(r"[a-z0-9][A-Z]")
+"""Without one of these there is no code; most texts have none, and looking for it costs most."""
+_NOT: Final = re.compile(r"['\u2019]")
+_DIGIT: Final = re.compile(r"\d")
 _ID: Final = re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)*+")
 _NUMBER: Final = re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,:]\d+)*%?")
 _NO: Final = frozenset(
@@ -97,35 +104,51 @@ _SIDES: Final = _sided()
 
 def numbers(text: str) -> tuple[str, ...]:
     """Numbers in their order, also those in words: "move 3 to 7" is not "move 7 to 3"."""
+    found = words(text)
+    few = _COUNTED.keys().isdisjoint(found)
+    counted = () if few else tuple([_COUNTED[word] for word in found if word in _COUNTED])
+    if not _DIGIT.search(text):
+        return counted
     digits = [found.group().lstrip("+").replace(",", ".") for found in _NUMBER.finditer(text)]
-    return (*digits, *(_COUNTED[word] for word in words(text) if word in _COUNTED))
+    return (*digits, *counted)
 
 
 def ids(text: str) -> tuple[str, ...]:
     """Words with letters and digits both, such as order numbers, versions and hashes."""
-    return tuple(found.group() for found in _ID.finditer(folded(text)))
+    plain = folded(text)
+    if not _DIGIT.search(plain):
+        return ()
+    return tuple(found.group() for found in _ID.finditer(plain))
 
 
 def code(text: str) -> tuple[str, ...]:
     """Quotations, addresses, paths, flags and names as programs write them; case counts."""
+    signs = _SIGN.search(text) and _CODE_SIGN.search(text)
+    if not signs and not _HUMP.search(text):
+        return ()
     return tuple(sorted(found.group() for found in _CODE.finditer(text)))
 
 
 def negation(text: str) -> tuple[str, ...]:
     """Whether an odd number of words say no: two of them cancel each other out."""
-    count = sum(word in _NO or word.endswith("n't") for word in words(text))
+    found = words(text)
+    if _NO.isdisjoint(found) and not _NOT.search(text):
+        return ()
+    count = sum([word in _NO or word.endswith("n't") for word in found])
     return ("no",) if count % 2 else ()
 
 
 def opposites(text: str) -> tuple[str, ...]:
     """Which sides of known opposites it takes: to start and to stop, on and off, days, months."""
-    found = {side for word in words(text) for side in _sides(word)}
+    found = {side for sides in map(_sides, words(text)) for side in sides}
     return tuple(f"{line}/{side}" for line, side in sorted(found))
 
 
 def direction(text: str) -> tuple[str, ...]:
     """What comes from where and goes to whom: "from Ann to Bob" is not "from Bob to Ann"."""
     found = words(text)
+    if _DIRECTIONS.keys().isdisjoint(found):
+        return ()
     told = set()
     for at, word in enumerate(found):
         way = _DIRECTIONS.get(word)
@@ -138,6 +161,7 @@ def direction(text: str) -> tuple[str, ...]:
     return tuple(sorted(told)) if both else ()
 
 
+@lru_cache(maxsize=8192)
 def _sides(word: str) -> tuple[tuple[int, int], ...]:
     """Also of "started" and "stopping"."""
     if word in _SIDES:

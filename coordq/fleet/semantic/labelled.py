@@ -11,7 +11,8 @@ and
       billing: [you keep taking money from my card]
     nowhere: [sing me a song]   # what no route should take
 
-The set that coordq ships is `labelled.yaml` beside this file.
+Two sets ship beside this file: `labelled.yaml`, by which thresholds, weights and guards were
+chosen, and `heldout.yaml`, by which nothing was, so that figures can be taken by it.
 """
 
 from __future__ import annotations
@@ -79,11 +80,25 @@ class LabelledSet:
             text = chance.choice(_BEFORE) + one.text.rstrip(".?!") + chance.choice(_AFTER)
             yield Labelled(text, one.route, one.kind, one.ask)
 
+    def wordings(self, seed: int = 0) -> Iterator[Labelled]:
+        """Each wording of each request once, as it is, in an order by chance."""
+        once = [one for one in self.texts if one.kind == ASKS]
+        Random(seed).shuffle(once)
+        yield from once
+
 
 def shipped() -> LabelledSet:
-    """The set that coordq brings: 375 texts, 25 routes."""
-    place = files("coordq.fleet.semantic") / "labelled.yaml"
-    return read_labelled(Path(str(place)))
+    """The set that coordq was tuned by: 375 texts, 25 routes."""
+    return read_labelled(_beside("labelled.yaml"))
+
+
+def held_out() -> LabelledSet:
+    """Texts by which nothing was chosen: 237, for the same 25 routes."""
+    return LabelledSet(read_labelled(_beside("heldout.yaml")).texts, shipped().file)
+
+
+def _beside(name: str) -> Path:
+    return Path(str(files("coordq.fleet.semantic") / name))
 
 
 def read_labelled(path: Path) -> LabelledSet:

@@ -26,10 +26,12 @@ _LIGHT: Final = 0.1
 """What a word weighs that says little."""
 _WORD_MAX: Final = 64
 """Characters of a word whose parts count."""
-_KNOWN_MAX: Final = 8192
-"""Words whose features are kept."""
+_KNOWN_MAX: Final = 16_384
+"""Words and pairs whose features are kept."""
 
 _Feature = tuple[int, float]
+_Packed = tuple[bytes, bytes]
+"""Where some features stand, and what they weigh, as numpy holds them: quick to be joined."""
 
 
 class Lexical:
@@ -44,7 +46,7 @@ class Lexical:
 
     def __init__(self, dimensions: int = DIMENSIONS) -> None:
         self.dimensions = dimensions
-        self._known: dict[str, list[_Feature]] = {}
+        self._known: dict[str, _Packed] = {}
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """A row for each text; one without a word is all zeros, and near nothing."""
@@ -54,31 +56,40 @@ class Lexical:
         for row, text in zip(matrix, texts, strict=True):
             features = self._features(words(text))
             if features:
-                places, weights = zip(*features, strict=True)
-                row[:] = np.bincount(places, weights, minlength=self.dimensions)
+                places, weights = map(b"".join, zip(*features, strict=True))
+                row[:] = np.bincount(
+                    np.frombuffer(places, dtype=np.intp),
+                    np.frombuffer(weights),
+                    minlength=self.dimensions,
+                )
         return matrix
 
-    def _features(self, found: Sequence[str]) -> list[_Feature]:
-        features: list[_Feature] = []
+    def _features(self, found: Sequence[str]) -> list[_Packed]:
+        features: list[_Packed] = []
+        known = self._known.get
         last = ""
         for word in found:
-            features += self._of_word(word)
+            features.append(known(word) or self._learnt(word))
             if word not in LIGHT:
                 if last:
-                    features.append(self._hashed(f"{last} {word}", _PAIR))
+                    pair = f"{last} {word}"
+                    features.append(known(pair) or self._learnt(pair))
                 last = word
         return features
 
-    def _of_word(self, word: str) -> list[_Feature]:
-        known = self._known.get(word)
-        if known is None:
-            known = self._new_word(word)
-            if len(self._known) >= _KNOWN_MAX:
-                self._known.clear()
-            self._known[word] = known
-        return known
+    def _learnt(self, what: str) -> _Packed:
+        """Of a word, or a pair; kept for the next time: most words of a text are not new."""
+        import numpy as np
 
-    def _new_word(self, word: str) -> list[_Feature]:
+        features = [self._hashed(what, _PAIR)] if " " in what else self._of_word(what)
+        places, weights = zip(*features, strict=True)
+        packed = np.array(places, dtype=np.intp).tobytes(), np.array(weights).tobytes()
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[what] = packed
+        return packed
+
+    def _of_word(self, word: str) -> list[_Feature]:
         if word in LIGHT:
             return [self._hashed(word, _LIGHT)]
         marked = f"<{word[:_WORD_MAX]}>"

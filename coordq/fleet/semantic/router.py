@@ -116,7 +116,7 @@ class Router:
         Raises InvalidArguments, PayloadTooLarge, InvalidOption, InvalidEmbedding.
         """
         check_text(text)
-        _check_top(top)
+        check_top(top)
         only = None if among is None else frozenset(among)
         if fresh or only is not None:
             vector = self._vector(text)
@@ -124,7 +124,7 @@ class Router:
                 found = self._decide(text, vector, only)
         else:
             found = self._known(text) or self._unknown(text, self._vector(text))
-        return replace(found, routes=found.routes[:top])
+        return found if len(found.routes) <= top else replace(found, routes=found.routes[:top])
 
     def report(self) -> CacheReport:
         """What the cache has done: its hit rate, and its false-route rate."""
@@ -217,7 +217,8 @@ def _by_phrase(routes: Mapping[str, Route]) -> dict[str, list[str]]:
     return said
 
 
-def _check_top(top: Any) -> None:
+def check_top(top: Any) -> None:
+    """Refuse what is no number of routes. Raises InvalidOption."""
     if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= TOP_MAX:
         raise InvalidOption(
             f"top = {top!r} cannot be: write a whole number from 1 to {TOP_MAX}.", option="top"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCALE: Final = 4000.0
 """A whole-numbered direction's length; rounding adds at most 64, and 4064 squared is < 2**24."""
 DIGITS: Final = 4
+_ONE: Final = 10.0**DIGITS
 _FIRST: Final = 64
 """Rows that room is made for at first; it doubles."""
 
@@ -65,10 +66,7 @@ class Rows:
             return np.zeros(0)
         asked, inverse = whole(vector)
         held = len(self._taken)
-        products = np.vecdot(self._matrix[:held], asked)
-        cosines = products * (self._inverse[:held] * inverse)
-        rounded: NDArray[Any] = np.clip(np.round(cosines, DIGITS), -1.0, 1.0)
-        return rounded
+        return cosines(self._matrix[:held], asked, self._inverse[:held] * inverse)
 
     def _shrink(self) -> None:
         while self._taken and not self._taken[-1]:
@@ -87,15 +85,33 @@ class Rows:
             self._inverse = np.concatenate([self._inverse, np.zeros_like(self._inverse)])
 
 
+def cosines(rows: Matrix, asked: Matrix, inverses: NDArray[Any]) -> NDArray[Any]:
+    """How alike each row is to what is asked for; `inverses`: one by the lengths of both."""
+    import numpy as np
+
+    found: NDArray[Any] = np.vecdot(rows, asked) * inverses
+    found *= _ONE
+    np.rint(found, out=found)
+    found /= _ONE
+    np.minimum(found, 1.0, out=found)
+    np.maximum(found, -1.0, out=found)
+    return found
+
+
+def cosine(row: Matrix, asked: Matrix, inverse: float) -> float:
+    """The same of one row, to the last digit."""
+    return max(-1.0, min(1.0, round(float(row @ asked) * float(inverse) * _ONE) / _ONE))
+
+
 def whole(vector: Matrix) -> tuple[Matrix, float]:
     """A direction in whole numbers, and one by its length; zeros and 0 for a zero vector."""
     import numpy as np
 
-    wide = vector.astype(np.float64)
-    largest = float(np.abs(wide).max())
-    if not largest:
+    wide = vector.astype(np.float64)  # in which no square of a float32 overflows or vanishes
+    length = float((wide * wide).sum()) ** 0.5
+    if not length:
         return vector, 0.0
-    wide /= largest  # so that no square overflows or vanishes
-    numbers = np.rint(wide * (SCALE / float(np.sqrt(np.sum(wide * wide)))))
-    square = float(np.sum(numbers * numbers))
-    return numbers.astype(np.float32), square**-0.5
+    wide *= SCALE / length
+    np.rint(wide, out=wide)
+    square = float((wide * wide).sum())
+    return wide.astype(np.float32), square**-0.5

@@ -106,6 +106,10 @@ class StreamVerdict:
     """Texts that had not been there before, letter by letter."""
     new_hits: int
     """Those of them for which the decision for a similar one was taken."""
+    reworded: int
+    """New texts of requests that had been there before, in other words."""
+    reworded_hits: int
+    """Those of them for which the decision for a similar text was taken."""
     hits: int
     """All texts for which a decision was remembered."""
     similar: int
@@ -126,6 +130,11 @@ class StreamVerdict:
         return self.new_hits / self.new if self.new else 0.0
 
     @property
+    def reworded_hit_rate(self) -> float:
+        """Of requests that had been there before in other words: how well it knows a paraphrase."""
+        return self.reworded_hits / self.reworded if self.reworded else 0.0
+
+    @property
     def false_rate(self) -> float:
         """Of similar hits."""
         return self.false / self.similar if self.similar else 0.0
@@ -134,19 +143,26 @@ class StreamVerdict:
 def judge_stream(router: Router, texts: Iterable[Labelled]) -> StreamVerdict:
     """Route a stream, and compare each hit for a similar text with the decision taken anew."""
     seen: set[str] = set()
-    hits = new_hits = similar = false = mislabelled = count = 0
+    asked: set[int] = set()
+    told: Counter[str] = Counter()
     for one in texts:
-        count += 1
-        new = one.text not in seen
+        new, again = one.text not in seen, one.ask in asked
         seen.add(one.text)
+        asked.add(one.ask)
         decision = router.route(one.text)
-        hits += decision.cached != "no"
+        told["texts"] += 1
+        told["reworded"] += new and again
+        told["hits"] += decision.cached != "no"
         if decision.cached == "similar":
-            similar += 1
-            new_hits += new
-            false += decision.route != router.route(one.text, fresh=True).route
-            mislabelled += taker(decision) != one.route
-    return StreamVerdict(count, len(seen), new_hits, hits, similar, false, mislabelled)
+            told["similar"] += 1
+            told["new_hits"] += new
+            told["reworded_hits"] += new and again
+            told["false"] += decision.route != router.route(one.text, fresh=True).route
+            told["mislabelled"] += taker(decision) != one.route
+    counts = ("texts", "new_hits", "reworded", "reworded_hits", "hits", "similar", "false")
+    return StreamVerdict(
+        new=len(seen), mislabelled=told["mislabelled"], **{name: told[name] for name in counts}
+    )
 
 
 def taker(decision: Decision) -> str | None:

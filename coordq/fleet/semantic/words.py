@@ -7,9 +7,10 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-_WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
+@lru_cache(maxsize=64)  # as below, and the text is compared with phrases as well
 def folded(text: str) -> str:
     """Without differences of case, width and composition."""
     return unicodedata.normalize("NFKC", text).casefold()
@@ -18,7 +19,7 @@ def folded(text: str) -> str:
 @lru_cache(maxsize=64)  # the embedder and each guard ask for those of the same text
 def words(text: str) -> tuple[str, ...]:
     """The words and numbers of a text, folded, in order; an apostrophe joins: `don't`."""
-    return tuple(found.replace("\u2019", "'") for found in _WORD.findall(folded(text)))
+    return tuple(_WORD.findall(folded(text).replace("\u2019", "'")))
 
 
 LIGHT: Final = frozenset(
