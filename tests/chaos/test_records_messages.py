@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -12,7 +13,7 @@ from coordq.bus.group import Group
 from coordq.bus.take import gather, take
 from coordq.client.client import Client
 from coordq.interfaces.chaos.bus_told import TurnLeft
-from coordq.interfaces.chaos.chatter import CHANNELS, TURNS, Chatter, errand
+from coordq.interfaces.chaos.chatter import CHANNELS, CROWD, TURNS, Chatter, errand
 from coordq.interfaces.chaos.history import read_history
 from coordq.interfaces.chaos.journal import Journal, lines
 from coordq.interfaces.chaos.listeners import (
@@ -23,10 +24,12 @@ from coordq.interfaces.chaos.listeners import (
     PEOPLE,
     PORTER,
     RUSH,
+    RUSH_MAX,
     TO_ALL,
     groups_of,
 )
 from coordq.interfaces.chaos.rest import read_bus
+from tests.waiting import wait_until
 
 
 def test_a_producer_says_the_same_again() -> None:
@@ -77,6 +80,55 @@ def test_the_next_life_goes_on_where_the_last_was_killed(people: Client, tmp_pat
     turns = [turn.receivers for turn in bus.said.values()]
     assert turns.count(1) >= 2
     assert max(turns) <= TURNS
+
+
+@pytest.mark.live
+def test_a_session_in_which_all_was_said_is_closed(people: Client, tmp_path: Path) -> None:
+    """An agent takes part in a thousand at most, and what is said to a closed one is a bug to find.
+
+    One that waits for an answer still is left open until it has had it.
+    """
+    chatter = Chatter(3, 0, Journal(tmp_path / "producer-0-0.journal"), 0)
+    chatter.keep_up(people, 60, share=1.0)
+    first, *_ = {sent.place[2:]: None for sent in read_history(tmp_path).bus.said.values()}
+    session = people.sessions.get(first, me="ada")
+    assert session.get().state == "open"
+
+    for _ in range(TURNS):
+        session.say({"re": "as it were"})
+    chatter.keep_up(people, 160, share=1.0)
+
+    assert session.get().state == "closed"
+    assert session.get().turn == 2 * TURNS + 1
+
+
+@pytest.mark.live
+def test_what_finds_no_room_is_published_when_there_is(people: Client, tmp_path: Path) -> None:
+    """And acknowledged then: the first part at once, the rest when somebody has made room."""
+    people.bus.bound(RUSH, entries=RUSH_MAX, max_bytes=1_000_000)
+    chatter = Chatter(7, 0, Journal(tmp_path / "producer-0-0.journal"), 304)
+    assert errand(7, 0, 304).channel == RUSH
+    reader = Thread(target=_read_all, args=(people, CROWD))
+    reader.start()
+
+    chatter.keep_up(people, 305, share=1.0)
+    reader.join()
+
+    bus = read_history(tmp_path).bus
+    assert len(bus.sent) == CROWD
+    assert bus.refused >= CROWD - RUSH_MAX
+
+
+def _read_all(client: Client, amount: int) -> None:
+    """Hear so many of the rush, none before the channel is full."""
+    wait_until(lambda: _entries(client) == RUSH_MAX, what="a full channel")
+    with client.bus.subscribe(RUSH, group=PORTER) as messages:
+        for _, delivery in zip(range(amount), messages, strict=False):
+            delivery.ack()
+
+
+def _entries(client: Client) -> int:
+    return sum(view.entries for view in client.bus.channels() if view.name == RUSH)
 
 
 @pytest.mark.live
