@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Coroutine
 from typing import Any, Final
 
 import coordq
@@ -25,6 +24,7 @@ from coordq.runtime.brood import Brood
 from coordq.runtime.burst import Burst
 from coordq.runtime.control import Message
 from coordq.runtime.health import Health
+from coordq.runtime.loops import Loops
 from coordq.runtime.process import ChildProcess, Phase
 from coordq.runtime.pulse import Heart
 from coordq.runtime.registrar import Registrar
@@ -51,7 +51,7 @@ class Parent:
         self._host = socket.gethostname()
         self._started_ms = clock.now_ms()
         self._ended = asyncio.Event()
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._loops = Loops(self._on_failure)
         self._side: set[asyncio.Task[Any]] = set()
         self._shutdown = Shutdown(drain_timeout_s=settings.drain_timeout_s, enter=self._enter)
         self._burst = Burst(done=lambda: self._shutdown.to(Stage.DRAINING, "nothing left to do"))
@@ -118,31 +118,22 @@ class Parent:
     async def _begin(self) -> None:
         settings = self._settings
         for shard in range(self._engine.shards):
-            self._go(self._heart.beat(shard))
-            self._go(inbox.listen(self._engine, shard, worker=self._name, obey=self._obey))
-        self._go(self._registrar.run())
-        self._go(Watch(settings, brood=self._brood, note=self._note_stall).run())
+            self._loops.go(self._heart.beat(shard))
+            self._loops.go(inbox.listen(self._engine, shard, worker=self._name, obey=self._obey))
+        self._loops.go(self._registrar.run())
+        self._loops.go(Watch(settings, brood=self._brood, note=self._note_stall).run())
         if settings.reload:
-            self._go(reload.watch(settings.targets, self._files, self._on_reload))
+            self._loops.go(reload.watch(settings.targets, self._files, self._on_reload))
         _log.info("started: pid %d, %d children", os.getpid(), settings.processes)
 
-    def _go(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        task.add_done_callback(self._on_failure)
-        self._tasks.append(task)
-
-    def _on_failure(self, task: asyncio.Task[Any]) -> None:
+    def _on_failure(self, error: BaseException) -> None:
         """None of the parent's loops may end by itself: better to stop than to limp."""
-        if task.cancelled() or (error := task.exception()) is None:
-            return
         _log.critical("the parent failed", exc_info=error)
         self._shutdown.to(Stage.STOPPING, "the parent failed")
 
     async def _leave(self) -> int:
         await self._brood.settled(LAST_CALLS_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._loops.end()
         await self._health.close()
         await self._registrar.leave()
         await self._heart.leave()

@@ -9,13 +9,13 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 from coordq import clock
 from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.fleet.spawners import Facts, inbox_of
 from coordq.runtime import inbox
+from coordq.runtime.loops import Loops
 from coordq.runtime.shutdown import STOP_S, Shutdown, Stage
 from coordq.runtime.spawner.bell import Bell
 from coordq.runtime.spawner.envoy import Envoy
@@ -42,7 +42,7 @@ class Spawner:
         self._started_ms = clock.now_ms()
         self._instance = secrets.token_hex(8)
         self._bell = Bell()
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._loops = Loops(self._on_failure)
         drain_s = max(recipe.drain_s for recipe in recipes) + STOP_S + LATE_S
         self._shutdown = Shutdown(drain_timeout_s=drain_s, enter=self._enter)
         self._envoy: Envoy
@@ -71,10 +71,10 @@ class Spawner:
         await self._envoy.introduce()
         self._orders = Orders(self._groups, envoy=self._envoy, bell=self._bell, end=self._end)
         self._shutdown.watch_signals()
-        self._go(self._envoy.renew())
-        self._go(self._publish())
-        self._go(self._look())
-        self._go(inbox.listen(engine, 0, worker=inbox_of(name), obey=self._orders.obey))
+        self._loops.go(self._envoy.renew())
+        self._loops.go(self._publish())
+        self._loops.go(self._look())
+        self._loops.go(inbox.listen(engine, 0, worker=inbox_of(name), obey=self._orders.obey))
         names = ", ".join(f"{group.name} ({group.recipe.size})" for group in self._groups.values())
         _log.info("started: pid %d, groups %s", os.getpid(), names)
         for group in self._groups.values():
@@ -82,15 +82,8 @@ class Spawner:
         await self._bell.until(self._over)
         return await self._leave()
 
-    def _go(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        task.add_done_callback(self._on_failure)
-        self._tasks.append(task)
-
-    def _on_failure(self, task: asyncio.Task[Any]) -> None:
+    def _on_failure(self, error: BaseException) -> None:
         """None of the spawner's loops may end by itself: better to drain than to limp."""
-        if task.cancelled() or (error := task.exception()) is None:
-            return
         _log.critical("the spawner failed", exc_info=error)
         self._shutdown.to(Stage.DRAINING, "the spawner failed")
 
@@ -185,9 +178,7 @@ class Spawner:
 
     async def _leave(self) -> int:
         await self._envoy.settled(LAST_CALLS_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._loops.end()
         await self._envoy.farewell()
         broken = any(group.gave_up for group in self._groups.values())
         _log.info("ended")

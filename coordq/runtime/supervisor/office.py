@@ -19,6 +19,7 @@ from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine, Line
 from coordq.errors import CoordqError, Deposed
 from coordq.fleet.election import Answer, Candidate, Leader, campaign, inaugurate, resign
+from coordq.runtime.loops import Loops
 from coordq.runtime.supervisor.term import Term
 
 RENEWALS: Final = 4
@@ -157,21 +158,16 @@ class Office:
         term = Term(self._engine, name=leader.name, epoch=leader.epoch)
         self.term, self.leader = term, leader
         _log.info("leads with epoch %d", term.epoch)
-        work = [
-            asyncio.create_task(self._hold(line, term, asked_at)),
-            asyncio.create_task(self._serve(term)),
-        ]
-        for task in work:
-            task.add_done_callback(partial(_on_failure, term))
+        loops = Loops(partial(_on_failure, term))
+        loops.go(self._hold(line, term, asked_at))
+        loops.go(self._serve(term))
         try:
             await term.over()
             _log.warning("leads no more: %s", term.reason)
         finally:
             self.term = None
             self._floor = max(self._floor, term.epoch)
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            await loops.end()
             await self._holder.end(term)
 
     async def _hold(self, line: Line, term: Term, confirmed_at: float) -> None:
@@ -229,8 +225,7 @@ async def _a_moment() -> None:
     await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.5))
 
 
-def _on_failure(term: Term, task: asyncio.Task[None]) -> None:
+def _on_failure(term: Term, error: BaseException) -> None:
     """A mistake of ours ends the term: better to stand back than to lead halfway."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("the office failed", exc_info=error)
-        term.end(f"{type(error).__name__}: {error}")
+    _log.error("the office failed", exc_info=error)
+    term.end(f"{type(error).__name__}: {error}")
