@@ -59,7 +59,7 @@ _FIELDS = {"duration": "duration_s", "lease": "lease_s", "plant": "bug"}
 @click.option("--keep", is_flag=True, help="Keep the journals also when all went well.")
 @common
 def chaos_command(session: Session, *, seed: int | None, only: str, **chosen: Any) -> None:
-    """Break a fleet in twenty ways while it works, and check from the records what was lost.
+    """Break a fleet on purpose while it works, and check from the records what was lost.
 
     Everything runs on a Redis that this command starts; --url and --namespace are not used. Exit
     code 1 when a promise was broken, with the evidence and where the journals are.
