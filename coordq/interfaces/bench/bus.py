@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable
 from itertools import count
-from statistics import quantiles
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,13 +12,21 @@ from coordq import clock
 from coordq.bus.group import Group
 from coordq.bus.take import Settling, gather, take
 from coordq.client.client import Client, connect
-from coordq.interfaces.bench.measure import PAYLOAD, Figures
-from coordq.interfaces.bench.raw import RawClient
+from coordq.interfaces.bench.measure import Figures
+from coordq.interfaces.bench.messages import (
+    BATCH,
+    READ,
+    TOPIC,
+    body,
+    cpu_us,
+    fill,
+    quantile,
+    rate_of,
+    raw_rate,
+)
 from coordq.interfaces.bench.server import Server
 
 MESSAGES: Final = 40_000
-BATCH: Final = 500
-READ: Final = 200
 RATE: Final = 1_000
 PACED_S: Final = 8
 AGENTS: Final = (2, 100)
@@ -29,21 +35,8 @@ OVERFLOW_S: Final = 60.0
 BOUND: Final = 100_000
 BOUND_BYTES: Final = 8 * 1024 * 1024
 SLOW_S: Final = 0.02
-TOPIC: Final = "bench.topic"
 LAST: Final = -1
 _SPAWN = multiprocessing.get_context("spawn")
-
-
-def _body(number: int) -> dict[str, object]:
-    return {"i": number, "payload": PAYLOAD}
-
-
-def _fill(client: Client, amount: int) -> float:
-    """Publish in batches; seconds that it took."""
-    start = clock.monotonic()
-    for first in range(0, amount, BATCH):
-        client.bus.publish_many([(TOPIC, _body(n)) for n in range(first, first + BATCH)])
-    return clock.monotonic() - start
 
 
 def _read(work: tuple[str, int]) -> tuple[float, float, int]:
@@ -61,56 +54,34 @@ def _read(work: tuple[str, int]) -> tuple[float, float, int]:
             end = clock.monotonic()
 
 
-def _read_raw(work: tuple[int, int]) -> tuple[float, float, int]:
-    port, number = work
-    raw = RawClient(port)
-    try:
-        return raw.take_all("raw:s", "g", f"c{number}", READ)
-    finally:
-        raw.close()
-
-
-def _rate(read: Callable[[Any], tuple[float, float, int]], where: Any, processes: int) -> float:
-    with _SPAWN.Pool(processes) as pool:
-        spans = pool.map(read, [(where, number) for number in range(processes)], chunksize=1)
-    seen = [span for span in spans if span[2]]
-    return sum(span[2] for span in seen) / (
-        max(span[1] for span in seen) - min(span[0] for span in seen)
-    )
-
-
 def _throughput(server: Server) -> Figures:
     with connect(server.url) as client:
         client.bus.add_group(Group("g", ("bench.*",)))
         client.bus.bound("**", entries=MESSAGES * 2, max_bytes=2**34)
-        _fill(client, BATCH)
+        fill(client, BATCH)
         raw_published = server.raw.xadd_rate(1.0) / 2
         before = server.snapshot()
-        seconds = _fill(client, MESSAGES)
+        seconds = fill(client, MESSAGES)
         published = server.snapshot()
         raw_published += server.raw.xadd_rate(1.0) / 2  # before and after: machines drift
         filled = server.snapshot()
-        rate = _rate(_read, server.url, 2)
+        rate = rate_of(_read, server.url, 2)
         taken = server.snapshot()
         assert client.bus.channel(TOPIC).entries == 0, "some were lost, or wait for ever"
     server.flush()
-    server.raw.fill_stream("raw:s", "g", MESSAGES)
-    raw_taken = _rate(_read_raw, server.port, 2)
+    raw_taken = raw_rate(server.raw, server.port, MESSAGES)
     server.flush()
+    spent = cpu_us(before.cpu_s, published.cpu_s, MESSAGES)
     return {
         "bus: publish in batches /s": MESSAGES / seconds,
         "bus: publish : raw XADD": MESSAGES / seconds / raw_published,
         "bus: taken and acknowledged, 2 processes /s": rate,
         "bus: taken and acknowledged : raw XREADGROUP": rate / raw_taken,
         "bus: commands per message published": (published.calls - before.calls) / MESSAGES,
-        "bus: Redis CPU per message published, us": _us(before.cpu_s, published.cpu_s, MESSAGES),
+        "bus: Redis CPU per message published, us": spent,
         "bus: commands per message taken": (taken.calls - filled.calls) / MESSAGES,
-        "bus: Redis CPU per message taken, us": _us(filled.cpu_s, taken.cpu_s, MESSAGES),
+        "bus: Redis CPU per message taken, us": cpu_us(filled.cpu_s, taken.cpu_s, MESSAGES),
     }
-
-
-def _us(before_s: float, after_s: float, amount: int) -> float:
-    return (after_s - before_s) / amount * 1e6
 
 
 # -- latency -------------------------------------------------------------------------------------
@@ -143,13 +114,9 @@ def _latency(server: Server) -> Figures:
     server.flush()
     assert len(waits) == RATE * PACED_S, "some were lost"
     return {
-        "bus: publish to receive at 1,000 /s, p50, ms": _quantile(waits, 50) * 1000,
-        "bus: publish to receive at 1,000 /s, p99, ms": _quantile(waits, 99) * 1000,
+        "bus: publish to receive at 1,000 /s, p50, ms": quantile(waits, 50) * 1000,
+        "bus: publish to receive at 1,000 /s, p99, ms": quantile(waits, 99) * 1000,
     }
-
-
-def _quantile(values: list[float], percent: int) -> float:
-    return quantiles(values, n=100)[percent - 1]
 
 
 # -- a mesh --------------------------------------------------------------------------------------
@@ -169,7 +136,7 @@ def _mesh_us(server: Server, agents: int) -> tuple[float, float]:
         for _ in range(rounds):
             for name in names:
                 client.bus.publish_many(
-                    [(f"@{other}", _body(0)) for other in names if other != name], sender=name
+                    [(f"@{other}", body(0)) for other in names if other != name], sender=name
                 )
             seen = _take_all(client, groups, nonces)
             assert seen == agents * (agents - 1), "some were lost"
@@ -211,7 +178,7 @@ def _flood(work: tuple[str, float]) -> int:
     amount, end = 0, clock.monotonic() + seconds
     with connect(url) as client:
         while clock.monotonic() < end:
-            items = [(TOPIC, _body(0)) for _ in range(100)]
+            items = [(TOPIC, body(0)) for _ in range(100)]
             amount += len(client.bus.publish_many(items, timeout=None))
     return amount
 
@@ -256,7 +223,7 @@ def _overflow(server: Server) -> Figures:
         "bus: overflow, lost of what was published": sent - read,
         "bus: overflow, published": sent,
         "bus: overflow, Redis memory : bound": (most - empty) / BOUND_BYTES,
-        "bus: overflow, critical p99, ms": _quantile(waits, 99) * 1000,
+        "bus: overflow, critical p99, ms": quantile(waits, 99) * 1000,
     }
 
 

@@ -51,12 +51,12 @@ class Slots:
 
 @contextmanager
 def worker(
-    url: str, slots: Slots, *, children: int = 1, concurrency: int = 100
+    url: str, slots: Slots, *, children: int = 1, concurrency: int = 100, agents: Path = _TARGET
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker with so many children, ended at exit."""
+    """A worker with so many children, ended at exit. agents: the file that has them."""
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "coordq", "worker", str(_TARGET), "--url", url),
+            *(sys.executable, "-m", "coordq", "worker", str(agents), "--url", url),
             *("--processes", str(children), "--concurrency", str(concurrency)),
             *("--log-level", "warning"),
         ],

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from statistics import quantiles
+from typing import NamedTuple
 
 from coordq import clock
 from coordq.client.client import Client, connect
@@ -138,23 +139,40 @@ def round_trip(server: Server) -> Figures:
     return {"round trip p50, ms": cuts[49], "round trip p99, ms": cuts[98]}
 
 
-def idle(server: Server) -> Figures:
+class Rest(NamedTuple):
     """What a worker with nothing to do costs, its parent and its child together."""
+
+    commands: float
+    """Of Redis, a second."""
+    percent: float
+    """Of a core."""
+    memory: float
+    """The child's, MB (PSS)."""
+
+
+def at_rest(server: Server, client: Client, pid: int) -> Rest:
+    """What the only worker there is costs, once it has come to rest. pid: its parent's."""
+    child = int(client.work.workers()[0].info["children"][0]["pid"])
+    time.sleep(1)
+    before, cpu = server.snapshot(), cpu_seconds(pid) + cpu_seconds(child)
+    time.sleep(IDLE_S)
+    after, later = server.snapshot(), cpu_seconds(pid) + cpu_seconds(child)
+    calls = (after.calls - before.calls) / IDLE_S
+    return Rest(calls, (later - cpu) / IDLE_S * 100, pss_mb(child))
+
+
+def idle(server: Server) -> Figures:
+    """A worker that has had one task and gets no other."""
     slots = Slots(1)
     with connect(server.url) as client, worker(server.url, slots) as process:
         client.work.run("noop", {"i": 0}, wait_for=30)
-        child = int(client.work.workers()[0].info["children"][0]["pid"])
-        time.sleep(1)
-        before, cpu = server.snapshot(), cpu_seconds(process.pid) + cpu_seconds(child)
-        time.sleep(IDLE_S)
-        after, later = server.snapshot(), cpu_seconds(process.pid) + cpu_seconds(child)
-        memory = pss_mb(child)
+        rest = at_rest(server, client, process.pid)
     slots.close()
     server.flush()
     return {
-        "idle worker, Redis commands /s": (after.calls - before.calls) / IDLE_S,
-        "idle worker, % of a core": (later - cpu) / IDLE_S * 100,
-        "worker child, MB (PSS)": memory,
+        "idle worker, Redis commands /s": rest.commands,
+        "idle worker, % of a core": rest.percent,
+        "worker child, MB (PSS)": rest.memory,
     }
 
 

@@ -28,20 +28,21 @@ def _slots() -> mmap.mmap:
         os.close(descriptor)
 
 
-def _stamp(slot: int) -> None:
-    SLOT.pack_into(_slots(), slot * SLOT.size, clock.monotonic(), os.getpid())
+def stamp(slot: int, since: float = 0.0) -> None:
+    """Fill a slot with the moment, or with the seconds since another, and this process."""
+    SLOT.pack_into(_slots(), slot * SLOT.size, clock.monotonic() - since, os.getpid())
 
 
 @agent.task
 async def noop(i: int, payload: str | None = None) -> int:  # noqa: ARG001 - it is carried, not used
     """Stamp slot `i` and return `i`."""
-    _stamp(i)
+    stamp(i)
     return i
 
 
 @agent.task
 async def nap(i: int, ms: int) -> None:
     """Sleep, and stamp slot `2 * i` before it and the next one after it."""
-    _stamp(2 * i)
+    stamp(2 * i)
     await asyncio.sleep(ms / 1000)
-    _stamp(2 * i + 1)
+    stamp(2 * i + 1)

@@ -15,6 +15,7 @@ from coordq.interfaces.bench import (
     flows,
     guards,
     limits,
+    listeners,
     measure,
     report,
     routing,
@@ -42,8 +43,12 @@ STEPS: dict[str, Step] = {
     "agents": agents.agents,
     "guards": guards.guards,
     "bus": bus.bus,
+    "listeners": listeners.listeners,
 }
-LONG = ("scale", "cluster", "flows", "fair", "limits", "guards", "routing", "agents", "bus")
+LONG = (
+    *("scale", "cluster", "flows", "fair", "limits", "guards", "routing", "agents", "bus"),
+    "listeners",
+)
 """Only when asked for."""
 USUAL = tuple(name for name in STEPS if name not in LONG)
 
