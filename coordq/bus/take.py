@@ -55,7 +55,7 @@ class Settling:
     group: str
     place: str
     entries: tuple[tuple[str, int], ...]
-    """Entry and size of each, up to 500."""
+    """Each entry, up to 500, with its size; or, where it was not acknowledged, with the attempt."""
     delay_ms: int = 0
     """n: before they are given out again."""
     reason: str = ""
@@ -95,7 +95,7 @@ def take(
         args += (each.verdict, each.group, each.place, f"{each.delay_ms} {each.reason}")
         args.append(len(each.entries))
         args += [entry for entry, _ in each.entries]
-        args += [size for _, size in each.entries]
+        args += [number for _, number in each.entries]
     return Call("bus/take", shard, tuple(args), _read)
 
 
@@ -103,7 +103,8 @@ def gather(verdict: str, given: Sequence[Given], **more: Any) -> list[Settling]:
     """One verdict over many, as `take` wants it."""
     places: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for each in given:
-        places.setdefault((each.group, each.place), []).append((each.entry, each.size))
+        number = each.size if verdict == "a" else each.attempt
+        places.setdefault((each.group, each.place), []).append((each.entry, number))
     return [
         Settling(verdict, group, place, tuple(entries[at : at + WANT_MAX]), **more)
         for (group, place), entries in places.items()
@@ -117,11 +118,12 @@ def _read(reply: Any) -> Taken:
     at = 0
     while at < len(words):
         group, place, attempt, amount = words[at].decode().split(" ")
-        end = at + 1 + 4 * int(amount)
-        given += [
-            _given(group, place, int(attempt), *words[here : here + 4])
-            for here in range(at + 1, end, 4)
-        ]
+        end, times = at + 1 + 4 * int(amount), int(attempt)
+        fields = iter(words[at + 1 : end])
+        for entry, header, body, rest in zip(fields, fields, fields, fields, strict=True):
+            size = len(header) + len(body)
+            one = Given(group, place, entry.decode(), size, times, header, body)
+            given.append(_marked(one, rest) if rest else one)
         at = end
     return Taken(
         tuple(given),
@@ -131,14 +133,11 @@ def _read(reply: Any) -> Taken:
     )
 
 
-def _given(group: str, place: str, attempt: int, *words: bytes) -> Given:
-    entry, header, body, rest = words
-    size = len(header) + len(body)
-    if not rest:
-        return Given(group, place, entry.decode(), size, attempt, header, body)
+def _marked(given: Given, rest: bytes) -> Given:
+    """With what is said of those that expire, or were revived."""
     ends, _, channel = rest.decode(errors="replace").partition(" ")
     expires_ms = int(ends) if ends.isdecimal() else 0
-    return Given(group, place, entry.decode(), size, attempt, header, body, expires_ms, channel)
+    return given._replace(expires_ms=expires_ms, channel=channel)
 
 
 def hold(shard: int, reader: str, held: Sequence[Given]) -> Call[int]:

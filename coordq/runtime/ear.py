@@ -1,8 +1,8 @@
 """Messages in, verdicts out: what one child hears on one shard.
 
-One connection blocks on the marks of the child's groups while there is nothing; the other settles
-what was handled and takes what is next, in one round trip. While it is on its way verdicts pile up,
-and the next call takes all of them: immediate when little happens, batched under load.
+One connection settles what was handled and takes what is next, in one round trip. While it is on
+its way verdicts pile up, and the next call takes all of them: immediate when little happens,
+batched under load. While there is nothing to take, marks are waited for on another connection.
 """
 
 from __future__ import annotations
@@ -18,13 +18,10 @@ from uuid import uuid4
 from coordq import clock
 from coordq.bus.group import Group, subscribe
 from coordq.bus.take import WANT_MAX, Given, Settling, Taken, gather, hold, take
-from coordq.client.delivery import EVENTS_EVERY_S
-from coordq.engine import bus_keys, keys
 from coordq.engine.aio import AsyncEngine, Line
 from coordq.errors import CoordqError
+from coordq.runtime.marks import Marks
 
-BLOCK_S: Final = 2.0
-"""Marks are hints, and what a silent reader holds is looked for by whoever takes next."""
 PAUSE_S: Final = 1.0
 """After a refusal, at most."""
 SETTLED_MAX: Final = 500
@@ -52,8 +49,8 @@ class Ear:
         room: Callable[[], int],
     ) -> None:
         self.shard = shard
-        self.held: dict[tuple[str, str, str], Given] = {}
-        """What was taken and not settled."""
+        self.held: dict[int, Given] = {}
+        """What was taken and not settled, each by itself: what comes twice is settled twice."""
         self.heard_s = clock.monotonic()
         """When Redis last answered."""
         self._engine = engine
@@ -72,13 +69,20 @@ class Ear:
         """There may be something to take."""
         self._stir = asyncio.Event()
         """The worker has something to do, or to look at."""
-        self._idle = asyncio.Event()
-        """There is nothing to take, so marks are waited for."""
+        self._marks = Marks(
+            shard,
+            engine=engine,
+            reader=reader,
+            groups=groups,
+            room=room,
+            hope=self._hope,
+            complain=self._complain,
+        )
         self._empty = asyncio.Event()
         """Redis knows what became of everything that was taken."""
         self._empty.set()
         self._due: asyncio.TimerHandle | None = None
-        self._lines: list[Line] = []
+        self._line: Line | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ----------------------------------------------------------------------------------
@@ -90,17 +94,17 @@ class Ear:
 
     async def start(self) -> None:
         """Begin to listen."""
-        self._lines = [await self._engine.dedicated(self.shard) for _ in range(2)]
-        work, wake = self._lines
+        self._line = await self._engine.dedicated(self.shard)
         self._tasks = [
-            asyncio.create_task(self._work(work)),
-            asyncio.create_task(self._watch(wake)),
+            asyncio.create_task(self._work(self._line)),
             asyncio.create_task(self._hold()),
         ]
+        await self._marks.open()
 
     def drain(self) -> None:
         """Take nothing more; what was taken can be settled."""
         self._open = False
+        self._marks.stop()
         self._stir.set()
 
     async def settled(self) -> None:
@@ -115,8 +119,9 @@ class Ear:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for line in self._lines:
-            await line.close()
+        await self._marks.close()
+        if self._line is not None:
+            await self._line.close()
 
     # -- taking and settling -------------------------------------------------------------------
 
@@ -130,6 +135,7 @@ class Ear:
         adopted = tuple(sorted(names))
         if adopted != self._adopted:
             self._adopted = adopted
+            self._marks.watch(adopted)
             self._hope()
 
     def rouse(self) -> None:
@@ -168,8 +174,7 @@ class Ear:
         self._joined = True
         self.heard_s = clock.monotonic()
         for _, given, _, _ in batch:
-            if self.held.get(_key(given)) is given:  # else it was given to us again
-                del self.held[_key(given)]
+            self.held.pop(id(given), None)
         if not self.held:
             self._empty.set()
         missing = [name for name in taken.missing if name in self._groups]
@@ -179,12 +184,12 @@ class Ear:
             self._absorb(taken, want, again=bool(missing))
 
     def _absorb(self, taken: Taken, want: int, *, again: bool) -> None:
-        for given in taken.given:
-            self.held[_key(given)] = given
+        if taken.given:
+            self.held.update((id(given), given) for given in taken.given)
             self._empty.clear()
         self._hopeful = taken.more or len(taken.given) >= want or again
         if not self._hopeful:
-            self._idle.set()
+            self._marks.rest()
         if taken.next_due_ms is not None:
             self._remind(taken.next_due_ms)
         if taken.given:
@@ -199,22 +204,8 @@ class Ear:
 
     def _hope(self) -> None:
         self._hopeful = True
-        self._idle.clear()
+        self._marks.wake()
         self._stir.set()
-
-    async def _watch(self, line: Line) -> None:
-        root = keys.root(self._engine.namespace, self.shard)
-        tells = any(group.tells for group in self._groups.values())
-        block_s = EVENTS_EVERY_S if tells else BLOCK_S
-        while self._open:
-            await self._idle.wait()
-            groups = (*self._groups, *self._adopted)
-            marks = [bus_keys.marker(root, name) for name in groups]
-            try:
-                await line.block("BZPOPMIN", *marks, timeout_s=block_s * _around())
-            except CoordqError as error:
-                await self._complain(error)
-            self._hope()
 
     async def _complain(self, error: CoordqError) -> None:
         """Say once that Redis refuses us, and wait a little."""
@@ -254,14 +245,6 @@ def _nonces() -> Iterator[str]:
     """A successor of the same name must not be taken for us, so chance is part of them."""
     life = uuid4().hex[:8]
     return (f"{life}{number}" for number in count(1))
-
-
-def _around() -> float:
-    return random.uniform(0.9, 1.0)
-
-
-def _key(given: Given) -> tuple[str, str, str]:
-    return given.group, given.place, given.entry
 
 
 def _settlings(batch: Iterable[tuple[str, Given, int, str]]) -> list[Settling]:

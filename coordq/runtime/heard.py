@@ -42,7 +42,7 @@ class Entry:
     def ended(self, verdict: str, *, delay_ms: int = 0, reason: str = "") -> bool:
         """A message of it has ended, so; whether all have. The worst verdict is that of all."""
         self.left -= 1
-        if _BADNESS.index(verdict) > _BADNESS.index(self.verdict):
+        if verdict != self.verdict and _BADNESS.index(verdict) > _BADNESS.index(self.verdict):
             self.verdict, self.delay_ms, self.reason = verdict, delay_ms, reason
         return self.left == 0
 

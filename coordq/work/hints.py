@@ -24,6 +24,7 @@ from coordq.work.payload import DEPTH_MAX
 
 if typing.TYPE_CHECKING:
     from pydantic_core import CoreSchema
+    from pydantic_core.core_schema import ExtraBehavior
 
 INT_BITS_MAX: Final = 14_000
 """Whole numbers up to about 4,200 digits: beyond, JSON readers give up."""
@@ -210,9 +211,16 @@ class ArgumentCodec:
 
 
 def compile_arguments(
-    task: str, parameters: Mapping[str, Any], required: Collection[str], extra: Any
+    task: str,
+    parameters: Mapping[str, Any],
+    required: Collection[str],
+    extra: Any,
+    *,
+    passes_over: bool = False,
 ) -> ArgumentCodec:
     """The codec for an object with these parameters; `extra` is the hint of any others.
+
+    passes_over: without such a hint others are left out, instead of refused.
 
     Raises InvalidAgent, naming the parameter, for a hint that nothing can read or write.
     """
@@ -222,8 +230,8 @@ def compile_arguments(
     if rest is not None:
         exact |= {EXTRA}
     if None not in schemas.values() and (extra is Parameter.empty or rest is not None):
-        return _plain_arguments(schemas, required, rest, exact)
-    shape, validator = _typed_arguments(task, parameters, required, extra)
+        return _plain_arguments(schemas, required, rest, exact, passes_over=passes_over)
+    shape, validator = _typed_arguments(task, parameters, required, extra, passes_over=passes_over)
 
     def to_jsonable(values: dict[str, Any]) -> dict[str, Any]:
         return dict(_serializer(shape).to_python([values], mode="json", warnings="none")[0])
@@ -248,6 +256,8 @@ def _plain_arguments(
     required: Collection[str],
     rest: CoreSchema | None,
     exact: frozenset[str],
+    *,
+    passes_over: bool,
 ) -> ArgumentCodec:
     from pydantic_core import SchemaValidator, core_schema, to_jsonable_python
 
@@ -256,9 +266,10 @@ def _plain_arguments(
         for name, schema in schemas.items()
         if schema is not None
     }
+    others: ExtraBehavior = "ignore" if passes_over else "forbid"
     validator = SchemaValidator(
         core_schema.typed_dict_schema(
-            fields, extras_schema=rest, extra_behavior="forbid" if rest is None else "allow"
+            fields, extras_schema=rest, extra_behavior=others if rest is None else "allow"
         )
     )
     return ArgumentCodec(
@@ -267,7 +278,12 @@ def _plain_arguments(
 
 
 def _typed_arguments(
-    task: str, parameters: Mapping[str, Any], required: Collection[str], extra: Any
+    task: str,
+    parameters: Mapping[str, Any],
+    required: Collection[str],
+    extra: Any,
+    *,
+    passes_over: bool,
 ) -> tuple[Any, Any]:
     """A TypedDict with these parameters as its keys, and what validates it."""
     from pydantic import TypeAdapter
@@ -279,6 +295,8 @@ def _typed_arguments(
     }
     more = {} if extra is Parameter.empty else {"extra_items": extra}
     config = {name: value for name, value in CONFIG.items() if not (more and name == "extra")}
+    if passes_over and not more:
+        config["extra"] = "ignore"
     try:
         shape = TypedDict(task, fields, **more)  # type: ignore[misc]
         shape.__pydantic_config__ = config  # type: ignore[attr-defined]

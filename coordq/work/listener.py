@@ -14,7 +14,6 @@ takes all of it, whatever it is. Of a message that is an `ask` the result is the
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +32,6 @@ VISIBILITY_S: Final = 30.0
 MAX_DELIVERIES: Final = 5
 CONCURRENCY_MAX: Final = 1000
 DELIVERIES_MAX: Final = 1000
-_EMPTY: Final = inspect.Parameter.empty
 
 
 class Listener(Handler):
@@ -42,6 +40,8 @@ class Listener(Handler):
     listens = True
 
     __slots__ = (
+        "_takes_nothing",
+        "_takes_whole",
         "concurrency",
         "fanout",
         "group",
@@ -95,6 +95,10 @@ class Listener(Handler):
         """How many messages of it a worker process handles at once; None = as many as it can."""
         self.visibility_s = seconds("visibility", visibility, zero=False)
         self.max_deliveries: int = max_deliveries
+        self.signature.passes_over = True
+        shape = self.signature.shape
+        self._takes_whole = any(one.name == WHOLE for one in shape.parameters)
+        self._takes_nothing = not shape.parameters and shape.extra is inspect.Parameter.empty
         self.bind_json = self._bind
 
     @property
@@ -118,24 +122,19 @@ class Listener(Handler):
 
     def _bind(self, body: bytes) -> dict[str, Any]:
         """Validated arguments from the body of a message. Raises InvalidArguments."""
-        return self.signature.bind_json(self._fitted(body))
-
-    def _fitted(self, body: bytes) -> bytes:
-        shape = self.signature.shape
-        taken = {parameter.name for parameter in shape.parameters}
-        if WHOLE in taken:
-            return b'{"%b":%b}' % (WHOLE.encode(), body)
-        if not taken and shape.extra is _EMPTY:
-            return b"{}"
-        fields = json.loads(body)
-        if not isinstance(fields, dict):
+        if self._takes_whole:
+            body = b'{"%b":%b}' % (WHOLE.encode(), body)
+        elif self._takes_nothing:
+            return {}
+        try:
+            return self.signature.bind_json(body)
+        except InvalidArguments:
+            if body.lstrip().startswith(b"{"):
+                raise
             raise InvalidArguments(
                 f"{self.name} takes fields of a message, but its body is no JSON object: a "
                 f"parameter named {WHOLE!r} takes any body."
-            )
-        if shape.extra is not _EMPTY or fields.keys() <= taken:
-            return body
-        return json.dumps({name: fields[name] for name in fields if name in taken}).encode()
+            ) from None
 
     def __repr__(self) -> str:
         heard = ", ".join(self.patterns) or "its mailbox"

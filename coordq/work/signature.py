@@ -121,6 +121,7 @@ class Signature:
         "batched",
         "extra",
         "parameters",
+        "passes_over",
         "plan",
         "required",
         "returns",
@@ -140,6 +141,8 @@ class Signature:
         self.task = task
         self.batched = batched
         """Whether the function takes lists, with one entry for each task: see `batch.py`."""
+        self.passes_over = False
+        """Whether fields that it has no parameter for are passed over when it is called."""
         self.shape = read_shape(fn, task=task)
         self.parameters: dict[str, Any] = {}
         """Hints of the arguments, by name."""
@@ -178,7 +181,7 @@ class Signature:
         self.resolve()
         self._result = self._result or compile_result(self.task, self.returns)
         self._arguments = self._arguments or compile_arguments(
-            self.task, self.parameters, self.required, self.extra
+            self.task, self.parameters, self.required, self.extra, passes_over=self.passes_over
         )
 
     def _resolve(self, names: Mapping[str, Any]) -> None:
