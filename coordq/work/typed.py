@@ -28,25 +28,24 @@ R = TypeVar("R")
 # What is wanted of a client and of its handles. A room does not know the hall above it.
 
 
-class RawHandle(Protocol):
-    """A task that a sync client enqueued."""
-
+class _Raw(Protocol):
     @property
     def id(self) -> str: ...
     @property
     def created(self) -> bool: ...
+
+
+class RawHandle(_Raw, Protocol):
+    """A task that a sync client enqueued."""
+
     def result(self, timeout: float | None = None) -> Any: ...
     def get(self) -> Any: ...
     def cancel(self, reason: str = ...) -> Any: ...
 
 
-class RawAsyncHandle(Protocol):
+class RawAsyncHandle(_Raw, Protocol):
     """A task that an async client enqueued."""
 
-    @property
-    def id(self) -> str: ...
-    @property
-    def created(self) -> bool: ...
     async def result(self, timeout: float | None = None) -> Any: ...
     async def get(self) -> Any: ...
     async def cancel(self, reason: str = ...) -> Any: ...
@@ -78,12 +77,15 @@ class AsyncClient(Protocol):
     def work(self) -> _AsyncDoor: ...
 
 
-class TypedHandle(Generic[R]):
-    """A task that was enqueued, and whose result has a known type."""
+H = TypeVar("H", bound=_Raw)
+
+
+class _Typed(Generic[H]):
+    """What either handle says without asking Redis."""
 
     __slots__ = ("_handler", "_raw")
 
-    def __init__(self, handler: Handler, raw: RawHandle) -> None:
+    def __init__(self, handler: Handler, raw: H) -> None:
         self._handler = handler
         self._raw = raw
 
@@ -96,6 +98,15 @@ class TypedHandle(Generic[R]):
     def created(self) -> bool:
         """False when another task held the unique key: then this is that task's handle."""
         return self._raw.created
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._handler.name} {self.id}>"
+
+
+class TypedHandle(_Typed[RawHandle], Generic[R]):
+    """A task that was enqueued, and whose result has a known type."""
+
+    __slots__ = ()
 
     def result(self, timeout: float | None = None) -> R:
         """Wait for the result, `timeout` seconds (None: for ever).
@@ -114,28 +125,11 @@ class TypedHandle(Generic[R]):
         """Cancel it, or ask its worker to."""
         return self._raw.cancel(reason)
 
-    def __repr__(self) -> str:
-        return f"<TypedHandle {self._handler.name} {self.id}>"
 
-
-class AsyncTypedHandle(Generic[R]):
+class AsyncTypedHandle(_Typed[RawAsyncHandle], Generic[R]):
     """A task that was enqueued, and whose result has a known type; to be awaited."""
 
-    __slots__ = ("_handler", "_raw")
-
-    def __init__(self, handler: Handler, raw: RawAsyncHandle) -> None:
-        self._handler = handler
-        self._raw = raw
-
-    @property
-    def id(self) -> str:
-        """The task's id."""
-        return self._raw.id
-
-    @property
-    def created(self) -> bool:
-        """False when another task held the unique key: then this is that task's handle."""
-        return self._raw.created
+    __slots__ = ()
 
     async def result(self, timeout: float | None = None) -> R:
         """Wait for the result, `timeout` seconds (None: for ever). Raises as TypedHandle.result."""
@@ -149,9 +143,6 @@ class AsyncTypedHandle(Generic[R]):
     async def cancel(self, reason: str = "cancelled by request") -> Any:
         """Cancel it, or ask its worker to."""
         return await self._raw.cancel(reason)
-
-    def __repr__(self) -> str:
-        return f"<AsyncTypedHandle {self._handler.name} {self.id}>"
 
 
 class TaskFunction(Generic[P, R]):
