@@ -14,7 +14,8 @@ ARGV[6...]         what it settles, for one group and place each:
          group, place
          how       "<delay_ms> <reason>": n: until it is given out again; d, and n when it has been given
                    out as often as it may be: why it is a dead letter
-         amount    how many entries follow, 1 to 500: first all ids, then the size of each, bytes of h and b
+         amount    how many entries follow, 1 to 500: first all ids, then of each a number: a: its size, bytes
+                   of h and b; else which delivery it was, as `attempt` said
 
 Returns  {batches, next_due_ms, more, missing}
          batches      flat: "<group> <place> <attempt> <amount>", and for each of so many entries: id, header,
@@ -26,7 +27,7 @@ Returns  {batches, next_due_ms, more, missing}
          missing      groups that do not exist
 
 An acknowledgement counts once for each group and entry, also when it comes late and another reader
-has been given the entry; giving back and burying are for who holds it. Critical messages come first,
+has been given the entry; giving back and burying are for who holds it, by that delivery. Critical messages come first,
 then those that are due again, then normal, then low ones; places of a lane by turns.
 ]]
 -- not deny-oom, so first: what is acknowledged makes room
@@ -228,9 +229,9 @@ local function come_back(group)
   end
 end
 
--- Those of some entries that the group holds still: each once.
+-- Those of some entries that the group holds still: each once, with its number.
 local function held_of(group, place, at, amount)
-  local members, ids, sizes, left_over = {}, {}, {}, {}
+  local members, ids, numbers, left_over = {}, {}, {}, {}
   for i = 1, amount do members[i] = place .. ' ' .. ARGV[at + i - 1] end
   local held, seen = redis.call('ZMSCORE', KEYS[1] .. 'bus:held:' .. group, unpack(members)), {}
   for i = 1, amount do
@@ -238,19 +239,20 @@ local function held_of(group, place, at, amount)
     if held[i] and not seen[id] then
       seen[id] = true
       local place_of = #ids + 1
-      ids[place_of], sizes[place_of], left_over[place_of] = id, tonumber(ARGV[at + amount + i - 1]) or 0, members[i]
+      ids[place_of], numbers[place_of], left_over[place_of] = id, tonumber(ARGV[at + amount + i - 1]) or 0, members[i]
     end
   end
-  return ids, sizes, left_over
+  return ids, numbers, left_over
 end
 
--- Gives back, or buries, what is this reader's own.
-local function return_own(verdict, group, place, how, id)
+-- Gives back, or buries, what is this reader's own. A reader that was given again what it still handles has
+-- both: what becomes of the earlier delivery says nothing about the later one.
+local function return_own(verdict, group, place, how, id, attempt)
   local delay, reason = string.match(how, '^(%d+) (.*)$')
   local pending = redis.pcall('XPENDING', key_of(place), group, id, id, 1)
   local seen = not pending.err and pending[1]
   local settings = settings_of(group)
-  if not seen or seen[2] ~= reader or not settings then return end
+  if not seen or seen[2] ~= reader or seen[4] ~= attempt or not settings then return end
   local key, member, moment = key_of(place), place .. ' ' .. id, string.format('%.0f', now + delay)
   if verdict == 'r' then
     redis.call('XCLAIM', key, group, NOBODY, 0, id, 'RETRYCOUNT', seen[4] - 1, 'JUSTID')
@@ -270,12 +272,12 @@ local function settle_all()
   local at = 6
   while at <= #ARGV do
     local verdict, group, place, amount = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 4])
-    local ids, sizes, members = held_of(group, place, at + 5, amount)
+    local ids, numbers, members = held_of(group, place, at + 5, amount)
     if #ids > 0 and verdict == 'a' then
-      release(group, place, ids, sizes, members)
+      release(group, place, ids, numbers, members)
       figure(group, 'handled', #ids)
     else
-      for _, id in ipairs(ids) do return_own(verdict, group, place, ARGV[at + 3], id) end
+      for i, id in ipairs(ids) do return_own(verdict, group, place, ARGV[at + 3], id, numbers[i]) end
     end
     at = at + 5 + 2 * amount
   end

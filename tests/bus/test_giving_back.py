@@ -45,6 +45,28 @@ def test_only_the_holder_can_give_back(office: Office) -> None:
     assert office.dead() == []
 
 
+@pytest.mark.parametrize("verdict", ["n", "r", "d"])
+def test_a_delivery_that_is_over_gives_back_no_later_one(office: Office, verdict: str) -> None:
+    """Who was stopped past the visibility may be given its own message again while it handles it.
+
+    What becomes of the first try says nothing about the second, which is still at work. Given back
+    by the first, without counting, the message came a third time as the second delivery.
+    """
+    office.group("g", "t.*")
+    office.post("t.x", 1)
+    (first,) = office.take("g").given
+    office.pass_time(31_000)
+    (second,) = office.take("g").given
+
+    office.settle(verdict, first, delay_ms=0, reason="over")
+
+    assert office.take("g").given == ()
+    assert office.dead() == []
+    office.settle(verdict, second, delay_ms=0, reason="over")
+    again = [each.attempt for each in office.take("g").given]
+    assert (again, len(office.dead())) == {"n": ([3], 0), "r": ([2], 0), "d": ([], 1)}[verdict]
+
+
 def test_what_was_never_handled_does_not_count_as_delivered(office: Office) -> None:
     """A reader that ends gives back what it had taken in advance."""
     office.group("g", "t.*", max_deliveries=1)
