@@ -17,7 +17,7 @@ class ChannelView:
     name: str
     shard: int
     used_ms: int
-    """When it was last published to, in milliseconds since 1970, by Redis's clock."""
+    """When it was last published to, in milliseconds since 1970, by Redis's clock; 0 for never."""
     critical: int
     """Messages of each priority that some group has not acknowledged."""
     normal: int
@@ -25,6 +25,7 @@ class ChannelView:
     bytes: int
     """Of these, as its bound counts them."""
     max_entries: int
+    """What may lie here, as the next message meets it."""
     max_bytes: int
     published: int
     """Since the channel was made; one that is empty for ten minutes is forgotten."""

@@ -28,10 +28,12 @@ local function hearers(name)
   return heard
 end
 
--- HASH bus:bounds: channel or pattern -> "<entries> <bytes>"; the longest that fits counts.
+-- HASH bus:bounds: channel or pattern -> "<entries> <bytes>"; the longest that fits counts. Read once in a call.
+local all_bounds = nil
 local function bounds_of(name)
   local best, entries, bytes = -1, MAX_ENTRIES, MAX_BYTES
-  local all = redis.call('HGETALL', KEYS[1] .. 'bus:bounds')
+  all_bounds = all_bounds or redis.call('HGETALL', KEYS[1] .. 'bus:bounds')
+  local all = all_bounds
   for i = 1, #all, 2 do
     local weight = all[i] == name and 1000 or (all[i] == '**' or topic_matches(all[i], name)) and #all[i] or -1
     local most, size = string.match(all[i + 1], '^(%d+) (%d+)$')

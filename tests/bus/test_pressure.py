@@ -6,11 +6,14 @@ import threading
 
 import pytest
 
+from coordq.bus import look
+from coordq.bus.session import Rules, open_session
 from coordq.client.client import Client
 from coordq.client.posting import Published
 from coordq.engine import bus_keys
 from coordq.engine.connection import open_engine
 from coordq.errors import ChannelFull
+from coordq.ids import new_id
 from tests.bus.office import Office
 from tests.waiting import wait_until
 
@@ -192,3 +195,50 @@ def test_memory_stays_under_the_bound(office: Office) -> None:
         if ":sent:" not in name
     )
     assert used < 250_000
+
+
+def test_a_bound_is_seen_as_soon_as_it_is_set(office: Office) -> None:
+    """Not with the next message: who sets one looks whether it is right. So is its end."""
+    office.group("g", "t.*")
+    office.post("t.x", 1)
+    office.post("t.y", 1)
+
+    def seen(name: str = "") -> dict[str, tuple[int, int]]:
+        views = office.run(look.channels(0, name))
+        return {view.name: (view.max_entries, view.max_bytes) for view in views}
+
+    usual = seen()["t.x"]
+    office.bound("t.*", 7, max_bytes=700)
+    office.bound("t.y", 9, max_bytes=900)
+    assert seen() == {"t.x": (7, 700), "t.y": (9, 900)}
+    assert seen("t.x") == {"t.x": (7, 700)}
+    office.bound("t.y", 0)
+    office.bound("t.*", 0)
+    assert seen() == {"t.x": usual, "t.y": usual}
+
+
+def test_a_channel_is_seen_for_its_bound_alone(office: Office) -> None:
+    """Nothing was published to it yet; one that a pattern would bound is not known by name."""
+    office.bound("t.x", 7, max_bytes=700)
+    office.bound("u.*", 7)
+
+    (view,) = office.run(look.channels(0, "t.x"))
+
+    assert (view.max_entries, view.entries, view.used_ms, view.groups) == (7, 0, 0, ())
+    assert office.run(look.channels(0, "u.x")) == []
+    assert office.run(look.channels(0)) == []
+    office.group("g", "t.*")
+    office.post("t.x", 1)
+    assert office.run(look.channels(0, "t.x"))[0].used_ms > 0
+
+
+def test_a_session_has_no_bound_of_a_channel(office: Office) -> None:
+    """It has its own, in turns and bytes; whoever bounds every channel does not mean it."""
+    office.group("@ada")
+    session_id = new_id()
+    office.run(open_session(session_id, "", b"null", Rules(), [("ada", "")]))
+    before = office.run(look.channels(0))
+
+    office.bound("**", 7)
+
+    assert office.run(look.channels(0)) == before

@@ -118,6 +118,10 @@ def test_a_bound_is_set_and_taken_back(shell: Shell, client: Client) -> None:
     assert said == "orders.* holds up to 5 messages and 1.0 MiB"
     client.bus.publish("orders.created", {})
     assert client.bus.channel("orders.created").max_entries == 5
+    shell("bus", "bound", "orders.created", "--entries", "3", "--bytes", "2K")
+    shown = shell("bus", "show", "orders.created").stdout
+    assert "bound\t1 of 3 messages\n" in shown
+    assert " of 2.0 KiB\n" in shown
     assert shell.line("bus", "bound", "orders.*", "--entries", "0").endswith("as by default")
 
 
