@@ -17,6 +17,7 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from coordq.amounts import whole
 from coordq.errors import InvalidAgent, InvalidArguments, InvalidInput
 from coordq.names import check_name
 from coordq.topics import check_pattern
@@ -75,7 +76,7 @@ class Listener(Handler):
             fn,
             name=f"@{agent.name}.{fn.__name__}",
             options=DEFAULTS.merge(
-                max_attempts=_whole("max_deliveries", max_deliveries, DELIVERIES_MAX), **options
+                max_attempts=whole("max_deliveries", max_deliveries, 1, DELIVERIES_MAX), **options
             ),
             retry_on=retry_on,
             give_up_on=give_up_on,
@@ -90,7 +91,7 @@ class Listener(Handler):
         self.ordered = _flag("ordered", ordered)
         self.group = self._group(group)
         self.concurrency = (
-            None if concurrency is None else _whole("concurrency", concurrency, CONCURRENCY_MAX)
+            None if concurrency is None else whole("concurrency", concurrency, 1, CONCURRENCY_MAX)
         )
         """How many messages of it a worker process handles at once; None = as many as it can."""
         self.visibility_s = seconds("visibility", visibility, zero=False)
@@ -164,12 +165,6 @@ def _patterns(given: Any) -> tuple[str, ...]:
 def _flag(option: str, given: Any) -> bool:
     if not isinstance(given, bool):
         raise InvalidInput(f"{option}={given!r}: give True or False")
-    return given
-
-
-def _whole(option: str, given: Any, most: int) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
-        raise InvalidInput(f"{option}={given!r}: give a whole number from 1 to {most:,}")
     return given
 
 

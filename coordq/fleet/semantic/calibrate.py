@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
+from coordq.amounts import is_number
 from coordq.errors import InvalidOption
 from coordq.fleet.semantic import guards as guarding
 from coordq.fleet.semantic.cache import upper
@@ -137,7 +138,7 @@ def _lowest(scored: list[Scored], target: float, considered: int) -> Calibration
 
 
 def _target(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+    if not is_number(value, 0) or value >= 1:
         raise InvalidOption(
             f"false_rate = {value!r} cannot be: write a share from 0 to below 1, such as 0.01.",
             option="false_rate",

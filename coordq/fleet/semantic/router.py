@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from coordq.amounts import is_whole
 from coordq.errors import InvalidOption
 from coordq.fleet.semantic.cache import Cache, CacheReport, Caching
 from coordq.fleet.semantic.decision import Candidate, Decision, Rule
@@ -219,7 +220,7 @@ def _by_phrase(routes: Mapping[str, Route]) -> dict[str, list[str]]:
 
 def check_top(top: Any) -> None:
     """Refuse what is no number of routes. Raises InvalidOption."""
-    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= TOP_MAX:
+    if not is_whole(top, 1, TOP_MAX):
         raise InvalidOption(
             f"top = {top!r} cannot be: write a whole number from 1 to {TOP_MAX}.", option="top"
         )

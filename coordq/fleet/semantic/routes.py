@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from coordq.amounts import is_number
 from coordq.errors import InvalidArguments, InvalidName, InvalidRoutes, PayloadTooLarge
 from coordq.names import check_name
 
@@ -108,7 +109,7 @@ def _threshold(name: str, value: Any) -> float | None:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
+    if not is_number(value, -1, 1):
         raise _invalid(name, f"threshold = {_shown(value)}: write a number from -1 to 1")
     return float(value)
 
