@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from coordq.bus.causal import Causal as Causal
     from coordq.bus.envelope import Message as Message
     from coordq.bus.group import Group as Group
     from coordq.bus.session import Said as Said
@@ -70,6 +71,7 @@ _HOMES = {
     "Backoff": "coordq.work.backoff",
     "Batch": "coordq.work.batch",
     "Caching": "coordq.fleet.semantic.cache",
+    "Causal": "coordq.bus.causal",
     "Client": "coordq.client.client",
     "Context": "coordq.work.context",
     "CoordqError": "coordq.errors",

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from coordq.bus import body as bodies
+from coordq.bus.causal import Clock, read_clock
 from coordq.bus.topic import LANES
 from coordq.errors import InvalidMessage, InvalidTime
 from coordq.ids import created_ms, is_id, new_id
@@ -57,6 +58,8 @@ class Message(NamedTuple):
     """Of a session, which turn it is, from 1; 0 elsewhere."""
     arranged: int = 0
     """By which version of the topology its sender was allowed to send it; 0 if none was asked."""
+    clock: Clock | None = None
+    """What it comes after, if its publisher said so, see `causal.py`."""
 
     @property
     def topic(self) -> str:
@@ -99,6 +102,11 @@ class Parcel(NamedTuple):
     body: bytes
     expires_ms: int = 0
     """From when it is published; 0 = never."""
+
+    def clocked(self, clock: Clock) -> Parcel:
+        """The same, with a clock in its envelope."""
+        header = b'%b,"o":%b}' % (self.header[:-1], clock.text(self.channel))
+        return self._replace(header=header)
 
 
 class Stamp(NamedTuple):
@@ -270,7 +278,8 @@ def read_message(
     words = json.loads(header)
     if type(words) is not dict:
         raise ValueError("an envelope is a JSON object")
-    said: dict[str, Any] = {}
+    order = words.pop("o", None)
+    said: dict[str, Any] = {} if order is None else {"clock": read_clock(order, channel)}
     for key, value in words.items():
         known = _BY_KEY.get(key)  # a newer version may know more
         if known is not None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from coordq.bus.causal import Causal
 from coordq.bus.dead import DeadMessage
+from coordq.bus.envelope import Parcel
 from coordq.bus.group import Group
 from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.reply import Reply, address, read_reply
 from coordq.bus.topic import BROADCAST, mailbox, shard_of_channel
 from coordq.client import arranged, asking, bus_plans, checked, posting
+from coordq.client.causal import in_order, post, publisher, turn
+from coordq.client.causal_subscription import CausalSubscription
 from coordq.client.delivery import PREFETCH, reader_group, reader_name
 from coordq.client.drive import drive
 from coordq.client.plan import BLOCK_S
-from coordq.client.posting import WAIT_S, Item, Published
+from coordq.client.posting import WAIT_S, Item, Published, Terms
 from coordq.client.subscription import Subscription
 from coordq.clock import monotonic
 from coordq.engine import bus_keys, keys
@@ -44,6 +48,7 @@ class Bus:
         when_full: str = "wait",
         timeout: float | None = WAIT_S,
         once: bool = False,
+        causal: Causal | None = None,
         **envelope: Any,
     ) -> Published:
         """Publish to a topic: each group that asks for it is given the message.
@@ -55,7 +60,8 @@ class Bus:
         (None: for ever), "refuse" raises at once, "shed" buries unread low messages to make room
         and leaves this one out when that is not enough. once: with an `id=` that says which message
         it is, made before by coordq.new_id() or `id_of`: if it was published under this id in the
-        last five minutes, that counts, and nobody is given it again.
+        last five minutes, that counts, and nobody is given it again. causal: it comes after all
+        that this publisher has said or read, for those who subscribe with order="causal".
 
         Raises InvalidTopic, InvalidMessage, InvalidOption, PayloadTooLarge, ChannelFull, RedisFull,
         Unreachable; NotConnected when `sender` is an agent that the topology does not let talk to
@@ -65,8 +71,7 @@ class Bus:
         if self._view is not None and arranged.concerns(topic, envelope):
             envelope = arranged.allowed(self._view(), topic, envelope)
         parcel = posting.draft(self._engine.shards, topic, body, envelope)
-        plan = posting.post(self._engine.namespace, self._engine.shards, [parcel], how)
-        return drive(self._engine, plan)[0]
+        return self._post([parcel], how, causal)[0]
 
     def id_of(self, channel: str, origin: str, key: str, /) -> str:
         """The id of the message that `origin`, an id mostly, sends to a channel under `key`.
@@ -83,20 +88,28 @@ class Bus:
         *,
         when_full: str = "wait",
         timeout: float | None = WAIT_S,
+        causal: Causal | None = None,
         **envelope: Any,
     ) -> list[Published]:
         """Publish `(topic, body)` or `(topic, body, envelope)`, in order; 500 go in one call.
 
         Options and errors are those of `publish`; `timeout` is for each call. ChannelFull names the
-        ids that found no room; all others are published.
+        ids that found no room; all others are published, but with `causal` none behind the first.
         """
         how = posting.terms(when_full, timeout)
         items = list(items)
         if self._view is not None and arranged.any_concerns(items, envelope):
             items = [*arranged.all_allowed(self._view(), items, envelope)]
         parcels = posting.drafts(self._engine.shards, items, envelope)
-        plan = posting.post(self._engine.namespace, self._engine.shards, parcels, how)
-        return drive(self._engine, plan)
+        return self._post(parcels, how, causal)
+
+    def _post(
+        self, parcels: Sequence[Parcel], how: Terms, causal: Causal | None
+    ) -> list[Published]:
+        whose = publisher(causal, how)
+        with turn(whose):
+            plan = post(self._engine.namespace, self._engine.shards, parcels, how, whose)
+            return drive(self._engine, plan)
 
     def send(self, agent: str, body: Any, /, **options: Any) -> Published:
         """Send to an agent's mailbox; options as in `publish`. Raises also AgentNotFound."""
@@ -159,6 +172,10 @@ class Bus:
         max_deliveries: int | None = None,
         ordered: bool | None = None,
         abandon: float | timedelta | None = None,
+        order: str | None = None,
+        patience: float | timedelta | None = None,
+        waiting: int | None = None,
+        causal: Causal | None = None,
     ) -> Subscription:
         """Read what is published from now on to topics that fit: `orders.*`, `audit.**`.
 
@@ -171,7 +188,14 @@ class Bus:
         message at a time. abandon: seconds without any reader after which a group that messages
         wait for is given up (a day; 0: never). Without patterns a group that exists stays as it is.
 
-        Raises InvalidTopic, InvalidName, InvalidOption, InvalidTime.
+        order: "causal" makes this the group's only reader, which is given a message after all those
+        that it comes after, as publishers said with `causal=`. Up to `waiting` messages (256) that
+        came early wait, for `patience` seconds (5) at most; then `delivery.missing` says what did
+        not come, and event bus-order-gap. causal: what that publisher says comes after what is
+        handed out here.
+
+        Raises InvalidTopic, InvalidName, InvalidOption, InvalidTime; with order="causal" Conflict
+        when another reader has the group alone, and GroupNotFound.
         """
         made = reader_group(
             patterns,
@@ -181,7 +205,10 @@ class Bus:
             ordered=ordered,
             abandon=abandon,
         )
+        wish = in_order(order, patience, waiting, causal, ordered=ordered)
         name = checked.claimant(reader) if reader is not None else reader_name()
+        if wish is not None:
+            return CausalSubscription(self._engine, made, name, prefetch, wish)
         return Subscription(self._engine, made, name, prefetch)
 
     def unsubscribe(self, group: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from coordq.bus.causal import Causal
 from coordq.bus.dead import DeadMessage
 from coordq.bus.envelope import Parcel
 from coordq.bus.group import Group
@@ -13,6 +14,8 @@ from coordq.bus.look import ChannelView, GroupView
 from coordq.bus.reply import Reply
 from coordq.bus.topic import BROADCAST, mailbox
 from coordq.client import arranged, asking, bus_plans, checked, posting
+from coordq.client.causal import in_order, post, publisher, turn_async
+from coordq.client.causal_subscription_async import AsyncCausalSubscription
 from coordq.client.delivery import PREFETCH, reader_group, reader_name
 from coordq.client.drive import drive_async
 from coordq.client.post_office import PostOffice
@@ -45,6 +48,7 @@ class AsyncBus:
         when_full: str = "wait",
         timeout: float | None = WAIT_S,
         once: bool = False,
+        causal: Causal | None = None,
         **envelope: Any,
     ) -> Published:
         """Publish to a topic: each group that asks for it is given the message.
@@ -56,11 +60,11 @@ class AsyncBus:
         if self._view is not None and arranged.concerns(topic, envelope):
             envelope = arranged.allowed(await self._view(), topic, envelope)
         parcel = posting.draft(self._engine.shards, topic, body, envelope)
-        if how.once:  # in a call of its own, which says which message it is
-            return await self._post(parcel, how)
+        if how.once or causal is not None:  # in a call of its own
+            return (await self._post([parcel], how, causal))[0]
         posted = await self._office.add(parcel, how.mode)
         if posted.full and how.mode == "wait":
-            return await self._post(parcel, how)
+            return (await self._post([parcel], how))[0]
         return posting.settle([parcel], [posted], how)[0]
 
     def id_of(self, channel: str, origin: str, key: str, /) -> str:
@@ -70,9 +74,13 @@ class AsyncBus:
         """
         return posting.id_of(channel, origin, key, self._engine.shards)
 
-    async def _post(self, parcel: Parcel, how: Terms) -> Published:
-        plan = posting.post(self._engine.namespace, self._engine.shards, [parcel], how)
-        return (await drive_async(self._engine, plan))[0]
+    async def _post(
+        self, parcels: Sequence[Parcel], how: Terms, causal: Causal | None = None
+    ) -> list[Published]:
+        whose = publisher(causal, how)
+        async with turn_async(whose):
+            plan = post(self._engine.namespace, self._engine.shards, parcels, how, whose)
+            return await drive_async(self._engine, plan)
 
     async def publish_many(
         self,
@@ -81,20 +89,20 @@ class AsyncBus:
         *,
         when_full: str = "wait",
         timeout: float | None = WAIT_S,
+        causal: Causal | None = None,
         **envelope: Any,
     ) -> list[Published]:
         """Publish `(topic, body)` or `(topic, body, envelope)`, in order; 500 go in one call.
 
         Options and errors are those of `publish`; `timeout` is for each call. ChannelFull names the
-        ids that found no room; all others are published.
+        ids that found no room; all others are published, but with `causal` none behind the first.
         """
         how = posting.terms(when_full, timeout)
         items = list(items)
         if self._view is not None and arranged.any_concerns(items, envelope):
             items = [*arranged.all_allowed(await self._view(), items, envelope)]
         parcels = posting.drafts(self._engine.shards, items, envelope)
-        plan = posting.post(self._engine.namespace, self._engine.shards, parcels, how)
-        return await drive_async(self._engine, plan)
+        return await self._post(parcels, how, causal)
 
     async def send(self, agent: str, body: Any, /, **options: Any) -> Published:
         """Send to an agent's mailbox; options as in `publish`. Raises also AgentNotFound."""
@@ -146,6 +154,10 @@ class AsyncBus:
         max_deliveries: int | None = None,
         ordered: bool | None = None,
         abandon: float | timedelta | None = None,
+        order: str | None = None,
+        patience: float | timedelta | None = None,
+        waiting: int | None = None,
+        causal: Causal | None = None,
     ) -> AsyncSubscription:
         """Read what is published to topics that fit, from the first `receive` or `open` on.
 
@@ -160,7 +172,10 @@ class AsyncBus:
             ordered=ordered,
             abandon=abandon,
         )
+        wish = in_order(order, patience, waiting, causal, ordered=ordered)
         name = checked.claimant(reader) if reader is not None else reader_name()
+        if wish is not None:
+            return AsyncCausalSubscription(self._engine, made, name, prefetch, wish)
         return AsyncSubscription(self._engine, made, name, prefetch)
 
     async def unsubscribe(self, group: str) -> None:

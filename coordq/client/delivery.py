@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
+from coordq.bus.causal import Missing
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group, group
 from coordq.bus.take import EVENTS, Given, Settling, Taken, gather, take
@@ -72,6 +73,8 @@ class Arrival:
 
     message: Message
     share: Share
+    missing: tuple[Missing, ...] = ()
+    """In causal order: what it comes after, and what did not come."""
 
 
 def reader_group(patterns: Sequence[str], name: str | None, **options: object) -> Group:
@@ -150,7 +153,7 @@ class Tray:
             share = Share(given, shard, 1, now)
             try:
                 if given.place[0] != EVENTS:
-                    self.arrived.append(Arrival(given.message(), share))
+                    self.accept(Arrival(given.message(), share))
                     continue
                 arrivals = [Arrival(message, share) for message in read(shard, given)]
             except (ValueError, RecursionError):
@@ -160,6 +163,16 @@ class Tray:
             share.left = len(arrivals)
             self.arrived += arrivals
         return gather("d", foreign, reason=UNREADABLE)
+
+    def accept(self, arrival: Arrival) -> None:
+        """One more has come."""
+        self.arrived.append(arrival)
+
+    def handed_out(self, arrival: Arrival) -> None:
+        """Its reader has it."""
+
+    def gave_back(self, arrival: Arrival) -> None:
+        """It was not handled, and comes again."""
 
     def is_stale(self, arrival: Arrival) -> bool:
         """Whether it has lain here for so long that somebody else may have it soon."""

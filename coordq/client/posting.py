@@ -194,11 +194,12 @@ def settle(parcels: Sequence[Parcel], posted: Sequence[Posted], how: Terms) -> l
             )
     full = [each for each, what in zip(parcels, posted, strict=True) if what.full]
     if full and how.mode != "shed":
-        raise _full(full, len(parcels))
+        raise no_room(full, len(parcels))
     return [Published(what.id, what.receivers, what.full) for what in posted]
 
 
-def _full(full: Sequence[Parcel], amount: int) -> ChannelFull:
+def no_room(full: Sequence[Parcel], amount: int) -> ChannelFull:
+    """The error for those of `amount` parcels that were not published."""
     channel = full[0].channel
     others = f" {amount - len(full)} of {amount} were published." if amount > 1 else ""
     return ChannelFull(

@@ -8,6 +8,7 @@ from threading import RLock
 from typing import Any, Self
 from uuid import uuid4
 
+from coordq.bus.causal import Missing
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group
 from coordq.bus.session import reply_to
@@ -62,6 +63,11 @@ class Delivery:
         """As which group it was read."""
         return self._arrival.share.given.group
 
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """In causal order: what it comes after, and what was lost or did not come in time."""
+        return self._arrival.missing
+
     def ack(self) -> None:
         """It was handled: this group is never given it again. Also counts when it comes late."""
         if self.share.done():
@@ -74,6 +80,7 @@ class Delivery:
         the group allows it is a dead letter, with the reason.
         """
         ms = backoff_ms(checked.timeout("delay", delay), self.message.attempt)
+        self._subscription.gave_back(self._arrival)
         self._give("n", delay_ms=ms, reason=" ".join(reason.split()))
 
     def reject(self, reason: str) -> None:
@@ -168,8 +175,11 @@ class Subscription:
         found: list[Delivery] = []
         while self._tray.arrived and len(found) < most:
             arrival = self._tray.arrived.popleft()
-            if not self._tray.is_stale(arrival) or self.hold(arrival):
-                found.append(Delivery(self, arrival))
+            if self._tray.is_stale(arrival) and not self.hold(arrival):
+                self._tray.gave_back(arrival)
+                continue
+            self._tray.handed_out(arrival)
+            found.append(Delivery(self, arrival))
         return found
 
     def _take(self, most: int, settled: Settled) -> float:
@@ -228,6 +238,10 @@ class Subscription:
             return False
         share.since = monotonic()
         return True
+
+    def gave_back(self, arrival: Arrival) -> None:
+        """It was not handled, and comes again."""
+        self._tray.gave_back(arrival)
 
     def answer(self, message: Message, body: Any, number: int, how: str, sender: str) -> None:
         """Send a reply. Raises InvalidMessage when nobody asked."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Self
 from uuid import uuid4
 
+from coordq.bus.causal import Missing
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group
 from coordq.bus.session import reply_to
@@ -61,6 +62,11 @@ class AsyncDelivery:
         """As which group it was read."""
         return self._arrival.share.given.group
 
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """In causal order: what it comes after, and what was lost or did not come in time."""
+        return self._arrival.missing
+
     async def ack(self) -> None:
         """It was handled: this group is never given it again. Also counts when it comes late.
 
@@ -80,6 +86,7 @@ class AsyncDelivery:
         the group allows it is a dead letter, with the reason.
         """
         ms = backoff_ms(checked.timeout("delay", delay), self.message.attempt)
+        self._subscription.gave_back(self._arrival)
         await self._give("n", delay_ms=ms, reason=" ".join(reason.split()))
 
     async def reject(self, reason: str) -> None:
@@ -239,8 +246,11 @@ class AsyncSubscription:
         found: list[AsyncDelivery] = []
         while self._tray.arrived and len(found) < most:
             arrival = self._tray.arrived.popleft()
-            if not self._tray.is_stale(arrival) or await self.hold(arrival):
-                found.append(AsyncDelivery(self, arrival))
+            if self._tray.is_stale(arrival) and not await self.hold(arrival):
+                self._tray.gave_back(arrival)
+                continue
+            self._tray.handed_out(arrival)
+            found.append(AsyncDelivery(self, arrival))
         if not self._tray.arrived and self._error is None:
             self._came.clear()
         if len(self._tray.arrived) <= self._tray.prefetch // 2:
@@ -279,6 +289,10 @@ class AsyncSubscription:
             return False
         share.since = monotonic()
         return True
+
+    def gave_back(self, arrival: Arrival) -> None:
+        """It was not handled, and comes again."""
+        self._tray.gave_back(arrival)
 
     async def answer(self, message: Message, body: Any, number: int, how: str, sender: str) -> None:
         """Send a reply. Raises InvalidMessage when nobody asked."""

@@ -88,6 +88,11 @@ def readers(root: str) -> str:
     return f"{root}bus:readers"
 
 
+def alone(root: str, group: str) -> str:
+    """Who reads a group alone, in causal order: STRING, expires."""
+    return f"{root}bus:alone:{group}"
+
+
 def took(root: str, reader: str) -> str:
     """What a reader was given last: STRING, expires."""
     return f"{root}bus:took:{reader}"

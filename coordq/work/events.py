@@ -78,6 +78,7 @@ EVENTS = (
     "gave-up",
     # of the bus: subject a group of readers
     "bus-group-dropped",
+    "bus-order-gap",
 )
 """Every kind there is.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from coordq.bus.alone import UNREAD, alone
 from coordq.bus.dead import purge
 from coordq.bus.group import unsubscribe
 from coordq.bus.take import hold
@@ -47,6 +48,11 @@ def test_nothing_is_published(office: Office) -> None:
         office.post("t.x", 6, 7)
 
     assert office.entries("t.x") == 6
+
+
+def test_a_group_is_read_alone(office: Office) -> None:
+    """Who reads in causal order makes room as well."""
+    assert office.run(alone(0, "g", "r1", channels=["t.x"])).coming == {"t.x": UNREAD}
 
 
 def test_what_is_there_is_read_and_settled(office: Office) -> None:

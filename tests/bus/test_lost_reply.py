@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import tests.bus.scenes_sessions  # noqa: F401 - it adds its scenes
+import tests.bus.scenes_alone
+import tests.bus.scenes_sessions  # noqa: F401 - they add their scenes
 from tests.bus.office import Office
 from tests.bus.scenes import SCENES
 from tests.lost import ENGINES, has_one_effect, untried

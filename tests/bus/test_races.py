@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from coordq.bus.alone import alone
 from coordq.bus.group import unsubscribe
 from coordq.bus.take import gather
 from coordq.engine.connection import open_engine
@@ -135,3 +136,24 @@ def test_groups_that_come_and_go_take_nothing_from_others(office: Office, redis_
     office.sweep()
     office.sweep()
     assert [office.entries(f"t.{n}") for n in (1, 2, 3)] == [0, 0, 0]
+
+
+def want_alone(office: Office, number: int) -> Report:
+    """Read a group alone for a moment, again and again, and count who else does."""
+    both, times = 0, 0
+    inside = f"{office.root}inside"
+    while times < EACH:
+        if office.run(alone(0, "g", f"r{number}", lease_s=60)).other:
+            continue
+        both += int(office.redis("INCR", inside)) - 1
+        office.redis("DECR", inside)
+        office.run(alone(0, "g", f"r{number}", lease_s=0))
+        times += 1
+    return {"both": both}
+
+
+def test_one_at_a_time_reads_a_group_alone(office: Office, redis_url: str) -> None:
+    """Of several processes that want to."""
+    reports = at_once(office, redis_url, [want_alone] * PROCESSES)
+
+    assert [report["both"] for report in reports] == [0] * PROCESSES

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
+from coordq.bus.causal import Causal
 from coordq.client.client import connect
+from tests.waiting import wait_until
 
 TOPICS = ("orders.created", "orders.paid", "orders.sent", "invoices.made")
 
@@ -36,6 +40,27 @@ def test_messages_are_published_taken_and_settled(engine_url: str, namespace: st
         assert sum(view.entries for view in client.bus.channels()) == 0
         client.bus.unsubscribe("g")
         assert client.bus.groups() == []
+
+
+def test_causal_order(engine_url: str, namespace: str) -> None:
+    """Lanes and shards overtake: what comes after something is handed out so, or says it is not."""
+    ada = Causal("ada")
+    with connect(engine_url, namespace=namespace) as client:
+        with client.bus.subscribe("**", group="g", order="causal", patience=600) as messages:
+            for number, topic in enumerate(TOPICS):
+                urgency = ("low", "normal", "critical")[min(number, 2)]
+                client.bus.publish(topic, number, priority=urgency, causal=ada)
+            found = [messages.receive(20) for _ in TOPICS]
+            assert [each.body for each in found if each is not None] == [0, 1, 2, 3]
+            client.bus.publish(TOPICS[0], "lost", expires=0.001, causal=ada)
+            over = time.time() + 0.002
+            wait_until(lambda: time.time() > over)
+            client.bus.publish(TOPICS[1], 4, causal=ada)
+            late = messages.receive(20)
+            assert late is not None
+            assert [each.channel for each in late.missing] == [TOPICS[0]]
+            messages.receive_many(1, 0, ack=[each for each in (*found, late) if each is not None])
+        client.bus.unsubscribe("g")
 
 
 def test_mailboxes_and_broadcasts(engine_url: str, namespace: str) -> None:
