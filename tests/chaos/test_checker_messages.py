@@ -82,6 +82,12 @@ def a_thread_whose_end_nobody_knows_of_yet(told: Scribe) -> None:
     hear(told, ONE, PORTER, attempt=2)
 
 
+def told_by_the_later_life_first(told: Scribe) -> None:
+    """Of two lives of a producer either journal may be read first."""
+    news(told, ONE, TWO)
+    told.history.bus.sent = dict(reversed(told.history.bus.sent.items()))
+
+
 def ended_without_success(told: Scribe) -> None:
     """A run that failed, or was told to stop, acknowledges nothing."""
     publish(told, ONE)
@@ -102,6 +108,7 @@ def ended_without_success(told: Scribe) -> None:
         given_again_before_it_was_acknowledged,
         a_thread_that_was_told_to_stop_as_it_ended,
         a_thread_whose_end_nobody_knows_of_yet,
+        told_by_the_later_life_first,
         ended_without_success,
     ],
     ids=lambda tell: tell.__name__.replace("_", " "),

@@ -89,7 +89,7 @@ class BusTold:
     tried: set[str] = field(default_factory=set)
     """Messages that producers wanted to publish."""
     sent: dict[str, Sent] = field(default_factory=dict)
-    """Messages that were taken, in the order of each producer, by id."""
+    """Messages that were taken, by id; in the order of each life of a producer."""
     said: dict[str, Sent] = field(default_factory=dict)
     """Turns that were, by message."""
     heard: list[Hearing] = field(default_factory=list)

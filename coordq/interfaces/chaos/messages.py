@@ -97,7 +97,8 @@ def _out_of_turn(
 ) -> Iterator[Violation]:
     """An ordered group handles what one producer sent to one place one by one, in its order."""
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for message_id, sent in history.bus.sent.items():
+    # a producer that was started anew has several journals, which come in any order
+    for message_id, sent in sorted(history.bus.sent.items(), key=lambda one: one[1].asked_ms):
         if MIRROR in groups_of(sent.place[1:]):
             places[sent.producer, sent.place].append(message_id)
     for (_, place), ids in places.items():
