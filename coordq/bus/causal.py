@@ -21,7 +21,7 @@ from threading import Lock, RLock
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
-from coordq.errors import InvalidName
+from coordq.errors import InvalidMessage, InvalidName
 
 ENTRIES_MAX: Final = 64
 """Predecessors that a clock names; those that came last are kept."""
@@ -117,7 +117,8 @@ class Causal:
 
     name: for people, up to 40 letters, digits, '_', ':' and '-'. Two objects are two publishers,
     also of the same name, and so is what a process does before and after a fork. Use one from
-    threads, or from one event loop; its messages are published one after the other.
+    threads, or from one event loop; its messages are published one after the other. One that was
+    broken off, or whose answer never came, counts as published.
 
     It remembers the latest message of up to 64 channels and publishers, in up to 4 KiB, and forgets
     those first that came longest ago: what it says next is not promised to come after them.
@@ -156,10 +157,15 @@ class Causal:
             return dict(self._after)
 
     def saw(self, *messages: Clocked) -> None:
-        """It has read these: what it says from now on comes after them.
+        """It has read these: what it says from now on comes after them. Raises InvalidMessage.
 
         Messages that were published without a clock are in no causal order, and change nothing.
         """
+        for message in messages:
+            if not hasattr(message, "clock"):
+                raise InvalidMessage(
+                    f"{message!r:.60} is no message: give what `delivery.message` is."
+                )
         with self._lock:
             for message in messages:
                 if message.clock is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +11,9 @@ from coordq import Causal
 from coordq.bus.causal import Missing
 from coordq.client.client import Client, connect
 from coordq.client.subscription import Delivery, Subscription
-from coordq.errors import ChannelFull, Conflict, CoordqError, GroupNotFound
+from coordq.errors import ChannelFull, Conflict, CoordqError, GroupNotFound, Unreachable
 from tests.client.hearing import LONG, sharded, until
+from tests.servers import Server
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
@@ -317,6 +318,29 @@ def test_what_was_not_kept_is_not_waited_for(client: Client, how: str) -> None:
 
         assert ada.after == known
         assert next_of(messages).body == 1
+
+
+def test_what_may_have_been_published_counts(
+    namespace: str, new_server: Callable[..., Server]
+) -> None:
+    """Nobody answered: what is said next comes after it, and says so when it is not there."""
+    server, ada = new_server(appendonly="yes"), Causal("ada")
+    with (
+        connect(server.url, namespace=namespace, patience=0.1) as client,
+        client.bus.subscribe("t.x", order="causal", patience=LONG) as messages,
+    ):
+        client.bus.publish("t.x", 1, causal=ada)
+        assert next_of(messages).body == 1
+        server.stop()
+        with pytest.raises(Unreachable):
+            client.bus.publish("t.x", "perhaps", causal=ada)
+        server.restart()
+        client.bus.publish("t.x", 2, causal=ada)
+
+        delivery = next_of(messages)
+
+        assert delivery.body == 2
+        assert delivery.missing == (Missing("t.x", ada.publisher, 2),)
 
 
 def test_a_mailbox_and_broadcasts_are_read_in_order(client: Client) -> None:

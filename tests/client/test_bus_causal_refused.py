@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coordq import Causal
+from coordq import Causal, new_id
 from coordq.client.client import Client, connect
 from coordq.errors import CoordqError
 
@@ -38,6 +38,9 @@ WRONG: list[tuple[str, Callable[[Client], Any]]] = [
     ("invalid-option", lambda c: c.bus.publish("t", 1, causal="ada")),  # type: ignore[arg-type]
     ("invalid-option", lambda c: c.bus.publish_many([("t", 1)], causal=1)),  # type: ignore[arg-type]
     ("invalid-message", lambda c: c.bus.publish_many([("t", 1, {"causal": Causal()})])),
+    ("invalid-option", lambda c: c.bus.publish("t", 1, id=new_id(), once=True, causal=Causal())),
+    ("invalid-message", lambda _: Causal().saw("what?")),  # type: ignore[arg-type]
+    ("invalid-message", lambda _: Causal().saw(None)),  # type: ignore[arg-type]
 ]
 
 
