@@ -81,12 +81,19 @@ end
 
 -- Given entries are held from now on, and remembered for a call that is repeated.
 local function keep(group, settings, place, entries)
+  local MANY, LONG = 24, string.rep('-', 65)
   local args, ids, moment = {}, {}, string.format('%.0f', now + settings.visibility)
   for i, entry in ipairs(entries) do
     ids[i] = entry[1]
     args[2 * i - 1], args[2 * i] = moment, place .. ' ' .. entry[1]
   end
-  redis.call('ZADD', KEYS[1] .. 'bus:held:' .. group, unpack(args))
+  local held = KEYS[1] .. 'bus:held:' .. group
+  if #entries < MANY then
+    redis.call('ZADD', held, unpack(args))
+  else -- a small set is a list, and a new member is compared with all of it: a long one ends that
+    redis.call('ZADD', held, moment, LONG, unpack(args))
+    redis.call('ZREM', held, LONG)
+  end
   took[#took + 1] = group .. ' ' .. place .. ' ' .. table.concat(ids, ' ')
   left = left - #entries
 end

@@ -31,6 +31,19 @@ def test_a_message_reaches_each_group_once(office: Office) -> None:
     assert office.bodies("c") == []
 
 
+def test_many_messages_at_once_are_held_and_nothing_else_is(office: Office) -> None:
+    """A set that grows by many at a time is made fit for it, which leaves no trace."""
+    office.group("a", "orders.*")
+    office.post("orders.created", *range(60))
+
+    taken = office.take("a", want=60)
+
+    held = office.redis("ZCARD", bus_keys.held(office.root, "a"))
+    assert held == len(taken.given) == 60
+    office.ack(*taken.given)
+    assert office.entries("orders.created") == 0
+
+
 def test_a_topic_that_nobody_asks_for_is_not_kept(office: Office) -> None:
     """Not its messages, and not its name."""
     before = set(office.names())
