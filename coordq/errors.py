@@ -246,6 +246,12 @@ class ChannelNotFound(NotFound):
     code = "channel-not-found"
 
 
+class NoRoute(NotFound):
+    """Nobody whom a text concerns can be sent to. Facts: nearest, score, passed (why, by name)."""
+
+    code = "no-route"
+
+
 class SessionNotFound(NotFound):
     """No session has this id: it was never opened, or was closed long ago."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from coordq.bus.causal import Causal
@@ -28,12 +28,19 @@ from coordq.engine import bus_keys, keys
 from coordq.engine.connection import Engine
 from coordq.fleet.topology.view import View
 
+if TYPE_CHECKING:
+    from coordq.client.nearest import Routed
+    from coordq.client.routing import Routing
+
 
 class Bus:
     """Messages of a namespace: published, read, answered. Thread-safe."""
 
-    def __init__(self, engine: Engine, view: Callable[[], View] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, routing: Routing, view: Callable[[], View] | None = None
+    ) -> None:
         self._engine = engine
+        self._routing = routing
         self._view = view
         self._name = uuid4().hex[:12]
 
@@ -118,6 +125,46 @@ class Bus:
     def broadcast(self, body: Any, /, **options: Any) -> Published:
         """Send to every agent that has a mailbox; options as in `publish`."""
         return self.publish(BROADCAST, body, **options)
+
+    def route(
+        self,
+        text: str,
+        body: Any,
+        /,
+        *,
+        top: int = 1,
+        threshold: float | None = None,
+        fallback: str | None = None,
+        when_full: str = "wait",
+        timeout: float | None = WAIT_S,
+        **envelope: Any,
+    ) -> Routed:
+        """Send to the agents whom a text concerns, by interests and capabilities: the nearest ones.
+
+        text: what the message is about, as a person would say it. top: up to so many agents, 1 to
+        16, each with a message of its own. threshold: how near they must be, -1 to 1; by default
+        what `client.routing.use` says. fallback: an agent, or a topic (one with a dot, or
+        `topic:<word>`), for what nobody is near; by default that of `client.routing.use`. Other
+        options as in `publish`, without id, once and causal.
+
+        Passed over, with the reason, is who is the sender, may not be talked to by it, is away
+        without a stand-in, has an open breaker `agent:<name>` or no room; one that is half open
+        counts half. Routes that are declared by hand may name topics, too.
+
+        Raises as `publish` and `client.routing.route`; NoRoute when nobody is left and there is no
+        fall-back, NotConnected when the topology alone is why, ChannelFull when one had no room.
+        """
+        from coordq.client.nearest import Errand, wish
+
+        how = posting.terms(when_full, timeout)
+        asked = wish(text, body, envelope, how, top=top, threshold=threshold, fallback=fallback)
+        view = self._view() if self._view is not None and asked.sender else None
+        errand = Errand(asked, self._routing.compass, view)
+        where = self._engine.namespace, self._engine.shards
+        while errand.routed is None:
+            decision = self._routing.route(text, among=errand.among)
+            drive(self._engine, errand.carry_out(decision, where))
+        return errand.routed
 
     # -- asking --------------------------------------------------------------------------------
 

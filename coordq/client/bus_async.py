@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coordq.bus.causal import Causal
 from coordq.bus.dead import DeadMessage
@@ -25,14 +25,22 @@ from coordq.client.subscription_async import AsyncSubscription
 from coordq.engine.aio import AsyncEngine
 from coordq.fleet.topology.view import View
 
+if TYPE_CHECKING:
+    from coordq.client.nearest import Routed
+    from coordq.client.routing_async import AsyncRouting
+
 
 class AsyncBus:
     """Messages of a namespace: published, read, answered; for one event loop."""
 
     def __init__(
-        self, engine: AsyncEngine, view: Callable[[], Awaitable[View]] | None = None
+        self,
+        engine: AsyncEngine,
+        routing: AsyncRouting,
+        view: Callable[[], Awaitable[View]] | None = None,
     ) -> None:
         self._engine = engine
+        self._routing = routing
         self._view = view
         self._office = PostOffice(engine)
         self._replies = Replies(engine)
@@ -111,6 +119,35 @@ class AsyncBus:
     async def broadcast(self, body: Any, /, **options: Any) -> Published:
         """Send to every agent that has a mailbox; options as in `publish`."""
         return await self.publish(BROADCAST, body, **options)
+
+    async def route(
+        self,
+        text: str,
+        body: Any,
+        /,
+        *,
+        top: int = 1,
+        threshold: float | None = None,
+        fallback: str | None = None,
+        when_full: str = "wait",
+        timeout: float | None = WAIT_S,
+        **envelope: Any,
+    ) -> Routed:
+        """Send to the agents whom a text concerns, by interests and capabilities: the nearest ones.
+
+        Options and errors are those of the sync client's `route`.
+        """
+        from coordq.client.nearest import Errand, wish
+
+        how = posting.terms(when_full, timeout)
+        asked = wish(text, body, envelope, how, top=top, threshold=threshold, fallback=fallback)
+        view = await self._view() if self._view is not None and asked.sender else None
+        errand = Errand(asked, self._routing.compass, view)
+        where = self._engine.namespace, self._engine.shards
+        while errand.routed is None:
+            decision = await self._routing.route(text, among=errand.among)
+            await drive_async(self._engine, errand.carry_out(decision, where))
+        return errand.routed
 
     # -- asking --------------------------------------------------------------------------------
 

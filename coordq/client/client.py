@@ -28,7 +28,8 @@ class Client:
         self.work = Work(engine)
         self.agents = Agents(engine)
         self.topology = TopologyDoor(engine, self.agents.directory)
-        self.bus = Bus(engine, self.topology.view)
+        self.routing = Routing(engine, self.agents.directory)
+        self.bus = Bus(engine, self.routing, self.topology.view)
         self.fleet = Fleet(engine)
         self.breakers = Breakers(engine)
         self.flows = Flows(engine)
@@ -36,7 +37,6 @@ class Client:
         self.schedules = Schedules(engine, partial(TaskHandle, self.work))
         self.sessions = Sessions(engine)
         self.tenants = Tenants(engine)
-        self.routing = Routing(engine, self.agents.directory)
 
     @property
     def namespace(self) -> str:

@@ -29,7 +29,8 @@ class AsyncClient:
         self.work = AsyncWork(engine)
         self.agents = AsyncAgents(engine)
         self.topology = AsyncTopologyDoor(engine, self.agents.directory)
-        self.bus = AsyncBus(engine, self.topology.view)
+        self.routing = AsyncRouting(engine, self.agents.directory)
+        self.bus = AsyncBus(engine, self.routing, self.topology.view)
         self.fleet = AsyncFleet(engine)
         self.breakers = AsyncBreakers(engine)
         self.flows = AsyncFlows(engine)
@@ -37,7 +38,6 @@ class AsyncClient:
         self.schedules = AsyncSchedules(engine, partial(AsyncTaskHandle, self.work))
         self.sessions = AsyncSessions(engine)
         self.tenants = AsyncTenants(engine)
-        self.routing = AsyncRouting(engine, self.agents.directory)
 
     @property
     def namespace(self) -> str:

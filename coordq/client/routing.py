@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from coordq.client import agent_plans, choice_plans
 from coordq.client.balance import Balance
+from coordq.client.compass import Compass
 from coordq.client.drive import drive
 from coordq.engine.connection import Engine
 from coordq.fleet.directory import Directory
 from coordq.fleet.recommend import Recommendation
 
 if TYPE_CHECKING:
-    from coordq.client.guide import Guide
     from coordq.fleet.semantic.cache import CacheReport
     from coordq.fleet.semantic.decision import Decision
     from coordq.fleet.semantic.routes import Route
@@ -30,20 +29,8 @@ class Routing:
 
     def __init__(self, engine: Engine, directory: Directory) -> None:
         self._engine = engine
-        self._directory = directory
-        self._beliefs = choice_plans.Beliefs()
-        self._lock = Lock()
-        self._made: Guide | None = None
-
-    @property
-    def _guide(self) -> Guide:
-        """Made when it is first asked for: whoever does not route loads nothing for it."""
-        from coordq.client.guide import Guide
-
-        with self._lock:
-            if self._made is None:
-                self._made = Guide(self._directory)
-            return self._made
+        self.compass = Compass(directory)
+        """What it goes by."""
 
     def use(self, **given: Any) -> None:
         """Route so from now on, with an empty cache; what is left out is as at first.
@@ -57,7 +44,7 @@ class Routing:
 
         Raises InvalidRoutes, InvalidName, InvalidSetting, InvalidEmbedding.
         """
-        self._guide.use(**given)
+        self.compass.guide.use(**given)
 
     def route(
         self,
@@ -74,18 +61,18 @@ class Routing:
 
         Raises InvalidArguments, PayloadTooLarge, InvalidOption, InvalidEmbedding, Unreachable.
         """
-        self._guide.check(text)
+        self.compass.guide.check(text)
         self._refresh()
-        return self._guide.router.route(text, top=top, among=among, fresh=fresh)
+        return self.compass.guide.router.route(text, top=top, among=among, fresh=fresh)
 
     def routes(self) -> Mapping[str, Route]:
         """All that a text can be routed to now, with what they say of themselves."""
         self._refresh()
-        return self._guide.router.routes
+        return self.compass.guide.router.routes
 
     def report(self) -> CacheReport:
         """What the cache of decisions has done since `use`: its hits, and how many were wrong."""
-        return self._guide.router.report()
+        return self.compass.guide.router.report()
 
     def recommend(
         self,
@@ -108,8 +95,8 @@ class Routing:
         Raises InvalidOption, InvalidName.
         """
         plan = choice_plans.best(
-            self._directory,
-            self._beliefs,
+            self.compass.directory,
+            self.compass.beliefs,
             n,
             preferred=preferred,
             task=task,
@@ -152,15 +139,15 @@ class Routing:
             max_load=max_load,
         )
         balancer = make_balancer(kind, **options)
-        pool = choice_plans.Pool(self._directory, self._beliefs, balancer, asked)
+        pool = choice_plans.Pool(self.compass.directory, self.compass.beliefs, balancer, asked)
         return Balance(balancer, lambda: drive(self._engine, pool.pick()))
 
     def _refresh(self) -> None:
-        if not self._guide.wants_news():
+        if not self.compass.guide.wants_news():
             return
         try:
-            drive(self._engine, agent_plans.learn(self._guide.directory))
-            self._guide.renew()
+            drive(self._engine, agent_plans.learn(self.compass.guide.directory))
+            self.compass.guide.renew()
         except BaseException:
-            self._guide.asked_in_vain()
+            self.compass.guide.asked_in_vain()
             raise

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from coordq.client import agent_plans, choice_plans
 from coordq.client.balance import AsyncBalance
+from coordq.client.compass import Compass
 from coordq.client.drive import drive_async
 from coordq.engine.aio import AsyncEngine
 from coordq.fleet.directory import Directory
 from coordq.fleet.recommend import Recommendation
 
 if TYPE_CHECKING:
-    from coordq.client.guide import Guide
     from coordq.fleet.semantic.cache import CacheReport
     from coordq.fleet.semantic.decision import Decision
     from coordq.fleet.semantic.routes import Route
@@ -32,18 +32,8 @@ class AsyncRouting:
 
     def __init__(self, engine: AsyncEngine, directory: Directory) -> None:
         self._engine = engine
-        self._directory = directory
-        self._beliefs = choice_plans.Beliefs()
-        self._made: Guide | None = None
-
-    @property
-    def _guide(self) -> Guide:
-        """Made when it is first asked for: whoever does not route loads nothing for it."""
-        from coordq.client.guide import Guide
-
-        if self._made is None:
-            self._made = Guide(self._directory)
-        return self._made
+        self.compass = Compass(directory)
+        """What it goes by."""
 
     async def use(self, **given: Any) -> None:
         """Route so from now on, with an empty cache; what is left out is as at first.
@@ -57,7 +47,7 @@ class AsyncRouting:
 
         Raises InvalidRoutes, InvalidName, InvalidSetting, InvalidEmbedding.
         """
-        guide = self._guide
+        guide = self.compass.guide
         await asyncio.to_thread(lambda: guide.use(**given))
 
     async def route(
@@ -75,19 +65,19 @@ class AsyncRouting:
 
         Raises InvalidArguments, PayloadTooLarge, InvalidOption, InvalidEmbedding, Unreachable.
         """
-        self._guide.check(text)
+        self.compass.guide.check(text)
         await self._refresh()
-        router = self._guide.router
+        router = self.compass.guide.router
         return await self._think(lambda: router.route(text, top=top, among=among, fresh=fresh))
 
     async def routes(self) -> Mapping[str, Route]:
         """All that a text can be routed to now, with what they say of themselves."""
         await self._refresh()
-        return self._guide.router.routes
+        return self.compass.guide.router.routes
 
     async def report(self) -> CacheReport:
         """What the cache of decisions has done since `use`: its hits, and how many were wrong."""
-        return self._guide.router.report()
+        return self.compass.guide.router.report()
 
     async def recommend(
         self,
@@ -110,8 +100,8 @@ class AsyncRouting:
         Raises InvalidOption, InvalidName.
         """
         plan = choice_plans.best(
-            self._directory,
-            self._beliefs,
+            self.compass.directory,
+            self.compass.beliefs,
             n,
             preferred=preferred,
             task=task,
@@ -154,19 +144,19 @@ class AsyncRouting:
             max_load=max_load,
         )
         balancer = make_balancer(kind, **options)
-        pool = choice_plans.Pool(self._directory, self._beliefs, balancer, asked)
+        pool = choice_plans.Pool(self.compass.directory, self.compass.beliefs, balancer, asked)
         return AsyncBalance(balancer, lambda: drive_async(self._engine, pool.pick()))
 
     async def _refresh(self) -> None:
-        if not self._guide.wants_news():
+        if not self.compass.guide.wants_news():
             return
         try:
-            await drive_async(self._engine, agent_plans.learn(self._guide.directory))
-            await asyncio.to_thread(self._guide.renew)
+            await drive_async(self._engine, agent_plans.learn(self.compass.guide.directory))
+            await asyncio.to_thread(self.compass.guide.renew)
         except BaseException:
-            self._guide.asked_in_vain()
+            self.compass.guide.asked_in_vain()
             raise
 
     async def _think(self, what: Callable[[], R]) -> R:
         """Here, or in a thread when the embedder may take its time."""
-        return what() if self._guide.is_quick else await asyncio.to_thread(what)
+        return what() if self.compass.guide.is_quick else await asyncio.to_thread(what)

@@ -200,3 +200,65 @@ def test_mistakes_are_json_when_asked(shell: Shell) -> None:
     done = shell("bus", "publish", "a b", "--json")
 
     assert json.loads(done.stderr)["error"]["code"] == "invalid-topic"
+
+
+# -- to whom it concerns ------------------------------------------------------------------------
+
+
+def neighbours(client: Client) -> None:
+    """Two agents with interests, and a desk, each with a mailbox."""
+    client.agents.register("ann", interests="Refunds and invoices. Wrong charges on a card")
+    client.agents.register("bob", interests="late delivery of parcels")
+    for name in ("ann", "bob", "desk"):
+        client.bus.add_group(Group(f"@{name}"))
+
+
+def test_a_text_is_sent_to_whom_it_concerns(shell: Shell, client: Client) -> None:
+    """The ids and names go to stdout, the reasons to stderr; the text itself is the body."""
+    neighbours(client)
+    text = "there is a wrong charge on my card"
+
+    done = shell("bus", "publish", "--nearest", text)
+    told = shell.json("bus", "publish", "--nearest", text, "order=17", "--top", "3")
+
+    message_id, _, name = done.stdout.strip().partition("  ")
+    assert name == "ann"
+    assert "ann: " in done.stderr
+    assert "is asked for" in done.stderr
+    assert [one["to"] for one in told["sent"]] == ["ann"]
+    assert told["decision"]["candidates"][0]["phrase"] == "Wrong charges on a card"
+    with client.bus.subscribe("@ann") as box:
+        first, second = box.receive_many(2, 10)
+    assert (first.message.id, first.body, second.body) == (message_id, text, {"order": 17})
+
+
+def test_a_text_that_concerns_nobody_needs_a_fallback(shell: Shell, client: Client) -> None:
+    """Without one the exit code is that of things not found."""
+    neighbours(client)
+
+    failed = shell("bus", "publish", "--nearest", "sing a song")
+    done = shell("bus", "publish", "--nearest", "sing a song", "--fallback", "desk")
+
+    assert failed.exit_code == 3
+    assert "Nobody is near enough" in failed.stderr
+    assert done.stdout.strip().endswith("  desk")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["news", "--top", "2"], "--top belongs to --nearest"),
+        (["news", "--fallback", "desk"], "--fallback belongs to --nearest"),
+        (["--nearest", "a text", "--file", "-"], "--nearest sends one message"),
+        (["--nearest", "a text", "--top", "99"], "from 1 to 16"),
+        (["--nearest", "a text", "--threshold", "7"], "from -1 to 1"),
+        (["--nearest", "a text", "--embedder", "bert"], "no embedder 'bert'"),
+        (["--nearest", " "], "is empty"),
+    ],
+)
+def test_flags_of_nearness_are_checked(shell: Shell, words: list[str], told: str) -> None:
+    """Before anything is sent."""
+    failed = shell("bus", "publish", *words)
+
+    assert failed.exit_code == 2
+    assert told in failed.stderr

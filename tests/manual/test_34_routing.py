@@ -9,7 +9,7 @@ import pytest
 
 import coordq
 from coordq import Caching, Client
-from coordq.errors import InvalidRoutes
+from coordq.errors import InvalidRoutes, NoRoute
 from tests.manual.conftest import Shell
 from tests.waiting import wait_until
 
@@ -23,6 +23,11 @@ bob = Agent("bob", capabilities=["parcel-tracking"], persona={"domain": "late de
 @ann.task
 async def refund(order: str) -> str:
     return order
+
+
+@ann.on()
+async def hear(body: dict[str, int]) -> None:
+    assert body["order"] == 17
 
 
 @bob.task
@@ -101,6 +106,49 @@ def test_decisions_are_remembered_and_guesses_counted(client: Client) -> None:
     report = client.routing.report()
     assert (report.exact, report.similar, report.guarded) == (1, 1, {"numbers": 1})
     assert report.false_rate == 0.0
+
+
+def test_a_message_is_sent_to_whom_it_concerns(client: Client) -> None:
+    """The text says what it is about; the nearest agent hears the body in its mailbox."""
+    routed = client.bus.route("there is a wrong charge on my card", {"order": 17})
+
+    assert [one.to for one in routed.sent] == ["ann"]
+    assert "Wrong charges on a card" in routed.explain()[0]
+    wait_until(lambda: client.bus.group("@ann").figures["handled"] == 1)
+
+
+def test_what_nobody_can_be_sent_goes_to_the_fallback(client: Client) -> None:
+    """An agent or a topic; without one it is an error, and nothing was sent."""
+    with pytest.raises(NoRoute) as caught:
+        client.bus.route("sing a song", {"verse": 1})
+    assert caught.value.passed == {}
+
+    with client.bus.subscribe("lost.found") as lost:
+        routed = client.bus.route("sing a song", {"verse": 1}, fallback="lost.found")
+        delivery = lost.receive(10)
+
+    assert (routed.fallback, routed.sent[0].to) == (True, "lost.found")
+    assert delivery is not None
+
+
+def test_who_fails_or_may_not_be_talked_to_is_passed_over(client: Client, url: str) -> None:
+    """With the reason: an open breaker, the topology, a full mailbox, away without a stand-in."""
+    client.breakers.open("agent:ann", why="drill")
+
+    with client.bus.subscribe("lost.found"), coordq.connect(url) as other:  # heard nothing before
+        routed = other.bus.route("a wrong charge on my card", {"order": 1}, fallback="lost.found")
+
+    assert routed.passed == {"ann": "its breaker, agent:ann, is open"}
+    client.breakers.reset("agent:ann")
+
+
+def test_the_shell_sends_to_whom_it_concerns(shell: Shell, client: Client) -> None:
+    """The id and the name, then the reasons; what is not said otherwise is the text itself."""
+    with client.bus.subscribe("lost.found"):
+        told = shell("bus", "publish", "--nearest", "sing", "--fallback", "lost.found")
+
+    assert told.split()[1] == "lost.found"
+    assert "nobody is near enough" in told
 
 
 def test_the_shell_explains_tests_and_calibrates(shell: Shell, tmp_path: Path) -> None:

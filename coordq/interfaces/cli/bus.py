@@ -30,6 +30,7 @@ Examples:
   coordq bus publish orders.created order_id=7 amount=2
   coordq bus publish @ada --text "where are we?" --sender me
   coordq bus publish '*' --body '["stop"]' --priority critical
+  coordq bus publish --nearest "I was charged twice" order_id=7 --fallback desk
   coordq bus ask @ada --text "where are we?"
   coordq bus tail 'orders.*' 'task.failed'
 """
@@ -55,6 +56,19 @@ def _envelope_options(function: Function) -> Function:
     return function
 
 
+def _nearest_options(function: Function) -> Function:
+    options: tuple[Any, ...] = (
+        click.option("--nearest", is_flag=True, help="CHANNEL is a text: to whom it concerns."),
+        click.option("--top", type=int, metavar="N", help="To up to so many agents; 1."),
+        click.option("--threshold", type=float, metavar="SCORE", help="How near they must be."),
+        click.option("--fallback", metavar="NAME", help="An agent or topic, if nobody is near."),
+        click.option("--embedder", metavar="NAME", help="lexical or wordllama; lexical."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 @bus_command.command("publish", epilog=_EXAMPLES)
 @click.argument("channel")
 @body_options
@@ -62,6 +76,7 @@ def _envelope_options(function: Function) -> Function:
 @click.option("--correlation", default="", metavar="WORD", help="What it belongs to.")
 @click.option("--file", metavar="FILE", help="JSON lines, - for stdin: a message each.")
 @click.option("--when-full", type=click.Choice(["wait", "refuse", "shed"]), default="wait")
+@_nearest_options
 @common
 def bus_publish(
     session: Session,
@@ -72,14 +87,25 @@ def bus_publish(
     text: str | None,
     file: str | None,
     when_full: str,
+    nearest: bool,
     **said: Any,
 ) -> None:
     """Publish a message, and print its id.
 
-    CHANNEL is a topic, @AGENT for an agent's mailbox, or '*' for all of them. KEY=VALUE as for
-    `coordq enqueue`.
+    CHANNEL is a topic, @AGENT for an agent's mailbox, or '*' for all of them. With --nearest it is
+    a text, and the message, if nothing else is said the text itself, goes to the agents whose
+    interests or capabilities lie near. KEY=VALUE as for `coordq enqueue`.
     """
+    wishes = _wishes(said, nearest=nearest)
     envelope = {key: value for key, value in said.items() if value}
+    if nearest:
+        if file is not None:
+            raise click.UsageError("--file is for a channel; --nearest sends one message.")
+        spoken = (
+            channel if (pairs, body, text) == ((), None, None) else read_body(pairs, body, text)
+        )
+        _to_nearest(session, channel, spoken, wishes, {**envelope, "when_full": when_full})
+        return
     bodies = _lines(file) if file is not None else [read_body(pairs, body, text)]
     if file is not None and (pairs or body is not None or text is not None):
         raise click.UsageError("--file holds the bodies: leave the others out.")
@@ -97,6 +123,32 @@ def bus_publish(
         say("\n".join(ids))
     if unheard:
         say(f"coordq: nobody reads {channel}: {several(unheard, 'message')} not kept", err=True)
+
+
+def _wishes(said: dict[str, Any], *, nearest: bool) -> dict[str, Any]:
+    """Which of them are near, taken out of what was said. Raises UsageError."""
+    told = {name: said.pop(name) for name in ("top", "threshold", "fallback", "embedder")}
+    wishes = {name: value for name, value in told.items() if value is not None}
+    if wishes and not nearest:
+        raise click.UsageError(f"--{next(iter(wishes))} belongs to --nearest.")
+    return wishes
+
+
+def _to_nearest(
+    session: Session, text: str, body: Any, wishes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    with session.connect() as client:
+        embedder = wishes.pop("embedder", None)
+        if embedder is not None:
+            client.routing.use(embedder=embedder)
+        routed = client.bus.route(text, body, **wishes, **options)
+    if session.json:
+        show_json(routed.to_json())
+        return
+    for one in routed.sent:
+        say(f"{one.id}  {one.to}")
+    for line in routed.explain():
+        say(f"coordq: {line}", err=True)
 
 
 @bus_command.command("ask")
