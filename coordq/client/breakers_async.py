@@ -188,6 +188,25 @@ class AsyncBreakers:
                 return ""
             return ledger.decide(answer, monotonic())
 
+    def stale(self, subject: str) -> bool:
+        """Whether `news` shall be asked for about the next call. For workers."""
+        ledger = self.shelf.ledger(subject)
+        with self.shelf.lock:
+            return ledger.is_stale(monotonic())
+
+    async def news(self, subject: str) -> str:
+        """For a call that is made in any case: its token, if it is one that is tried."""
+        ledger = self.shelf.ledger(subject)
+        with self.shelf.lock:
+            told = ledger.take()
+        answer = await self._tell(ledger, told, ask=True)
+        with self.shelf.lock:
+            if answer is None:
+                ledger.answer = None
+                return ""
+            ledger.learn(answer, monotonic())
+        return answer.token
+
     async def told(self, ledger: Ledger, failed: bool | None, took_s: float, token: str) -> None:  # noqa: FBT001 - what Guard found
         """A call has ended; failed: None when that says nothing about the subject."""
         with self.shelf.lock:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from coordq import clock
+from coordq.client.breakers_async import AsyncBreakers
 from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.errors import CoordqError
 from coordq.ids import shard_of
@@ -30,6 +31,7 @@ from coordq.runtime.clients import Clients
 from coordq.runtime.control import Control, Message
 from coordq.runtime.ears import Ears
 from coordq.runtime.executor import Executor
+from coordq.runtime.fuses import Fuses
 from coordq.runtime.hands import Hands
 from coordq.runtime.isolate import Isolation
 from coordq.runtime.ledger import Ledger, Word
@@ -122,10 +124,12 @@ class Child:
         )
         await self._executor.boot()
         handlers = self._executor.handlers
+        self._fuses = Fuses(self._executor, handlers, AsyncBreakers(engine))
+        runs = self._fuses if self._fuses.needed else self._executor
         self._hands = Hands(
             self._slots,
             self._ledger,
-            executor=self._executor,
+            executor=runs,
             reporter=self._reporter,
             briefer=Briefer(engine),
             timeouts_ms={name: handler.timeout_ms for name, handler in handlers.items()},
@@ -148,7 +152,7 @@ class Child:
         self._ears = Ears(
             engine,
             [one for agent in self._agents for one in agent.listeners.values()],
-            executor=self._executor,
+            executor=runs,
             reader=self._name.rpartition(".")[0],
             slots=settings.concurrency,
         )
@@ -310,6 +314,7 @@ class Child:
         await self._ears.close()
         self._hands.note()
         self._hands.note_times()
+        await self._fuses.close()
         self._control.say({"say": "bye"})
         await self._control.flush()
         if stuck:

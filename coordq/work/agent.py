@@ -51,6 +51,8 @@ class Agent:
     interests: what it wants to hear of, in words.
     max_load, weight: how many tasks it should have at once, and its share beside other agents.
     stand_ins: agents that act for it when it is away; the first that is there.
+    breaker: whether its workers tell the breaker `agent:<name>` how its tasks and messages end:
+        while too many fail by an error or a timeout, it is not recommended or given turns.
     middleware: what wants to happen around every task, outermost first.
     dependencies: `Depends(...)` that are opened around every task, without being passed to it.
 
@@ -68,6 +70,7 @@ class Agent:
         max_load: int = 0,
         weight: float = 1.0,
         stand_ins: Sequence[str] = (),
+        breaker: bool = False,
         middleware: Iterable[Middleware] = (),
         dependencies: Sequence[Any] = (),
     ) -> None:
@@ -83,6 +86,9 @@ class Agent:
             stand_ins=stand_ins,
         )
         self.persona = self.card.given
+        if not isinstance(breaker, bool):
+            raise InvalidAgent(f"agent {name!r}: breaker={breaker!r:.80}: give True or False.")
+        self.breaker = breaker
         self.middleware = _listed(name, "middleware", middleware)
         self.hooks = Hooks(self.middleware)
         self.dependencies: tuple[Dependency, ...] = _listed(name, "dependencies", dependencies)

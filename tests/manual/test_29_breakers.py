@@ -6,9 +6,28 @@ import pytest
 
 import coordq
 from coordq import Client
-from coordq.errors import BreakerOpen, BulkheadFull
+from coordq.errors import BreakerOpen, BulkheadFull, TaskFailed
 from tests.manual.conftest import Shell
 from tests.waiting import wait_until
+
+AGENTS = """
+from coordq import Agent
+
+painter = Agent("painter", role="artist", breaker=True)
+sculptor = Agent("sculptor", role="artist")
+
+
+@painter.task(max_attempts=1)
+async def paint(colour: str) -> str:
+    if colour == "octarine":
+        raise ValueError("there is no such paint")
+    return f"a {colour} picture"
+
+
+@sculptor.task
+async def carve(shape: str) -> str:
+    return shape
+"""
 
 
 class Unavailable(Exception):
@@ -95,6 +114,21 @@ def test_what_is_your_own_mistake_does_not_count(client: Client) -> None:
             raise ValueError
 
     assert client.breakers.states("model-f") == {"model-f": "closed"}
+
+
+def test_workers_tell_how_an_agent_does(client: Client, worker: object) -> None:  # noqa: ARG001 - it must run
+    """`Agent(breaker=True)`: who fails five times in a row is not recommended for a while."""
+    wait_until(lambda: len(client.agents.find(role="artist")) == 2, what="both artists")
+    for _ in range(5):
+        with pytest.raises(TaskFailed):
+            client.work.run("paint", {"colour": "octarine"}, wait_for=30)
+
+    def recommended() -> list[str]:
+        return [one.agent.name for one in client.routing.recommend(role="artist", n=2)]
+
+    wait_until(lambda: recommended() == ["sculptor"], what="the painter to be left out")
+    assert client.breakers.get("agent:painter").state == "open"
+    assert client.work.run("paint", {"colour": "red"}, wait_for=30) == "a red picture"
 
 
 def test_an_operator_is_stronger(client: Client, shell: Shell) -> None:

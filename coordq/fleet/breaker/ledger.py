@@ -42,17 +42,22 @@ class Ledger:
         While one caller asks, others believe what was true a moment ago. Raises BreakerOpen when
         the call must not be made.
         """
-        answer = self.answer
-        old = now_s - self.learned_s >= FRESH_S and now_s >= self.blind_until_s
-        if answer is None or answer.closed:
-            if old:
-                self.learned_s = now_s
-            return old
-        # a call that is tried was granted to one caller: the next one needs a grant of its own
-        if old or answer.token or now_s >= self.reopens_s:
-            self.learned_s = now_s
+        if self.is_stale(now_s):
             return True
+        if self.answer is None or self.answer.closed:
+            return False
         raise self.refused(self.reopens_s - now_s)
+
+    def is_stale(self, now_s: float) -> bool:
+        """Whether Redis is to be asked about the next call; who is told so asks."""
+        answer = self.answer
+        stale = now_s - self.learned_s >= FRESH_S and now_s >= self.blind_until_s
+        if answer is not None and not answer.closed:
+            # a call that is tried was granted to one caller: the next one needs its own grant
+            stale = stale or bool(answer.token) or now_s >= self.reopens_s
+        if stale:
+            self.learned_s = now_s
+        return stale
 
     def refused(self, wait_s: float) -> BreakerOpen:
         """A call is not made: it is counted, and this is what to raise."""
