@@ -80,7 +80,7 @@ def report_in(folder: Path) -> dict[str, Any]:
 @pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.chaos
-@pytest.mark.timeout(450)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug: str, folders: dict[str, Path]) -> None:
     """And called by its name: a checker that only says "something is wrong" helps nobody."""
@@ -94,7 +94,7 @@ def test_a_planted_bug_is_found(bug: str, folders: dict[str, Path]) -> None:
 @pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.chaos
-@pytest.mark.timeout(450)
+@pytest.mark.timeout(600)
 def test_the_same_run_without_a_bug_is_clean(folders: dict[str, Path]) -> None:
     """What is found above is the bug, not the weather.
 
