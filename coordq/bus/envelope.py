@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from coordq.amounts import is_number, is_whole
 from coordq.bus import body as bodies
 from coordq.bus.causal import Clock, read_clock
 from coordq.bus.topic import LANES
@@ -211,7 +212,7 @@ def _traceparent(field: str, value: object) -> str:
 
 
 def _schema(field: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= SCHEMA_MAX:
+    if not is_whole(value, 1, SCHEMA_MAX):
         raise InvalidMessage(f"{field}={value!r}: give a whole number from 1 to {SCHEMA_MAX:,}.")
     return value
 
@@ -220,13 +221,12 @@ def _expires_ms(expires: object) -> int:
     if expires is None:
         return 0
     length = expires.total_seconds() if isinstance(expires, timedelta) else expires
-    number = isinstance(length, int | float) and not isinstance(length, bool)
-    if not number or not 0 < length <= EXPIRES_MAX_S:  # type: ignore[operator]  # a number by now
+    if not is_number(length, 0, EXPIRES_MAX_S) or length == 0:
         raise InvalidTime(
             f"expires={expires!r}: give seconds or a timedelta, above 0 and up to a year.",
             option="expires",
         )
-    return max(1, round(length * 1000))  # type: ignore[operator]  # as above
+    return max(1, round(length * 1000))
 
 
 _WRITTEN: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {

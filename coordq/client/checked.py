@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from coordq import amounts
 from coordq.errors import InvalidName, InvalidOption, InvalidTime
 from coordq.names import check_name
 from coordq.work.options import seconds
@@ -36,9 +35,6 @@ def state(value: object) -> State | None:
         raise InvalidOption(
             f"state={value!r} does not exist: use one of {names}.", option="state"
         ) from error
-
-
-whole = amounts.whole
 
 
 def wanted(kind: str, name: object) -> str:

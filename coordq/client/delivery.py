@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
+from coordq.amounts import whole
 from coordq.bus.causal import Missing
 from coordq.bus.envelope import Message
 from coordq.bus.group import Group, group
@@ -115,11 +116,9 @@ class Tray:
     """What one reader has taken and not handed out yet, and how it asks for more."""
 
     def __init__(self, group: Group, reader: str, prefetch: int) -> None:
-        if isinstance(prefetch, bool) or not isinstance(prefetch, int) or prefetch < 1:
-            raise InvalidOption(f"prefetch={prefetch!r}: give a whole number, at least 1.")
         self.group = group
         self.reader = reader
-        self.prefetch = min(prefetch, PREFETCH_MAX)
+        self.prefetch = min(whole("prefetch", prefetch, 1), PREFETCH_MAX)
         self.arrived: deque[Arrival] = deque()
         self._joined: set[int] = set()
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 from random import randrange
 from typing import Any
 
+from coordq.amounts import whole
 from coordq.bus import session as talk
 from coordq.bus.session import Said
 from coordq.bus.session_view import SessionView, Turn
-from coordq.client import checked
 from coordq.client import session_plans as plans
 from coordq.client.drive import drive
 from coordq.client.session_plans import OnPart, People, Voice
@@ -144,7 +144,7 @@ class Session:
 
         It waits for each turn, and is woken by it. Raises SessionNotFound.
         """
-        checked.whole("after", after, least=0)
+        whole("after", after)
         return self._follow(after)
 
     def _follow(self, after: int) -> Iterator[Turn]:

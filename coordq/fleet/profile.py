@@ -7,11 +7,11 @@ operator may say otherwise; that is kept apart, and stronger.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import CoordqError, ForeignData, InvalidAgent
 from coordq.names import check_name
 
@@ -216,19 +216,17 @@ def _text(agent: str, field: str, given: Any) -> str:
 
 
 def _load(agent: str, field: str, given: Any) -> int:
-    whole = isinstance(given, int) and not isinstance(given, bool)
-    if not whole or not 0 <= given <= LOAD_MAX:
+    if not is_whole(given, 0, LOAD_MAX):
         raise InvalidAgent(
             f"agent {agent!r}: {field}={given!r}: give a whole number of tasks up to {LOAD_MAX:,},"
             " 0 for as many as its workers have slots.",
             field=field,
         )
-    return int(given)
+    return given
 
 
 def _weight(agent: str, field: str, given: Any) -> float:
-    number = isinstance(given, int | float) and not isinstance(given, bool)
-    if not number or not WEIGHT_MIN <= given <= WEIGHT_MAX:  # false for nan as well
+    if not is_number(given, WEIGHT_MIN, WEIGHT_MAX):
         raise InvalidAgent(
             f"agent {agent!r}: {field}={given!r}: give a number from {WEIGHT_MIN} to "
             f"{WEIGHT_MAX:g}; others have 1.",
@@ -238,13 +236,11 @@ def _weight(agent: str, field: str, given: Any) -> float:
 
 
 def _ttl(agent: str, field: str, given: Any) -> int:
-    number = isinstance(given, int | float) and not isinstance(given, bool)
-    if not number or not math.isfinite(given) or not 1 <= given <= TTL_MAX_S:
+    if not is_number(given, 1, TTL_MAX_S):
         raise InvalidAgent(
             f"agent {agent!r}: {field}={given!r}: give from 1 second to a day.", field=field
         )
-    ttl_ms: int = round(given * 1000)
-    return ttl_ms
+    return round(given * 1000)
 
 
 _CHECKS: Final[dict[str, Callable[[str, str, Any], Any]]] = {

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import PlainValidator, ValidationInfo
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidName
 from coordq.names import check_name
 from coordq.spans import parse_span
@@ -41,7 +42,7 @@ def whole(low: int, high: int) -> PlainValidator:
     """A whole number in a range."""
 
     def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        if not is_whole(value, low, high):
             raise ValueError(f"write a whole number from {low} to {high}")
         return value
 
@@ -52,8 +53,7 @@ def number(low: float, high: float) -> PlainValidator:
     """A number in a range."""
 
     def read(value: Any) -> float:
-        known = isinstance(value, int | float) and not isinstance(value, bool)
-        if not known or not low <= value <= high:
+        if not is_number(value, low, high):
             raise ValueError(f"write a number from {low:g} to {high:g}")
         return float(value)
 
@@ -68,7 +68,7 @@ def span(low_s: float, high_s: float) -> PlainValidator:
         found: float | None = None
         if isinstance(value, str):
             found = parse_span(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif is_number(value):
             found = float(value)
         if found is None or not low_s <= found <= high_s:
             raise ValueError(rule)

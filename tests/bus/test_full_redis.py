@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,18 +14,15 @@ from coordq.bus.take import hold
 from coordq.engine.connection import open_engine
 from coordq.errors import RedisFull
 from tests.bus.office import Office
-from tests.servers import Server, binary_on_path, bundled_binary
+from tests.servers import Server
 
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module", params=["bundled", "on PATH"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def server(each_binary: Path) -> Iterator[Server]:
     """A server of our own: 6.2 and what is on PATH judge "full" by different code."""
-    binary = bundled_binary() if request.param == "bundled" else binary_on_path()
-    if binary is None:
-        pytest.skip(f"no redis-server {request.param}")
-    with Server(binary, maxmemory_policy="noeviction") as server:
+    with Server(each_binary, maxmemory_policy="noeviction") as server:
         yield server
 
 

@@ -97,7 +97,7 @@ def test_the_first_example_runs_as_pasted(project: tuple[Path, dict[str, str]]) 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

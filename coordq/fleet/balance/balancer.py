@@ -18,6 +18,7 @@ from threading import Lock
 from typing import ClassVar, Final
 
 from coordq import clock
+from coordq.amounts import is_number
 from coordq.errors import InvalidOption
 
 WARM_UP_S: Final = 10.0
@@ -71,8 +72,7 @@ class Balancer:
         clock: Callable[[], float] = clock.monotonic,
         chance: random.Random | None = None,
     ) -> None:
-        number = isinstance(warm_up_s, int | float) and not isinstance(warm_up_s, bool)
-        if not (number and 0 <= warm_up_s < float("inf")):
+        if not is_number(warm_up_s, 0) or warm_up_s == float("inf"):
             raise InvalidOption(
                 f"warm_up_s={warm_up_s!r}: give seconds from 0.", option="warm_up_s"
             )

@@ -10,6 +10,7 @@ from collections import deque
 from threading import Lock
 from typing import Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidBreaker
 
 WINDOW_S: Final = 10.0
@@ -26,11 +27,9 @@ class RetryBudget:
     __slots__ = ("_floor", "_lock", "_share", "_slices")
 
     def __init__(self, share: float = 0.2, floor: int = 3) -> None:
-        number = isinstance(share, int | float) and not isinstance(share, bool)
-        if not number or not 0 <= share <= 1:
+        if not is_number(share, 0, 1):
             raise InvalidBreaker(f"share={share!r}: give a share from 0 to 1.", field="share")
-        whole = isinstance(floor, int) and not isinstance(floor, bool)
-        if not whole or not 0 <= floor <= 1000:  # noqa: PLR2004 - the bound is said below
+        if not is_whole(floor, 0, 1000):
             raise InvalidBreaker(
                 f"floor={floor!r}: give a whole number of retries up to 1000.", field="floor"
             )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from threading import Condition
 from typing import Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import BulkheadFull, InvalidBreaker
 
 PLACES_MAX: Final = 100_000
@@ -20,14 +21,12 @@ WAIT_MAX_S: Final = 3600.0
 
 def check_places(concurrency: object, wait: object) -> None:
     """Refuse a bulkhead that could not work. Raises InvalidBreaker."""
-    whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
-    if not whole or not 0 <= concurrency <= PLACES_MAX:  # type: ignore[operator]
+    if not is_whole(concurrency, 0, PLACES_MAX):
         raise InvalidBreaker(
             f"concurrency={concurrency!r}: give a whole number up to {PLACES_MAX:,}, 0: any.",
             field="concurrency",
         )
-    number = isinstance(wait, int | float) and not isinstance(wait, bool)
-    if not number or not 0 <= wait <= WAIT_MAX_S:  # type: ignore[operator]
+    if not is_number(wait, 0, WAIT_MAX_S):
         raise InvalidBreaker(f"wait={wait!r}: give seconds, up to an hour.", field="wait")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from coordq.amounts import is_whole
 from coordq.engine.call import Call
 from coordq.errors import InvalidBreaker, InvalidOption
 from coordq.fleet.breaker.thresholds import Thresholds, check_subject, read_thresholds
@@ -127,7 +128,7 @@ def report(
     told = what or Report()
     for field in ("calls", "failures", "slow", "refused"):
         amount = getattr(told, field)
-        if isinstance(amount, bool) or not isinstance(amount, int) or not 0 <= amount <= AMOUNT_MAX:
+        if not is_whole(amount, 0, AMOUNT_MAX):
             raise InvalidBreaker(f"{field}={amount!r}: give a whole number.", field=field)
     args = (
         check_subject(subject),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from coordq.amounts import is_number, is_whole
 from coordq.errors import InvalidOption
 from coordq.fleet.semantic import guards
 from coordq.fleet.semantic.close import Close
@@ -271,7 +272,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _check(option: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    if not is_whole(value, low, high):
         raise InvalidOption(
             f"{option} = {value!r} cannot be: write a whole number from {low} to {high}.",
             option=option,
@@ -279,5 +280,5 @@ def _check(option: str, value: Any, low: int, high: int) -> None:
 
 
 def _check_number(option: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise InvalidOption(f"{option} = {value!r} is no number: write one.", option=option)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+from coordq.amounts import is_whole
 from coordq.fleet.topology.adapt import STAGES, Adapt, stage
 from coordq.fleet.topology.follow import arranged
 from coordq.fleet.topology.layout import branches, regrouped
@@ -78,6 +79,6 @@ def _adaptive(names: list[str], given: dict[str, Any]) -> Topology:
 def _whole(field: str, given: object, usual: int) -> int:
     if given is None:
         return usual
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+    if not is_whole(given, 1):
         raise wrong("form", f"{field}={given!r}: give a whole number from 1.")
     return given

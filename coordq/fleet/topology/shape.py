@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from itertools import combinations, pairwise
 from typing import Any, Final
 
+from coordq.amounts import is_whole
 from coordq.errors import InvalidTopology
 from coordq.fleet.topology.adapt import Adapt
 from coordq.names import check_name
@@ -199,7 +200,7 @@ def _switch(field: str, given: object) -> bool:
 
 
 def _amount(field: str, given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MEMBERS_MAX:
+    if not is_whole(given, 0, MEMBERS_MAX):
         raise wrong(
             "form", f"{field}={given!r}: give a whole number up to {MEMBERS_MAX:,}, 0: any."
         )
