@@ -229,28 +229,18 @@ class Agent:
         The function stays as it is. Raises InvalidAgent.
         """
         frame = inspect.currentframe()
+        whose = {"patterns": pattern, "kind": kind, "group": group, "fanout": fanout}
+        how = {"ordered": ordered, "concurrency": concurrency, "visibility": visibility}
+        tries = {"max_deliveries": max_deliveries, "timeout": timeout, "backoff": backoff}
 
         def define(fn: F) -> F:
             _check_function(self, fn, "listener")
-            made = listener(
-                self,
-                fn,
-                {
-                    "patterns": pattern,
-                    "kind": kind,
-                    "group": group,
-                    "fanout": fanout,
-                    "ordered": ordered,
-                    "concurrency": concurrency,
-                    "visibility": visibility,
-                    "max_deliveries": max_deliveries,
-                    "timeout": timeout,
-                    "backoff": backoff,
-                    "retry_on": _exceptions(fn.__name__, "retry_on", retry_on),
-                    "give_up_on": _exceptions(fn.__name__, "give_up_on", give_up_on),
-                    "names": _names_around(fn, frame, bare=False),
-                },
-            )
+            errors = {
+                "retry_on": _exceptions(fn.__name__, "retry_on", retry_on),
+                "give_up_on": _exceptions(fn.__name__, "give_up_on", give_up_on),
+            }
+            names = _names_around(fn, frame, bare=False)
+            made = listener(self, fn, {**whose, **how, **tries, **errors, "names": names})
             self._add_listener(made)
             return fn
 
