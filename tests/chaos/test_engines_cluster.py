@@ -92,7 +92,7 @@ def test_a_fleet_pauses_while_its_slot_moves_and_goes_on_at_once(
                 assert keys_at_target(move) <= sent, "somebody wrote where the shard is not yet"
             producer.wait_for(50)
 
-        assert running.result(timeout=20) == 1
+        assert running.result(timeout=60) == 1
         assert len(started(gate)) == 1
         assert not books.check(client, producer.acknowledged)
         assert len({number for number, _ in books.runs()}) == len(books.runs()), "once each"
@@ -126,7 +126,7 @@ def test_who_blocks_on_a_slot_that_moves_is_woken_where_it_went(
         assert result.result(60) == 1
         assert room.result(60).created
         assert len(bulk.result(60)) == client.work.queue("wide").ready == 1200
-        assert client.work.run("echo", {"text": "hi"}, id=new_id(MOVED), wait_for=30) == "hi"
+        assert client.work.run("echo", {"text": "hi"}, id=new_id(MOVED), wait_for=60) == "hi"
         follow.join(30)
         assert "succeeded" in seen
         assert fleet.running

@@ -59,7 +59,7 @@ def test_three_hundred_clients_come_at_once_and_all_come_back(
         Books(tmp_path).fleet(server.url, namespace, processes=2),
     ):
         asyncio.run(story())
-        assert client.work.run("echo", {"text": "back"}, wait_for=30) == "back"
+        assert client.work.run("echo", {"text": "back"}, wait_for=60) == "back"
 
 
 def blocked(server: Server) -> int:

@@ -76,7 +76,7 @@ def test_a_task_ends_with_the_one_that_it_depends_on(client: Client) -> None:
     bury(client, take_one(client))
 
     with pytest.raises(TaskCancelled, match="failed or was cancelled"):
-        second.result(timeout=10)
+        second.result(timeout=60)
 
 
 def test_a_task_after_one_that_has_ended_starts_at_once(client: Client) -> None:

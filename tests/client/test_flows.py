@@ -46,7 +46,7 @@ def test_a_flow_is_looked_at_from_start_to_end(client: Client) -> None:
     assert (half.left, half.succeeded, half.fraction, half.nodes) == (1, 1, 0.5, ())
     succeed(client, take_one(client), "second")
 
-    assert handle.result(timeout=10) == {"b": "second"}
+    assert handle.result(timeout=60) == {"b": "second"}
     done = handle.get()
     assert (done.state, done.left, done.total) == ("succeeded", 0, 2)
     assert done.to_json()["nodes"][1]["key"] == "b"
@@ -78,7 +78,7 @@ def test_waiting_is_woken_by_the_end_of_the_flow(client: Client, url: str) -> No
     """A thread that waits hears of the end; it does not have to ask."""
     handle = client.flows.run(chain("a"))
     found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(handle.result(timeout=30)))
+    thread = threading.Thread(target=lambda: found.append(handle.result(timeout=60)))
     thread.start()
     key = keys.flow(keys.root(client.namespace, 0), handle.id)
     wait_until(lambda: client.engine.execute(0, "HGET", key, "mailbox"))
@@ -104,7 +104,7 @@ def test_a_failed_flow_tells_what_failed_and_why(client: Client) -> None:
     bury(client, take_one(client), "no such host")
 
     with pytest.raises(FlowFailed, match="a: ValueError: no such host") as caught:
-        handle.result(timeout=10)
+        handle.result(timeout=60)
 
     assert list(caught.value.failed) == ["a"]
     assert (caught.value.state, caught.value.id) == ("failed", handle.id)
@@ -119,7 +119,7 @@ def test_a_result_is_its_alternatives_when_a_task_failed(client: Client) -> None
     bury(client, take_one(client))
     succeed(client, take_one(client, "other"), "second best")
 
-    assert handle.result(timeout=10) == {"a": "second best"}
+    assert handle.result(timeout=60) == {"a": "second best"}
     assert handle.get().failures() == ()
 
 
@@ -136,7 +136,7 @@ def test_a_flow_returns_the_result_of_a_step(client: Client) -> None:
     assert (handle.get().returns, handle.get().result) == ("total", None)
     succeed(client, take_one(client), "told")
 
-    assert handle.result(timeout=10) == [1, 2]
+    assert handle.result(timeout=60) == [1, 2]
     view = handle.get()
     assert (view.result, view.to_json()["result"]) == ([1, 2], [1, 2])
     assert handle.progress().result is None
@@ -150,7 +150,7 @@ def test_a_flow_returns_nothing_when_its_step_was_left_out(client: Client) -> No
     handle = client.flows.run(flow)
     succeed(client, take_one(client), 1)
 
-    assert handle.result(timeout=10) is None
+    assert handle.result(timeout=60) is None
     assert (handle.get().state, handle.get().result) == ("succeeded", None)
 
 
@@ -164,7 +164,7 @@ def test_a_flow_that_failed_returns_its_failures(client: Client) -> None:
     bury(client, take_one(client, "other"))
 
     with pytest.raises(FlowFailed, match="b: ValueError"):
-        handle.result(timeout=10)
+        handle.result(timeout=60)
     assert handle.get().result is None
 
 
@@ -190,7 +190,7 @@ def test_a_cancelled_flow_starts_nothing_new(client: Client) -> None:
     end(client, held, "cancelled", {"reason": "cancelled", "type": "x", "message": "stopped"})
 
     with pytest.raises(FlowFailed, match="was cancelled"):
-        handle.result(timeout=10)
+        handle.result(timeout=60)
     with pytest.raises(FlowEnded):
         handle.cancel()
 
@@ -206,7 +206,7 @@ def test_what_failed_is_run_again(client: Client) -> None:
     succeed(client, take_one(client), 2)
     succeed(client, take_one(client), 3)
 
-    assert handle.result(timeout=10) == {"c": 3}
+    assert handle.result(timeout=60) == {"c": 3}
     with pytest.raises(Conflict):
         handle.retry()
 
@@ -222,7 +222,7 @@ def test_word_of_an_earlier_end_is_not_taken_for_the_last(client: Client) -> Non
     with pytest.raises(WaitTimeout):
         handle.result(timeout=0.05)
     succeed(client, take_one(client), 1)
-    assert handle.result(timeout=10) == {"a": 1}
+    assert handle.result(timeout=60) == {"a": 1}
 
 
 def test_a_flow_grows_from_outside(client: Client) -> None:
@@ -240,7 +240,7 @@ def test_a_flow_grows_from_outside(client: Client) -> None:
         client.flows.grow(handle.id, chain("d"), after=["x"])
     for result in (1, 2, 3):
         succeed(client, take_one(client), result)
-    assert handle.result(timeout=10) == {"c": 3}
+    assert handle.result(timeout=60) == {"c": 3}
     with pytest.raises(FlowEnded):
         client.flows.grow(handle.id, chain("d"))
 

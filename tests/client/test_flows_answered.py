@@ -38,7 +38,7 @@ def test_an_approval_is_answered_once(client: Client) -> None:
 
     client.flows.approve(asked.id, by="ada", note="fine", value=[1])
 
-    assert handle.result(timeout=10) == {"ship": [1]}
+    assert handle.result(timeout=60) == {"ship": [1]}
     assert "approved by ada: fine" in client.work.logs(asked.id)
     with pytest.raises(Conflict):
         client.flows.reject(asked.id)
@@ -82,7 +82,7 @@ def test_a_rejection_fails_the_node(client: Client) -> None:
     client.flows.reject(handle.get().node("ship").id, by="bob", note="too early")
 
     with pytest.raises(FlowFailed, match="too early"):
-        handle.result(timeout=10)
+        handle.result(timeout=60)
 
 
 def test_a_signal_wakes_those_who_wait_on_every_shard(sharded_url: str) -> None:
@@ -96,7 +96,7 @@ def test_a_signal_wakes_those_who_wait_on_every_shard(sharded_url: str) -> None:
 
         assert len({handle.id[9:11] for handle in handles}) == 4
         assert client.flows.signal("letter", "hi") == 4
-        assert [handle.result(timeout=10) for handle in handles] == [{"letter": "hi"}] * 4
+        assert [handle.result(timeout=60) for handle in handles] == [{"letter": "hi"}] * 4
         assert len(client.flows.ls()) == 4
 
 
@@ -169,7 +169,7 @@ async def test_the_async_door_waits_as_well(client: Client, url: str) -> None:
     """One listener hears of all flows of an event loop, also of one that has ended already."""
     async with coordq.connect_async(url) as door:
         handle = await door.flows.run(chain("a"))
-        waiting = handle.result(timeout=20)
+        waiting = handle.result(timeout=60)
         succeed(client, take_one(client), 1)
 
         assert await waiting == {"a": 1}

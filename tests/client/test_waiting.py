@@ -20,7 +20,7 @@ def test_a_handle_gives_the_result(client: Client) -> None:
     handle = client.work.enqueue("job", {"n": 1})
     succeed(client, take_one(client), {"answer": [1, 2.5, None, "ü"]})
 
-    assert handle.result(timeout=5) == {"answer": [1, 2.5, None, "ü"]}
+    assert handle.result(timeout=60) == {"answer": [1, 2.5, None, "ü"]}
 
 
 def test_a_result_is_waited_for(client: Client) -> None:
@@ -65,7 +65,7 @@ def test_a_dead_letter_raises_its_reason(client: Client) -> None:
     bury(client, take_one(client), "no such page", reason="rejected")
 
     with pytest.raises(TaskFailed, match="no such page") as caught:
-        handle.result(timeout=5)
+        handle.result(timeout=60)
     assert (caught.value.id, caught.value.reason) == (handle.id, "rejected")
     assert caught.value.error["type"] == "ValueError"
 
@@ -76,7 +76,7 @@ def test_a_cancelled_task_raises(client: Client) -> None:
     handle.cancel("changed our mind")
 
     with pytest.raises(TaskCancelled, match="changed our mind"):
-        handle.result(timeout=5)
+        handle.result(timeout=60)
 
 
 def test_an_unknown_task_is_not_waited_for(client: Client) -> None:
@@ -88,7 +88,7 @@ def test_an_unknown_task_is_not_waited_for(client: Client) -> None:
 def test_run_enqueues_and_waits(client: Client) -> None:
     """run() is enqueue() and result() in one."""
     with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(client.work.run, "job", {"n": 1}, wait_for=10)
+        waiting = threads.submit(client.work.run, "job", {"n": 1}, wait_for=60)
         held = wait_until(lambda: take(client))
         succeed(client, held[0], "ran")
 
@@ -107,7 +107,7 @@ def test_run_waits_for_the_holder_of_a_unique_key(client: Client) -> None:
     """A duplicate gets the result of the task that is already there."""
     first = client.work.enqueue("job", unique="u")
     with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(client.work.run, "job", unique="u", wait_for=10)
+        waiting = threads.submit(client.work.run, "job", unique="u", wait_for=60)
         wait_until(lambda: is_awaited(client, first.id))
         succeed(client, take_one(client), "once")
 
@@ -121,7 +121,7 @@ async def test_an_async_result_is_waited_for(client: Client, url: str) -> None:
     """The async client hears of a task's end over one listening connection."""
     async with coordq.connect_async(url) as aclient:
         handle = await aclient.work.enqueue("job")
-        waiting = asyncio.create_task(handle.result(timeout=10))
+        waiting = asyncio.create_task(handle.result(timeout=60))
         succeed(client, take_one(client), "heard")
 
         assert await waiting == "heard"
@@ -131,7 +131,7 @@ async def test_hundreds_of_waits_share_a_listener(client: Client, url: str) -> N
     """Waiting for 300 tasks takes one connection, and each waiter gets its own result."""
     async with coordq.connect_async(url) as aclient:
         handles = await aclient.work.enqueue_many([("job", {"n": n}) for n in range(300)])
-        waiting = [asyncio.create_task(handle.result(timeout=20)) for handle in handles]
+        waiting = [asyncio.create_task(handle.result(timeout=60)) for handle in handles]
         for number in range(300):
             succeed(client, take_one(client), number)
 
@@ -142,7 +142,7 @@ async def test_two_can_wait_for_one_task(client: Client, url: str) -> None:
     """When one gives up, the other still hears of the end."""
     async with coordq.connect_async(url) as aclient:
         handle = await aclient.work.enqueue("job")
-        patient = asyncio.create_task(handle.result(timeout=10))
+        patient = asyncio.create_task(handle.result(timeout=60))
         with pytest.raises(WaitTimeout):
             await handle.result(timeout=0.05)
         succeed(client, take_one(client), "both")
@@ -156,7 +156,7 @@ async def test_a_cancelled_await_harms_nobody(client: Client, url: str) -> None:
         handle = await aclient.work.enqueue("job")
         given_up = asyncio.create_task(handle.result())
         await wait_until_async(lambda: is_awaited(client, handle.id))
-        kept = asyncio.create_task(handle.result(timeout=10))
+        kept = asyncio.create_task(handle.result(timeout=60))
         given_up.cancel()
         succeed(client, take_one(client), 1)
 
@@ -172,7 +172,7 @@ async def test_waiting_starts_again_after_a_pause(client: Client, url: str) -> N
             handle = await aclient.work.enqueue("job")
             succeed(client, take_one(client), number)
 
-            assert await handle.result(timeout=5) == number
+            assert await handle.result(timeout=60) == number
 
 
 @pytest.mark.parametrize("steps", range(6))
@@ -238,7 +238,7 @@ def test_threads_wait_for_their_own_results(client: Client) -> None:
 
     def wait(at: int) -> int:
         ready.wait(10)
-        result: int = handles[at].result(timeout=10)
+        result: int = handles[at].result(timeout=60)
         return result
 
     with ThreadPoolExecutor(8) as threads:

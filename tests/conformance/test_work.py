@@ -95,7 +95,7 @@ def test_a_task_runs_and_its_result_is_kept(client: Client, crew: Crew) -> None:
 
     assert desk.end(claim, body=b'{"sum":7}') == "ok"
 
-    assert handle.result(timeout=5) == {"sum": 7}
+    assert handle.result(timeout=60) == {"sum": 7}
     assert client.work.get(handle.id).state is State.SUCCEEDED
 
 
@@ -152,13 +152,13 @@ def test_a_dead_letter_can_be_revived(client: Client, crew: Crew) -> None:
     handle = client.work.enqueue("job")
     crew.run(ERROR, "failed")
     with pytest.raises(TaskFailed):
-        handle.result(timeout=5)
+        handle.result(timeout=60)
     assert [task.id for task in client.work.ls(state="failed")] == [handle.id]
 
     client.work.retry(handle.id)
 
     assert crew.run(b"1") == 1
-    assert handle.result(timeout=5) == 1
+    assert handle.result(timeout=60) == 1
 
 
 def test_a_waiting_task_is_cancelled(client: Client, crew: Crew) -> None:
@@ -166,7 +166,7 @@ def test_a_waiting_task_is_cancelled(client: Client, crew: Crew) -> None:
     waiting = client.work.enqueue("job")
     assert waiting.cancel().state is State.CANCELLED
     with pytest.raises(TaskCancelled):
-        waiting.result(timeout=5)
+        waiting.result(timeout=60)
 
     running = client.work.enqueue("job")
     ((desk, claim),) = crew.take()
@@ -319,7 +319,7 @@ async def _async_story(url: str, namespace: str, crew: Crew) -> None:
     async with connect_async(url, namespace=namespace) as client:
         handle = await client.work.enqueue("job", {"n": 1})
         many = await client.work.enqueue_many([("job", {"n": n}) for n in range(30)])
-        waiting = asyncio.gather(*(each.result(timeout=20) for each in [handle, *many]))
+        waiting = asyncio.gather(*(each.result(timeout=60) for each in [handle, *many]))
         await asyncio.sleep(0)
         done = 0
         while done < 31:

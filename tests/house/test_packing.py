@@ -33,7 +33,7 @@ with coordq.connect(url) as client:
     handle = client.work.enqueue("echo", {"text": "from the wheel"})
     command = [Path(sys.executable).with_name("coordq"), "worker", agents / "echo.py"]
     subprocess.run([*command, "--url", url, "--burst"], check=True, timeout=60)
-    print(handle.result(timeout=10))
+    print(handle.result(timeout=60))
 """
 
 

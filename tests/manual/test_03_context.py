@@ -48,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 def test_a_run_knows_its_task_and_attempt(client: Client) -> None:
     """The id stays over all attempts; the attempt counts from 1."""
     handle = client.work.enqueue("describe")
-    seen = handle.result(timeout=10)
+    seen = handle.result(timeout=60)
 
     assert (seen["id"], seen["attempt"]) == (handle.id, 1)
     assert 0 < seen["remaining"] <= 60
@@ -56,8 +56,8 @@ def test_a_run_knows_its_task_and_attempt(client: Client) -> None:
 
 def test_a_fence_grows_with_every_claim(client: Client) -> None:
     """Send it with writes elsewhere: who refuses smaller ones is safe from late workers."""
-    first = client.work.run("describe", wait_for=10)
-    second = client.work.run("describe", wait_for=10)
+    first = client.work.run("describe", wait_for=60)
+    second = client.work.run("describe", wait_for=60)
 
     assert second["fence"] > first["fence"] > 0
     assert first["key"] != second["key"]
@@ -65,7 +65,7 @@ def test_a_fence_grows_with_every_claim(client: Client) -> None:
 
 def test_headers_travel_beside_the_arguments(client: Client) -> None:
     """A trace context, a tenant, a user: what belongs to the call and not to the work."""
-    seen = client.work.run("describe", headers={"trace": "00-abc-01"}, wait_for=10)
+    seen = client.work.run("describe", headers={"trace": "00-abc-01"}, wait_for=60)
 
     assert seen["trace"] == "00-abc-01"
 
@@ -73,7 +73,7 @@ def test_headers_travel_beside_the_arguments(client: Client) -> None:
 def test_a_task_says_how_far_it_is(client: Client) -> None:
     """Progress can be watched by everybody while the task runs, and afterwards."""
     handle = client.work.enqueue("chapters", {"count": 3})
-    handle.result(timeout=10)
+    handle.result(timeout=60)
     progress = client.work.progress(handle.id)
 
     assert progress is not None
@@ -83,13 +83,13 @@ def test_a_task_says_how_far_it_is(client: Client) -> None:
 def test_a_task_has_a_log_of_its_own(client: Client) -> None:
     """The last 1,000 lines of each task, kept for a day: no grep through the logs of a fleet."""
     handle = client.work.enqueue("chapters", {"count": 2})
-    handle.result(timeout=10)
+    handle.result(timeout=60)
 
     assert client.work.logs(handle.id) == ["reading chapter 1", "reading chapter 2"]
 
 
 def test_a_task_may_enqueue_tasks(client: Client) -> None:
     """`ctx.client` is a client of the worker's own namespace: async in an async handler."""
-    ids = client.work.run("split", {"numbers": [2, 3]}, wait_for=10)
+    ids = client.work.run("split", {"numbers": [2, 3]}, wait_for=60)
 
     assert [client.work.result(task_id, timeout=10) for task_id in ids] == [4, 9]

@@ -35,7 +35,7 @@ def test_a_task_may_be_delayed(client: Client) -> None:
     soon = client.work.enqueue("tick", delay=0.1)
 
     assert handle.get().state is State.SCHEDULED
-    assert soon.result(timeout=10) == "tock"
+    assert soon.result(timeout=60) == "tock"
 
 
 def test_a_task_may_have_a_moment(client: Client) -> None:
@@ -51,7 +51,7 @@ def test_a_task_may_have_a_moment(client: Client) -> None:
 def test_one_run_may_be_limited(client: Client) -> None:
     """`timeout` stops a run that takes too long; that counts as a failed attempt."""
     with pytest.raises(TaskFailed) as caught:
-        client.work.run("dawdle", wait_for=10)
+        client.work.run("dawdle", wait_for=60)
     assert caught.value.reason == "timeout"
 
 
@@ -61,7 +61,7 @@ def test_waiting_in_the_queue_may_be_limited(client: Client) -> None:
     handle = client.work.enqueue("tick", expires=0.1)
 
     with pytest.raises(TaskFailed) as caught:
-        handle.result(timeout=20)
+        handle.result(timeout=60)
     assert caught.value.reason == "expired"
     client.work.resume("default")
 
@@ -71,4 +71,4 @@ def test_a_delay_can_be_ended(client: Client) -> None:
     handle = client.work.enqueue("tick", delay=3600)
     client.work.retry(handle.id)
 
-    assert handle.result(timeout=10) == "tock"
+    assert handle.result(timeout=60) == "tock"

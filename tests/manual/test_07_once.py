@@ -43,7 +43,7 @@ def test_a_duplicate_can_be_refused(client: Client) -> None:
 def test_a_key_is_free_again_when_its_task_has_ended(client: Client) -> None:
     """Unless `unique_for` keeps it for longer."""
     first = client.work.enqueue("print_report", {"day": "friday"}, unique="friday")
-    first.result(timeout=10)
+    first.result(timeout=60)
 
     assert client.work.enqueue("print_report", {"day": "friday"}, unique="friday").created
 
@@ -53,7 +53,7 @@ def test_a_key_can_be_held_for_a_time(client: Client) -> None:
     """Not more than one report an hour, however often it is asked for."""
     options = {"unique": "hourly", "unique_for": 3600}
     first = client.work.enqueue("print_report", {"day": "today"}, **options)
-    first.result(timeout=10)
+    first.result(timeout=60)
 
     assert not client.work.enqueue("print_report", {"day": "today"}, **options).created
 

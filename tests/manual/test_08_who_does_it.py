@@ -26,13 +26,13 @@ def test_a_task_may_require_what_an_agent_has(client: Client) -> None:
     """Only agents with this role and all these capabilities ever see it."""
     wants: dict[str, Any] = {"role": "reader", "capabilities": {"pdf"}}
 
-    assert client.work.run("read", {"url": "a.pdf"}, wait_for=10, **wants) == "read a.pdf"
+    assert client.work.run("read", {"url": "a.pdf"}, wait_for=60, **wants) == "read a.pdf"
 
 
 def test_what_nobody_can_do_stays_ready(client: Client) -> None:
     """It is not handed round and not lost: it waits for an agent that can."""
     handle = client.work.enqueue("read", {"url": "a.mp4"}, capabilities={"video"})
-    client.work.run("read", {"url": "b.pdf"}, wait_for=10)
+    client.work.run("read", {"url": "b.pdf"}, wait_for=60)
 
     assert handle.get().state == "ready"
 

@@ -57,7 +57,7 @@ def test_a_waiting_task_is_cancelled_at_once(client: Client) -> None:
     handle.cancel("no longer needed")
 
     with pytest.raises(TaskCancelled, match="no longer needed"):
-        handle.result(timeout=5)
+        handle.result(timeout=60)
 
 
 def test_a_running_task_is_told_to_stop(client: Client, shell: Shell, tmp_path: Path) -> None:
@@ -106,5 +106,5 @@ def test_a_crash_loses_nothing(client: Client, shell: Shell, tmp_path: Path) -> 
     handle = client.work.enqueue("crash_once", {"flag": str(tmp_path / "crashed")})
     shell("worker", "agents.py", "--burst")
 
-    assert handle.result(timeout=5) == "survived"
+    assert handle.result(timeout=60) == "survived"
     assert handle.get().strikes == 1

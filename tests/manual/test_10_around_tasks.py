@@ -80,6 +80,6 @@ def test_what_lives_as_long_as_the_worker_is_opened_once(client: Client, agents:
 def test_middleware_wraps_every_task_of_an_agent(client: Client, agents: Any) -> None:
     """Tracing, metrics, policy: around the enqueue in the producer and the run in the worker."""
     handle = agents.visit.enqueue(client, name="Ada")
-    handle.result(timeout=10)
+    handle.result(timeout=60)
 
     assert client.work.logs(handle.id) == ["before, from the producer", "after"]

@@ -28,13 +28,13 @@ async def test_the_async_client_has_the_same_names(url: str) -> None:
     async with coordq.connect_async(url) as client:
         handle = await client.work.enqueue("square", {"n": 3})
 
-        assert await handle.result(timeout=10) == 9
+        assert await handle.result(timeout=60) == 9
 
 
 async def test_concurrent_calls_travel_together(url: str) -> None:
     """A hundred requests at once become a few round trips; each gets its own result."""
     async with coordq.connect_async(url) as client:
-        calls = (client.work.run("square", {"n": n}, wait_for=20) for n in range(100))
+        calls = (client.work.run("square", {"n": n}, wait_for=60) for n in range(100))
 
         assert await asyncio.gather(*calls) == [n * n for n in range(100)]
 
@@ -42,7 +42,7 @@ async def test_concurrent_calls_travel_together(url: str) -> None:
 def test_the_sync_client_may_be_shared_by_threads(client: Client) -> None:
     """One client per process is enough, also for a threaded web server, also after a fork."""
     with ThreadPoolExecutor(8) as threads:
-        results = threads.map(lambda n: client.work.run("square", {"n": n}, wait_for=20), range(40))
+        results = threads.map(lambda n: client.work.run("square", {"n": n}, wait_for=60), range(40))
 
         assert list(results) == [n * n for n in range(40)]
 
@@ -52,7 +52,7 @@ async def test_events_as_an_async_iterator(url: str) -> None:
     async with coordq.connect_async(url) as client:
         events = client.work.events(after="$", follow=True)
         waiting = asyncio.ensure_future(anext(events))
-        await client.work.run("square", {"n": 1}, wait_for=10)
+        await client.work.run("square", {"n": 1}, wait_for=60)
         await client.work.enqueue("square", {"n": 1})
 
         assert (await asyncio.wait_for(waiting, 10)).name == "square"

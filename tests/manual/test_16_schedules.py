@@ -107,7 +107,7 @@ def test_a_schedule_may_pause(client: Client) -> None:
     client.schedules.add("garden", "sweep", {"room": "garden"}, every=3600)
     assert client.schedules.pause("garden").state == "paused"
 
-    assert client.schedules.trigger("garden").result(timeout=10) == "garden swept for fun"
+    assert client.schedules.trigger("garden").result(timeout=60) == "garden swept for fun"
     assert client.schedules.resume("garden").state == "active"
 
 

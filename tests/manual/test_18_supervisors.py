@@ -98,4 +98,4 @@ def test_work_is_done_without_any_supervisor(client: Client) -> None:
 
     handle = client.work.enqueue("greet", {"name": "Eve"}, delay=0.2)
 
-    assert handle.result(timeout=30) == "Hello, Eve!"
+    assert handle.result(timeout=60) == "Hello, Eve!"

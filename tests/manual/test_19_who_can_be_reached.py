@@ -51,7 +51,7 @@ def test_all_new_work_can_be_stopped(client: Client, shell: Shell) -> None:
     assert "read-only" in client.work.why(waiting.id)
 
     shell("fleet", "read-only", "off")
-    assert waiting.result(timeout=30) == "Hello, Bob!"
+    assert waiting.result(timeout=60) == "Hello, Bob!"
 
 
 def test_a_fleet_may_know_how_large_it_is(client: Client) -> None:

@@ -75,7 +75,7 @@ def test_a_step_given_to_a_step_is_its_result(client: Client) -> None:
     first = flow.task("number", {"value": 20})
     flow.task("double", {"value": first})
 
-    assert client.flows.run(flow).result(timeout=30) == {"double": 40}
+    assert client.flows.run(flow).result(timeout=60) == {"double": 40}
 
 
 def test_an_order_without_results_is_after(client: Client) -> None:
@@ -83,7 +83,7 @@ def test_an_order_without_results_is_after(client: Client) -> None:
     flow = Flow("morning")
     flow.chain("say", ("number", {"value": 1}), ("say", {"text": "later"}, {"key": "last"}))
 
-    assert client.flows.run(flow).result(timeout=30) == {"last": "later"}
+    assert client.flows.run(flow).result(timeout=60) == {"last": "later"}
 
 
 def test_fan_out_and_fan_in(client: Client) -> None:
@@ -92,7 +92,7 @@ def test_fan_out_and_fan_in(client: Client) -> None:
     doubled = flow.map("double", [1, 2, 3, 4], into="value")
     doubled.reduce("add", into="parts")
 
-    assert client.flows.run(flow).result(timeout=30) == {"add": 20}
+    assert client.flows.run(flow).result(timeout=60) == {"add": 20}
 
 
 def test_a_flow_returns_a_step(client: Client) -> None:
@@ -104,7 +104,7 @@ def test_a_flow_returns_a_step(client: Client) -> None:
 
     handle = client.flows.run(flow)
 
-    assert handle.result(timeout=30) == 12
+    assert handle.result(timeout=60) == 12
     assert handle.get().result == 12
 
 
@@ -117,7 +117,7 @@ def test_a_map_over_a_result(client: Client) -> None:
 
     handle = client.flows.run(flow)
 
-    assert handle.result(timeout=30) == {"end": "all said"}
+    assert handle.result(timeout=60) == {"end": "all said"}
     assert handle.get().total == 5
 
 
@@ -133,7 +133,7 @@ def test_a_condition_chooses_the_way(client: Client) -> None:
 
     handle = client.flows.run(flow)
 
-    assert handle.result(timeout=30) == {"fast": "fast path"}
+    assert handle.result(timeout=60) == {"fast": "fast path"}
     assert handle.get().node("deep").state == "skipped"
 
 
@@ -145,7 +145,7 @@ def test_a_fallback_runs_in_the_place_of_what_failed(client: Client) -> None:
     )
     flow.task("say", {"text": step}, key="tell")
 
-    assert client.flows.run(flow).result(timeout=30) == {"tell": "instead, because: no paper"}
+    assert client.flows.run(flow).result(timeout=60) == {"tell": "instead, because: no paper"}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_task_for_the_case_of_failure(client: Client) -> None:
     flow.task("explain", {"error": broken.error}, on="failure")
     flow.task("say", {"text": "cleaned up"}, after=broken, on="always")
 
-    results = client.flows.run(flow).result(timeout=30)
+    results = client.flows.run(flow).result(timeout=60)
 
     assert results == {"explain": "instead, because: disk full", "say": "cleaned up"}
 
@@ -184,7 +184,7 @@ def test_enough_is_enough(client: Client) -> None:
     three = [flow.task("number", {"value": 1}), flow.task("number", {"value": 2})]
     flow.join("add", [*three, flow.task("refuse")], into="parts", need=2)
 
-    assert client.flows.run(flow).result(timeout=30) == {"add": 3}
+    assert client.flows.run(flow).result(timeout=60) == {"add": 3}
 
 
 def test_a_failed_flow_names_what_failed(client: Client) -> None:
@@ -193,7 +193,7 @@ def test_a_failed_flow_names_what_failed(client: Client) -> None:
     flow.task("say", after=flow.task("refuse", {"why": "no paper"}, key="print"))
 
     with pytest.raises(FlowFailed, match=r"print: .*no paper") as caught:
-        client.flows.run(flow).result(timeout=30)
+        client.flows.run(flow).result(timeout=60)
 
     assert caught.value.facts["failed"]["print"]["message"] == "no paper"
 
@@ -211,7 +211,7 @@ def test_a_person_may_be_asked(client: Client) -> None:
 
     client.flows.approve(handle.id, "ship", by="ada", note="looks good", value={"amount": 21})
 
-    assert handle.result(timeout=30) == {"double": 42}
+    assert handle.result(timeout=60) == {"double": 42}
 
 
 def test_a_signal_and_a_timer_are_nodes_too(client: Client) -> None:
@@ -223,7 +223,7 @@ def test_a_signal_and_a_timer_are_nodes_too(client: Client) -> None:
     wait_until(lambda: handle.get().node("letter-came").state == "suspended")
 
     assert client.flows.signal("letter-came", {"text": "Dear Ada"}) == 1
-    assert handle.result(timeout=30) == {"say": "Dear Ada"}
+    assert handle.result(timeout=60) == {"say": "Dear Ada"}
 
 
 def test_a_flow_that_failed_is_run_again_from_there(client: Client) -> None:
@@ -232,12 +232,12 @@ def test_a_flow_that_failed_is_run_again_from_there(client: Client) -> None:
     flow.task("say", {"text": flow.task("moody", after=flow.task("number", {"value": 1}))})
     handle = client.flows.run(flow)
     with pytest.raises(FlowFailed):
-        handle.result(timeout=30)
-    client.work.run("cheer_up", wait_for=30)
+        handle.result(timeout=60)
+    client.work.run("cheer_up", wait_for=60)
 
     handle.retry()
 
-    assert handle.result(timeout=30) == {"say": "fine"}
+    assert handle.result(timeout=60) == {"say": "fine"}
     assert handle.get().node("number").attempt == 1
 
 
@@ -250,7 +250,7 @@ def test_a_flow_is_cancelled_as_a_whole(client: Client) -> None:
     handle.cancel("not needed")
 
     with pytest.raises(FlowFailed, match="was cancelled"):
-        handle.result(timeout=30)
+        handle.result(timeout=60)
 
 
 def test_a_flow_that_cannot_be_carried_out_is_refused(client: Client) -> None:
@@ -275,7 +275,7 @@ def test_a_single_task_may_wait_for_others(client: Client) -> None:
     assert f"number {first.id} (ready)" in client.work.why(second.id)
     client.work.resume("default")
 
-    assert second.result(timeout=30) == "done"
+    assert second.result(timeout=60) == "done"
     assert first.get().state == "succeeded"
 
 
@@ -297,6 +297,6 @@ async def test_the_async_client_has_the_same_door(url: str) -> None:
 
     async with coordq.connect_async(url) as client:
         handle = await client.flows.run(flow)
-        results: dict[str, Any] = await handle.result(timeout=30)
+        results: dict[str, Any] = await handle.result(timeout=60)
 
     assert results == {"double": 8}

@@ -52,7 +52,7 @@ def test_a_checkpoint_outlives_the_attempt(client: Client, tmp_path: Path) -> No
     path = tmp_path / "read"
     handle = client.work.enqueue("read", {"chapters": ["one", "two", "three"], "path": str(path)})
 
-    assert handle.result(timeout=10) == ["ONE", "TWO", "THREE"]
+    assert handle.result(timeout=60) == ["ONE", "TWO", "THREE"]
     assert path.read_text() == "one two three "
     assert handle.get().attempt == 2
 
@@ -61,5 +61,5 @@ def test_a_checkpoint_outlives_the_process(client: Client, tmp_path: Path) -> No
     """It is with Redis when the call returns: kill -9 takes nothing of it. Blocks in `def`."""
     path = tmp_path / "survive"
 
-    assert client.work.run("survive", {"path": str(path)}, wait_for=20) == "receipt 17"
+    assert client.work.run("survive", {"path": str(path)}, wait_for=60) == "receipt 17"
     assert path.read_text() == "paid delivered "

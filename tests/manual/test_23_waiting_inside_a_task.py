@@ -84,12 +84,12 @@ def suspended(client: Client, task_id: str) -> None:
 @pytest.mark.parametrize("task", ["total", "total_in_a_thread"])
 def test_a_task_makes_tasks_and_waits_for_their_results(client: Client, task: str) -> None:
     """In order. The ids follow from the task's own, so a second run makes no second child."""
-    assert client.work.run(task, {"numbers": [1, 2, 3]}, wait_for=10) == 14
+    assert client.work.run(task, {"numbers": [1, 2, 3]}, wait_for=60) == 14
 
 
 def test_children_that_fail_raise_or_are_returned(client: Client) -> None:
     """TaskFailed and TaskCancelled, as `handle.result()` raises them."""
-    assert client.work.run("careful", wait_for=10) == ["9", "task-failed"]
+    assert client.work.run("careful", wait_for=60) == ["9", "task-failed"]
 
 
 def test_a_person_decides(client: Client) -> None:
@@ -99,7 +99,7 @@ def test_a_person_decides(client: Client) -> None:
 
     client.flows.approve(handle.id, by="ann", value={"region": "eu"})
 
-    assert handle.result(timeout=10) == "1.2 deployed to eu"
+    assert handle.result(timeout=60) == "1.2 deployed to eu"
 
 
 def test_a_person_says_no(client: Client) -> None:
@@ -109,7 +109,7 @@ def test_a_person_says_no(client: Client) -> None:
 
     client.flows.reject(handle.id, by="bob", note="not on a Friday")
 
-    assert handle.result(timeout=10) == "not deployed: bob said not on a Friday"
+    assert handle.result(timeout=60) == "not deployed: bob said not on a Friday"
 
 
 def test_a_signal_wakes_all_who_wait_for_it(client: Client) -> None:
@@ -119,9 +119,9 @@ def test_a_signal_wakes_all_who_wait_for_it(client: Client) -> None:
         suspended(client, handle.id)
 
     assert client.flows.signal("weather", "rain") == 2
-    assert [handle.result(timeout=10) for handle in handles] == ["rain, and nothing since"] * 2
+    assert [handle.result(timeout=60) for handle in handles] == ["rain, and nothing since"] * 2
 
 
 def test_a_sleep_is_a_wait_for_a_moment(client: Client) -> None:
     """Seconds or months: nothing is held, and it costs no attempt."""
-    assert client.work.run("nap", wait_for=10) == 1
+    assert client.work.run("nap", wait_for=60) == 1

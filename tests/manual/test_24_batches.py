@@ -41,7 +41,7 @@ def test_tasks_are_gathered_for_one_call(client: Client) -> None:
     """
     handles = client.work.enqueue_many([("embed", {"text": "x" * n}) for n in range(10)])
 
-    results = [handle.result(timeout=10) for handle in handles]
+    results = [handle.result(timeout=60) for handle in handles]
     assert [length for length, _ in results] == list(range(10))
     assert max(together for _, together in results) > 1
 
@@ -56,6 +56,6 @@ def test_each_task_has_an_outcome_of_its_own(client: Client) -> None:
     orders = [("ann", 100), ("bob", -1), ("busy", 5)]
     handles = [client.work.enqueue("pay", {"account": a, "cents": c}) for a, c in orders]
 
-    assert handles[0].result(timeout=10) == "ann: 100, attempt 1"
-    assert handles[2].result(timeout=10) == "busy: 5, attempt 2"
+    assert handles[0].result(timeout=60) == "ann: 100, attempt 1"
+    assert handles[2].result(timeout=60) == "busy: 5, attempt 2"
     assert handles[1].get().reason == "rejected: a negative amount"

@@ -53,7 +53,7 @@ def test_a_rate_is_kept_by_the_whole_fleet(client: Client) -> None:
         client.work.enqueue("ask", {"question": f"{n}"}, limits=["openai:gpt-4"]) for n in range(5)
     ]
     for handle in handles:
-        handle.result(timeout=20)
+        handle.result(timeout=60)
 
     starts = sorted(event.ms for event in client.work.events() if event.kind == "running")
     assert starts[-1] - starts[0] >= 4 * 50 - 1, "five starts, one every 50 ms"
@@ -95,7 +95,7 @@ def test_a_newer_task_can_take_the_place_of_an_older(client: Client) -> None:
     new = client.work.enqueue("stay")
 
     with pytest.raises(TaskCancelled):
-        old.result(timeout=20)
+        old.result(timeout=60)
     wait_until(lambda: client.work.get(new.id).state == "running", within=10)
     client.work.cancel(new.id)
 
@@ -109,9 +109,9 @@ def test_a_remote_that_is_busy_is_left_alone_by_everybody(client: Client) -> Non
     wait_until(lambda: "nothing starts for another" in client.work.why(other.id), within=10)
     client.work.retry(handle.id)
 
-    assert handle.result(timeout=20) == 1
+    assert handle.result(timeout=60) == 1
     client.limits.resume("weather")
-    assert other.result(timeout=20) == "rain? yes"
+    assert other.result(timeout=60) == "rain? yes"
 
 
 def test_a_budget_counts_what_runs_report(client: Client) -> None:
@@ -134,7 +134,7 @@ def test_a_limit_can_be_paused_by_hand(client: Client) -> None:
 
     client.limits.resume("openai")
 
-    assert handle.result(timeout=10) == "now? yes"
+    assert handle.result(timeout=60) == "now? yes"
 
 
 def test_a_limit_that_makes_no_sense_is_refused_in_words() -> None:

@@ -72,5 +72,5 @@ def test_keep_last_runs_once_more_with_the_latest(client: Client) -> None:
 
     assert second.created
     assert third.id == second.id
-    assert first.result(timeout=20) == 1
-    assert second.result(timeout=20) == 3
+    assert first.result(timeout=60) == 1
+    assert second.result(timeout=60) == 3

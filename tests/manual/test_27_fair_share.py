@@ -39,7 +39,7 @@ def order_of(client: Client, work: dict[str, int]) -> list[str]:
         )
     ]
     client.work.resume("default")
-    ran = [(handle.result(timeout=20), tenant) for tenant, handle in handles]
+    ran = [(handle.result(timeout=60), tenant) for tenant, handle in handles]
     return [tenant for _, tenant in sorted(ran)]
 
 

@@ -59,7 +59,7 @@ def test_all_results_in_order(client: Client) -> None:
     parts = flow.map("echo", [3, 1, 2], into="value")
     parts.reduce("echo", into="value", key="all")
 
-    assert client.flows.run(flow).result(timeout=30) == {"all": [3, 1, 2]}
+    assert client.flows.run(flow).result(timeout=60) == {"all": [3, 1, 2]}
 
 
 def test_all_results_however_they_end(client: Client) -> None:
@@ -68,7 +68,7 @@ def test_all_results_however_they_end(client: Client) -> None:
     asked = flow.group(("recall", QUESTION), ("refuse", QUESTION))
     asked.settled.reduce("echo", into="value", key="all")
 
-    known, unknown = client.flows.run(flow).result(timeout=30)["all"]
+    known, unknown = client.flows.run(flow).result(timeout=60)["all"]
 
     assert known["ok"]["value"] == "Moon"
     assert unknown["error"]["message"] == "never heard of it"
@@ -82,7 +82,7 @@ def test_the_first_that_succeeds(client: Client) -> None:
 
     handle = client.flows.run(flow)
 
-    assert handle.result(timeout=30) == {"answer": "moon"}
+    assert handle.result(timeout=60) == {"answer": "moon"}
     assert handle.get().node("refuse").state == "failed"
 
 
@@ -101,7 +101,7 @@ def test_several_agents_answer_one_question(client: Client) -> None:
     ]
     flow.synthesize("verdict", panel, same="casefold")
 
-    verdict = client.flows.run(flow).result(timeout=30)["verdict"]
+    verdict = client.flows.run(flow).result(timeout=60)["verdict"]
 
     opinions = [(one["value"], one["agents"]) for one in verdict["opinions"]]
     assert opinions == [("Moon", ["ada", "bob"]), ("Mars", ["carl"])]
@@ -114,11 +114,11 @@ def test_nobody_answers(client: Client) -> None:
     flow = Flow("question")
     flow.synthesize("verdict", [flow.task("refuse", QUESTION, key="dora")])
     with pytest.raises(FlowFailed, match="dora: Reject: never heard of it; verdict: TooFewAnswers"):
-        client.flows.run(flow).result(timeout=30)
+        client.flows.run(flow).result(timeout=60)
 
     loose = Flow("question")
     loose.synthesize("verdict", [loose.task("refuse", QUESTION, key="dora")], at_least=0)
-    assert client.flows.run(loose).result(timeout=30)["verdict"]["silent"] == ["dora"]
+    assert client.flows.run(loose).result(timeout=60)["verdict"]["silent"] == ["dora"]
 
 
 def test_half_is_no_majority(client: Client) -> None:
@@ -132,7 +132,7 @@ def test_half_is_no_majority(client: Client) -> None:
         otherwise=("echo", {"value": verdict["opinions"]}, {"key": "ask_a_person"}),
     )
 
-    results = client.flows.run(flow).result(timeout=30)
+    results = client.flows.run(flow).result(timeout=60)
 
     assert [one["value"] for one in results["ask_a_person"]] == ["Moon", "moon"]
 
@@ -142,7 +142,7 @@ def test_as_many_agents_as_a_result_names(client: Client) -> None:
     flow = Flow("crowd")
     flow.synthesize("verdict", flow.map("echo", over=flow.task("names"), into="value", key="ask"))
 
-    verdict = client.flows.run(flow).result(timeout=30)["verdict"]
+    verdict = client.flows.run(flow).result(timeout=60)["verdict"]
 
     assert (verdict["asked"], verdict["majority"]) == (3, None)
     assert verdict["opinions"][2]["agents"] == ["ask.2"]
@@ -181,7 +181,7 @@ tasks:
 def test_what_each_agent_has_done(shell: Shell, client: Client) -> None:
     """Completed, failed, success rate, average: over all workers that are there."""
     for task in ("recall", "look_up"):
-        client.work.run(task, QUESTION, wait_for=30)
+        client.work.run(task, QUESTION, wait_for=60)
     client.work.enqueue("refuse", QUESTION)
 
     wait_until(

@@ -121,14 +121,14 @@ def test_workers_tell_how_an_agent_does(client: Client, worker: object) -> None:
     wait_until(lambda: len(client.agents.find(role="artist")) == 2, what="both artists")
     for _ in range(5):
         with pytest.raises(TaskFailed):
-            client.work.run("paint", {"colour": "octarine"}, wait_for=30)
+            client.work.run("paint", {"colour": "octarine"}, wait_for=60)
 
     def recommended() -> list[str]:
         return [one.agent.name for one in client.routing.recommend(role="artist", n=2)]
 
     wait_until(lambda: recommended() == ["sculptor"], what="the painter to be left out")
     assert client.breakers.get("agent:painter").state == "open"
-    assert client.work.run("paint", {"colour": "red"}, wait_for=30) == "a red picture"
+    assert client.work.run("paint", {"colour": "red"}, wait_for=60) == "a red picture"
 
 
 def test_an_operator_is_stronger(client: Client, shell: Shell) -> None:

@@ -270,7 +270,7 @@ def test_so_does_a_task(client: Client) -> None:
         letter = letters.receive(30)
 
     assert letter is not None
-    assert letter.message.id == task.result(timeout=30)
+    assert letter.message.id == task.result(timeout=60)
     assert (letter.message.sender, letter.message.causation) == ("store", task.id)
 
 
@@ -291,7 +291,7 @@ def test_what_happens_to_tasks_can_be_heard(client: Client, shell: Shell) -> Non
     """Once by each group that asks for it, like any other topic."""
     task = client.work.enqueue("count", {"pages": 7})
 
-    task.result(timeout=30)
+    task.result(timeout=60)
 
     wait_until(lambda: task.id in noted(shell, "succeeded"), what="word of its end")
 

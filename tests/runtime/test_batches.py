@@ -368,7 +368,7 @@ def test_a_real_worker_takes_batches(new_fleet: NewFleet, client: Client, tmp_pa
 
     handles = client.work.enqueue_many([("label", {"n": n}) for n in range(20)])
 
-    results = [handle.result(timeout=10) for n, handle in enumerate(handles) if n != 3]
+    results = [handle.result(timeout=60) for n, handle in enumerate(handles) if n != 3]
     assert [n for n, _ in results] == [n for n in range(20) if n != 3]
     assert max(size for _, size in results) > 1
     assert handles[3].get().reason == "rejected: odd"

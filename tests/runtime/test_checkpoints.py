@@ -33,7 +33,7 @@ def test_a_run_that_was_killed_goes_on_after_its_last_checkpoint(
     fleet.wait_for("serves:", times=2)
     gate.touch()
 
-    assert handle.result(timeout=10) == [0, 1, 2, 3]
+    assert handle.result(timeout=60) == [0, 1, 2, 3]
     assert [step for _, _, step in started(gate)] == [0, 1, 2, 3]
     assert len({pid for pid, _, _ in started(gate)}) == 2
 
@@ -50,7 +50,7 @@ def test_a_failed_attempt_leaves_its_checkpoint_to_the_next_also_in_a_process_of
     """The isolated process reaches Redis by itself, and is told what was kept."""
     lasting(new_fleet, tmp_path)
 
-    result = client.work.run("apart", {"path": ""}, backoff=Backoff.fixed(0), wait_for=20)
+    result = client.work.run("apart", {"path": ""}, backoff=Backoff.fixed(0), wait_for=60)
 
     assert result == [{"first": 1}, 2]
 
@@ -82,11 +82,11 @@ def test_inputs_of_a_claim_come_before_its_arguments_are_checked(
     second = client.work.enqueue("joined", {"parts": [1]})
     broken = client.work.enqueue("broken")
     for handle in (first, second):
-        handle.result(timeout=10)
+        handle.result(timeout=60)
     wait_until(lambda: broken.get().state == "failed", what="the failure")
 
     refs = {"parts": [first.id, f"{broken.id}?"], "page": second.id, "why": f"{broken.id}!"}
-    found = client.work.run("joined", {"$from": refs}, wait_for=10)
+    found = client.work.run("joined", {"$from": refs}, wait_for=60)
 
     assert found["parts"] == ["a", None]
     assert found["page"] == {"parts": [1], "page": None, "why": None}
@@ -99,7 +99,7 @@ def test_an_input_that_is_gone_fails_the_task_at_once(
     """No attempt could bring it back; the reason is for programs, the message names the task."""
     lasting(new_fleet, tmp_path)
     gone = client.work.enqueue("echo", {"text": "a"})
-    gone.result(timeout=10)
+    gone.result(timeout=60)
     client.engine.execute(0, "DEL", keys.task(keys.root(client.namespace, 0), gone.id))
 
     handle = client.work.enqueue("joined", {"$from": {"parts": [gone.id]}})

@@ -76,7 +76,7 @@ def test_what_happens_to_tasks_can_be_listened_to(
     hearing()
 
     handle = client.work.enqueue("done")
-    handle.result(timeout=10)
+    handle.result(timeout=60)
 
     def heard() -> list[str]:
         return [line[0] for line in noted("hears_of_tasks") if handle.id in " ".join(line)]

@@ -71,7 +71,7 @@ def desk(client: Client) -> Desk:
 def run(client: Client, name: str, **args: Any) -> Any:
     """A task's result, or what it failed with."""
     try:
-        return client.work.enqueue(name, args).result(timeout=20)
+        return client.work.enqueue(name, args).result(timeout=60)
     except CoordqError as error:
         return type(error)
 

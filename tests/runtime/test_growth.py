@@ -126,7 +126,7 @@ def test_tasks_that_were_made_belong_to_the_flow(
     flow.task("grow", {"path": str(gate)}, key="grow")
     handle = client.flows.run(flow)
 
-    results = handle.result(timeout=15)
+    results = handle.result(timeout=60)
 
     seen = handle.get()
     assert results["grow"] == [handle.id, "a", "b"]
@@ -157,7 +157,7 @@ def test_every_worker_expands_maps_over_results(
 
     handle = client.flows.run(flow)
 
-    assert handle.result(timeout=20)["report"] == 30
+    assert handle.result(timeout=60)["report"] == 30
     assert handle.get().total == 33
 
 
@@ -175,5 +175,5 @@ def test_who_waits_for_a_task_that_fails_waits_for_its_alternative(
 
     gate.touch()
 
-    assert before.result(timeout=10) == "instead"
-    assert client.work.run("watch", {"task": risky}, wait_for=10) == "instead"
+    assert before.result(timeout=60) == "instead"
+    assert client.work.run("watch", {"task": risky}, wait_for=60) == "instead"

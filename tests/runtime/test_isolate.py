@@ -212,10 +212,15 @@ def test_a_crash_is_a_failure_of_the_task(agent: Agent, how: str, reason: str) -
 
 
 def test_out_of_time_it_is_killed_with_all_it_started(agent: Agent, tmp_path: Path) -> None:
-    """Also when it never looks up from its work."""
-    end = outcome_of(agent, claim_of("hangs", path=str(tmp_path / "pids"), timeout_ms=2000))
+    """Also when it never looks up from its work. A busy machine may need long to begin with it."""
+    for timeout_ms in (2_000, 20_000, 100_000):
+        end = outcome_of(
+            agent, claim_of("hangs", path=str(tmp_path / "pids"), timeout_ms=timeout_ms)
+        )
+        assert (end.kind, error_of(end)["reason"]) == ("retry", "timeout")
+        if (tmp_path / "pids").exists():
+            break
 
-    assert (end.kind, error_of(end)["reason"]) == ("retry", "timeout")
     for pid in pids_in(tmp_path / "pids"):
         wait_until(lambda pid=pid: not alive(pid), what=f"{pid} to end")  # type: ignore[misc]
 

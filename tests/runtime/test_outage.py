@@ -56,7 +56,7 @@ def test_a_restart_of_redis_does_not_touch_running_tasks(
     fleet.wait_for("answers again")
     gate.touch()
 
-    assert [handle.result(timeout=20) for handle in handles] == [1, 1, 1]
+    assert [handle.result(timeout=60) for handle in handles] == [1, 1, 1]
     assert len(started(gate)) == 3
     assert not {"lapsed", "released", "crashed"} & set(kinds(client, handles[0].id))
 
@@ -74,7 +74,7 @@ def test_an_outcome_reached_during_an_outage_is_delivered_after_it(
     gate.touch()
     server.start()
 
-    assert handle.result(timeout=20) == 1
+    assert handle.result(timeout=60) == 1
     assert len(started(gate)) == 1
 
 
@@ -120,7 +120,7 @@ def test_an_outage_longer_than_a_lease_stops_what_runs_but_loses_nothing(
     wait_until(lambda: len(started(gate)) == 2, within=20, what="the second start")
     gate.touch()
 
-    assert handle.result(timeout=20) == 1, "no attempt was spent"
+    assert handle.result(timeout=60) == 1, "no attempt was spent"
     assert handle.get().strikes == 0, "nor a strike"
 
 
@@ -155,5 +155,5 @@ def test_a_worker_is_patient_when_it_starts(
     new_fleet(proxy.url)
 
     with connect(proxy.url, namespace=namespace) as client:
-        assert client.work.run("echo", {"text": "hi"}, wait_for=20) == "hi"
+        assert client.work.run("echo", {"text": "hi"}, wait_for=60) == "hi"
     assert proxy.dropped == 10

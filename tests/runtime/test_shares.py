@@ -129,7 +129,7 @@ def test_the_fleet_knows_what_each_agent_has_done(
     crew = (str(tmp_path / "crew.py"),)
     fleets = [new_fleet(targets=crew, beat_s=0.2, concurrency=4) for _ in range(2)]
     for _ in range(3):
-        client.work.run("praise", wait_for=30)
+        client.work.run("praise", wait_for=60)
     client.work.enqueue("despair")
     wait_until(lambda: agents(client)["ada"].failed == 1, what="the news of the failure")
     wait_until(lambda: agents(client)["ada"].succeeded == 3, what="the news of the rest")
@@ -143,8 +143,8 @@ def test_the_fleet_knows_what_each_agent_has_done(
     )
 
     gate.touch()
-    waiting.result(timeout=30)
-    client.work.run("praise", wait_for=30)
+    waiting.result(timeout=60)
+    client.work.run("praise", wait_for=60)
 
     wait_until(lambda: agents(client)["ada"].succeeded == 4, what="the news after the kill")
     wait_until(lambda: agents(client)["bob"].succeeded == 1, what="the end of the wait")

@@ -33,7 +33,7 @@ def test_term_lets_running_tasks_finish(new_fleet: NewFleet, client: Client, gat
     gate.touch()
 
     assert fleet.wait() == 0
-    assert [handle.result(timeout=5) for handle in running] == [1, 1]
+    assert [handle.result(timeout=60) for handle in running] == [1, 1]
     assert later.get().state == "ready", "a draining worker claims nothing"
 
 
@@ -122,7 +122,7 @@ def test_ctrl_c_in_a_terminal_drains(new_fleet: NewFleet, client: Client, gate: 
     gate.touch()
 
     assert fleet.wait() == 0
-    assert handle.result(timeout=5) == 1
+    assert handle.result(timeout=60) == 1
     assert "Traceback" not in fleet.log()
 
 
@@ -140,7 +140,7 @@ def test_a_child_that_is_told_to_end_is_replaced(
     assert client.work.run("pid", timeout=10) == fleet.children()[1]
     gate.touch()
 
-    assert handle.result(timeout=10) == 1
+    assert handle.result(timeout=60) == 1
 
 
 def _beats(fleet: Fleet, client: Client) -> int:

@@ -45,7 +45,7 @@ def test_a_group_serves_as_its_file_says(
     monkeypatch.setenv("COORDQ_WORKER_ZONE", "the spawner's")
     fleet = spawn(f'name = "shop"\n{GROUP}environment.LEVEL = "high"\nlimits.nice = 7\n')
     fleet.wait_until_serving()
-    about = client.work.enqueue("about").result(timeout=20)
+    about = client.work.enqueue("about").result(timeout=60)
     (view,) = client.work.workers()
     status = fleet.status()
 
@@ -76,7 +76,7 @@ def test_a_killed_worker_is_replaced_and_its_tasks_are_back(
     wait_until(lambda: len(started(gate)) == 2, within=20, what="the second start")
     gate.touch()
 
-    assert handle.result(timeout=10) == 1, "a crash costs no attempt"
+    assert handle.result(timeout=60) == 1, "a crash costs no attempt"
     if killed == "tree":
         assert handle.get().strikes == 1, "but a strike, as it would after a lapse"
     assert not alive(started(gate)[0][0]), "nothing of the old one is left"
@@ -118,7 +118,7 @@ def test_the_death_of_the_spawner_interrupts_nothing(
     later = client.work.enqueue("echo", {"text": "not here"})
     gate.touch()
 
-    assert handle.result(timeout=10) == "done"
+    assert handle.result(timeout=60) == "done"
     wait_until(lambda: not alive(fleet.workers()[0]), what="the worker's end")
     assert (handle.get().attempt, later.get().state) == (1, "ready")
 

@@ -74,7 +74,7 @@ def test_a_replacement_that_does_not_serve_replaces_nobody(
     with pytest.raises(CoordqError, match=r"web\.1 ended before it served; the old one goes on"):
         fleet.order(do="restart", group="web", rolling=True)
 
-    assert client.work.enqueue("echo", {"text": "still here"}).result(timeout=10) == "still here"
+    assert client.work.enqueue("echo", {"text": "still here"}).result(timeout=60) == "still here"
     assert len(fleet.workers()) == 2
 
 
@@ -95,7 +95,7 @@ def test_a_group_has_as_many_workers_as_it_was_told(
     gate.touch()
     asked.join(30)
 
-    assert [handle.result(timeout=5) for handle in handles] == [1, 1]
+    assert [handle.result(timeout=60) for handle in handles] == [1, 1]
     assert client.work.workers() == []
     assert fleet.group()["state"] == "drained"
     assert fleet.order(do="restart", group="")[0] == "restarted: none has a worker"
@@ -169,7 +169,7 @@ def test_a_group_that_was_drained_is_not_woken_by_work(spawn: NewSpawned, client
     rule = "queues = ['slow']\nmin = 0\nmax = 1\nautoscale = { scale_up_age = '0.1s' }\n"
     fleet = spawn(f"{GROUP}{rule}{GROUP.replace('web', 'neighbour')}{rule}")
     fleet.order(do="drain", group="web")
-    assert client.work.enqueue("echo", {"text": "x"}, queue="slow").result(timeout=30) == "x"
+    assert client.work.enqueue("echo", {"text": "x"}, queue="slow").result(timeout=60) == "x"
 
     assert {group for _, group, _ in events(client, "scaled")} == {"neighbour"}
     assert fleet.group()["state"] == "drained"

@@ -168,9 +168,9 @@ def test_what_has_no_correlation_begins_one(fleet: Fleet, client: Client, hear: 
 def test_what_a_task_says_comes_of_the_task(fleet: Fleet, client: Client, hear: Hear) -> None:
     """With the trace that its producer sent along; what is no trace is left out."""
     traced = client.work.enqueue("speaks", headers={"traceparent": TRACE})
-    assert traced.result(timeout=20) == (first := hear()).id
+    assert traced.result(timeout=60) == (first := hear()).id
     odd = client.work.enqueue("speaks", headers={"traceparent": "mine"})
-    assert odd.result(timeout=20) == (second := hear()).id
+    assert odd.result(timeout=60) == (second := hear()).id
 
     assert fleet.running
     assert (first.sender, first.causation, first.correlation) == ("ada", traced.id, traced.id)
@@ -179,13 +179,13 @@ def test_what_a_task_says_comes_of_the_task(fleet: Fleet, client: Client, hear: 
 
 def test_an_agent_sends_and_asks(fleet: Fleet, client: Client, tmp_path: Path) -> None:
     """The other one knows who asks, and of what that comes."""
-    client.work.enqueue("speaks_from_a_thread").result(timeout=20)
+    client.work.enqueue("speaks_from_a_thread").result(timeout=60)
     ask = client.work.enqueue("asks", {"whom": "bob"})
     threaded = client.work.enqueue("asks_from_a_thread")
 
     assert fleet.running
-    assert ask.result(timeout=20) == ["ada", ask.id, 21]
-    assert threaded.result(timeout=20) == ["ada", threaded.id, 21]
+    assert ask.result(timeout=60) == ["ada", ask.id, 21]
+    assert threaded.result(timeout=60) == ["ada", threaded.id, 21]
     wait_until(lambda: lines(tmp_path, "bob") == ["ada from ada"], what="bob")
 
 
@@ -193,7 +193,7 @@ def test_a_run_that_is_repeated_says_nothing_twice(
     fleet: Fleet, client: Client, hear: Hear, ear: Subscription
 ) -> None:
     """What its first run said before it failed is said; what it did not come to is said then."""
-    client.work.enqueue("speaks_and_fails").result(timeout=20)
+    client.work.enqueue("speaks_and_fails").result(timeout=60)
 
     assert fleet.running
     assert [(one.topic, one.body) for one in (hear(), hear(), hear())] == [

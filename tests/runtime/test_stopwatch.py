@@ -135,7 +135,7 @@ def test_a_worker_tells_its_times_and_says_nothing_new_while_it_idles(
     """Those of children that are gone are kept, and an idle worker's info is sent once."""
     fleet = new_fleet(max_tasks=3, beat_s=0.2)
     for _ in range(7):
-        client.work.run("echo", {"text": "x"}, wait_for=20)
+        client.work.run("echo", {"text": "x"}, wait_for=60)
 
     info: Any = wait_until(
         lambda: (now := _info(client))["succeeded"] == 7 and now, what="the sums"

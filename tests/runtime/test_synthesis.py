@@ -55,7 +55,7 @@ def panel(new_fleet: NewFleet, tmp_path: Path) -> Fleet:
 
 def run(client: Client, flow: Flow) -> Any:
     """The results of a flow, by key."""
-    return client.flows.run(flow).result(timeout=30)
+    return client.flows.run(flow).result(timeout=60)
 
 
 @pytest.mark.usefixtures("panel")
@@ -132,7 +132,7 @@ def test_all_settled_and_the_first(client: Client, tmp_path: Path) -> None:
     assert handle.get().node("slow").state == "running"
     gate.touch()
 
-    told = handle.result(timeout=30)
+    told = handle.result(timeout=60)
     assert told["winner"] == "quick"
     late, failed, ok = told["settled"]
     assert (late, ok) == ({"ok": "late"}, {"ok": "quick"})
@@ -165,7 +165,7 @@ def test_a_question_that_nobody_answers_fails_its_flow(client: Client) -> None:
     handle = client.flows.run(flow)
 
     with pytest.raises(FlowFailed, match="Of 2 agents that were asked 0 answered") as caught:
-        handle.result(timeout=30)
+        handle.result(timeout=60)
 
     assert list(caught.value.failed) == ["ada", "bob", "verdict"]
     assert ".. " not in caught.value.message

@@ -102,7 +102,7 @@ def test_a_result_that_is_rejected_costs_an_attempt(client: Client, pair: Path) 
     """The next one begins without a checkpoint, and its result is judged by itself."""
     handle = client.work.enqueue("write", {"path": str(pair), "good_from": 2})
 
-    assert handle.result(timeout=20) == {"turn": 2, "good": True}
+    assert handle.result(timeout=60) == {"turn": 2, "good": True}
     assert turns(pair) == ["1 None", "2 None"]
 
 
@@ -111,7 +111,7 @@ def test_a_result_that_nobody_accepts_is_a_dead_letter(client: Client, pair: Pat
     handle = client.work.enqueue("write", {"path": str(pair), "good_from": 9})
 
     with pytest.raises(TaskFailed, match="write: turn 3") as failed:
-        handle.result(timeout=20)
+        handle.result(timeout=60)
 
     assert failed.value.error["type"] == "ResultRejected"
     assert failed.value.reason == "rejected"
@@ -123,7 +123,7 @@ def test_what_is_no_verdict_is_a_no(client: Client, pair: Path) -> None:
     handle = client.work.enqueue("write_nonsense", {"path": str(pair)})
 
     with pytest.raises(TaskFailed, match="'maybe' is no verdict"):
-        handle.result(timeout=20)
+        handle.result(timeout=60)
 
 
 def test_a_worker_that_dies_while_a_result_is_judged_does_not_lose_it(
@@ -140,7 +140,7 @@ def test_a_worker_that_dies_while_a_result_is_judged_does_not_lose_it(
     shut.unlink()
     new_fleet(targets=targets)
 
-    assert handle.result(timeout=30) == {"turn": 1, "good": True}
+    assert handle.result(timeout=60) == {"turn": 1, "good": True}
     assert len(turns(path)) == 1
 
 

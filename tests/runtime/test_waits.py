@@ -70,7 +70,7 @@ def test_one_slot_is_enough_for_a_task_and_the_children_that_it_waits_for(
 
     handle = client.work.enqueue(task, {"texts": ["a", "b", "c"]})
 
-    assert handle.result(timeout=15) == ["a", "b", "c"]
+    assert handle.result(timeout=60) == ["a", "b", "c"]
     assert (handle.get().attempt, handle.get().strikes) == (1, 0)
     assert "suspended" in kinds(client, handle.id)
     children = [child_id(handle.id, f"spawn.{n}") for n in (1, 2, 3)]
@@ -90,7 +90,7 @@ def test_a_handler_goes_on_at_each_wait_with_what_has_come(
     suspended(client, handle.id, times=2)
     tell(client, "go", "now")
 
-    assert handle.result(timeout=10) == [{"max": 3}, "now", 1]
+    assert handle.result(timeout=60) == [{"max": 3}, "now", 1]
     assert len(started(gate)) == 3
 
 
@@ -113,7 +113,7 @@ def test_a_suspended_task_survives_its_worker_and_its_redis(
         suspended(client, handle.id, times=2)
         tell(client, "go", 2)
 
-        assert handle.result(timeout=15) == [1, 2, 1]
+        assert handle.result(timeout=60) == [1, 2, 1]
 
 
 def test_nothing_that_waits_is_lost_when_processes_die_under_load(
@@ -132,7 +132,7 @@ def test_nothing_that_waits_is_lost_when_processes_die_under_load(
         fleet.signal(signal.SIGKILL, pid=victim)
     fleet.wait_for("serves:", times=4)
 
-    assert [handle.result(timeout=30) for handle in handles] == texts
+    assert [handle.result(timeout=60) for handle in handles] == texts
     stats = client.work.queue("default")
     assert (stats.succeeded, stats.failed, stats.running, stats.ready) == (200, 0, 0, 0)
 
@@ -151,7 +151,7 @@ def test_a_rejection_and_a_timeout_are_errors_that_the_handler_may_catch(
 
     approve(client, rejected.id, approved=False, by="bob", note="too dear")
 
-    assert client.work.run("impatient", wait_for=10) == "wait-expired"
+    assert client.work.run("impatient", wait_for=60) == "wait-expired"
     error = ended(client, rejected.id).error or {}
     assert error["type"] == "ApprovalRejected"
     assert "bob" in error["message"]
@@ -165,7 +165,7 @@ def test_a_wait_for_a_task_may_have_a_timeout(
     lasting(new_fleet, tmp_path)
     handle = client.work.enqueue("hasty")
 
-    assert handle.result(timeout=10) == ["wait-expired", "b"]
+    assert handle.result(timeout=60) == ["wait-expired", "b"]
     assert state_of(client, child_id(handle.id, "spawn.1")) == "suspended"
 
 
@@ -178,8 +178,8 @@ def test_a_sleep_holds_no_slot_and_costs_no_attempt(
     for handle in sleepers:
         suspended(client, handle.id)
 
-    assert client.work.run("echo", {"text": "between"}, wait_for=10) == "between"
-    assert [handle.result(timeout=10) for handle in sleepers] == [1, 1]
+    assert client.work.run("echo", {"text": "between"}, wait_for=60) == "between"
+    assert [handle.result(timeout=60) for handle in sleepers] == [1, 1]
 
 
 @pytest.mark.parametrize("task", ["greedy", "greedier", "sync_greedy"])
@@ -194,7 +194,7 @@ def test_a_handler_that_catches_its_suspension_gets_nowhere(
     suspended(client, handle.id)
     approve(client, handle.id, value="yes")
 
-    assert handle.result(timeout=10) == "approved"
+    assert handle.result(timeout=60) == "approved"
     assert len(started(gate)) == (task == "greedier")
     if task != "greedier":
         fleet.wait_for("caught what suspends it")
@@ -213,7 +213,7 @@ def test_waits_at_the_same_time_come_one_after_the_other(
     suspended(client, handle.id, times=2)
     approve(client, handle.id, value=2, key="b")
 
-    assert handle.result(timeout=10) == [1, 2]
+    assert handle.result(timeout=60) == [1, 2]
     assert "caught what suspends it" not in fleet.log()
 
 
@@ -225,7 +225,7 @@ def test_failed_children_are_errors_or_values_as_was_asked(
     settled = client.work.enqueue("settled")
     unsettled = client.work.enqueue("unsettled")
 
-    assert settled.result(timeout=10) == ["good", "task-failed", "good"]
+    assert settled.result(timeout=60) == ["good", "task-failed", "good"]
     error = ended(client, unsettled.id).error or {}
     assert (error["type"], "ValueError: no" in error["message"]) == ("TaskFailed", True)
 
@@ -248,7 +248,7 @@ def test_middleware_sees_a_suspended_run_as_such(
     handle = client.work.enqueue("observed")
     suspended(client, handle.id)
     approve(client, handle.id, value="yes")
-    handle.result(timeout=10)
+    handle.result(timeout=60)
 
     assert client.work.logs(handle.id) == [
         "after_run Suspended",

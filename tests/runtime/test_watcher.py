@@ -118,7 +118,7 @@ def test_a_paused_worker_comes_back_as_a_new_incarnation(
     wait_told(client, "rejoined")
     wait_until(lambda: by_start(client, "sleeps").incarnation == 2, what="the new incarnation")
     paused.wait_for("goes on as incarnation 2")
-    assert client.work.run("echo", {"text": "still here"}, wait_for=20) == "still here"
+    assert client.work.run("echo", {"text": "still here"}, wait_for=60) == "still here"
 
 
 def test_a_partition_from_cut_to_heal(
@@ -150,7 +150,7 @@ def test_a_partition_from_cut_to_heal(
 
     wire.accept()
 
-    assert forced.result(timeout=30) == "forced"
+    assert forced.result(timeout=60) == "forced"
     wait_told(client, "rejoined", times=2)
     (report,) = wait_told(client, "healed")
     assert "2 workers rejoined" in report
@@ -272,11 +272,11 @@ def test_an_operator_stops_the_fleet_and_lets_it_go(
     assert client.fleet.read_only(on=True, reason="moving house", who="ada")
     waiting = client.work.enqueue("echo", {"text": "later"}, force=True)
     gate.touch()
-    assert running.result(timeout=20) == 1
+    assert running.result(timeout=60) == 1
     assert waiting.get().state.value == "ready"
     assert client.fleet.read_only(on=False, who="ada")
 
-    assert waiting.result(timeout=20) == "later"
+    assert waiting.result(timeout=60) == "later"
     assert [words for _, _, words in told(client, "read-only", "writable")] == [
         "by ada: moving house",
         "by ada",

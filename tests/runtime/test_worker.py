@@ -46,8 +46,8 @@ def test_work_is_shared_by_all_children(new_fleet: NewFleet, client: Client) -> 
 
     handles = client.work.enqueue_many([("pid", {})] * 300)
 
-    assert {handle.result(timeout=10) for handle in handles} <= set(fleet.children())
-    assert len({handle.result(timeout=10) for handle in handles}) > 1
+    assert {handle.result(timeout=60) for handle in handles} <= set(fleet.children())
+    assert len({handle.result(timeout=60) for handle in handles}) > 1
 
 
 def test_concurrency_is_never_exceeded(new_fleet: NewFleet, client: Client, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_concurrency_is_never_exceeded(new_fleet: NewFleet, client: Client, tmp_
     running = client.work.queue("default").running
     gate.touch()
     for handle in handles:
-        handle.result(timeout=10)
+        handle.result(timeout=60)
 
     assert running == 3
 
@@ -77,7 +77,7 @@ def test_a_sync_handler_does_not_hold_up_the_others(
     assert client.work.run("echo", {"text": "meanwhile"}, timeout=10) == "meanwhile"
 
     gate.touch()
-    assert slow.result(timeout=10) == "done"
+    assert slow.result(timeout=60) == "done"
 
 
 def test_a_delayed_task_starts_when_it_is_due(new_fleet: NewFleet, client: Client) -> None:
@@ -120,7 +120,7 @@ def test_what_a_task_said_is_there_when_it_has_ended(new_fleet: NewFleet, client
     new_fleet()
 
     handle = client.work.enqueue("talkative", {"lines": 450})
-    handle.result(timeout=10)
+    handle.result(timeout=60)
 
     lines = [str(line) for line in client.work.logs(handle.id)]
     assert len(lines) == 450
@@ -212,7 +212,7 @@ def test_a_child_is_replaced_after_so_many_tasks(new_fleet: NewFleet, client: Cl
     fleet = new_fleet(max_tasks=10, concurrency=2)
 
     handles = client.work.enqueue_many([("pid", {})] * 40)
-    pids = [handle.result(timeout=30) for handle in handles]
+    pids = [handle.result(timeout=60) for handle in handles]
 
     assert max(pids.count(pid) for pid in pids) <= 10 + 2
     assert len(set(pids)) >= 3

@@ -55,13 +55,13 @@ def serving(client: coordq.Client) -> int:
 
 def failure(client: coordq.Client, name: str, args: dict[str, Any], **options: Any) -> TaskFailed:
     with pytest.raises(TaskFailed) as caught:
-        client.work.run(name, args, wait_for=30, **options)
+        client.work.run(name, args, wait_for=60, **options)
     return caught.value
 
 
 def test_echo_answers(client: coordq.Client) -> None:
     """The whole path once: producer, Redis, worker, result."""
-    assert client.work.run("echo", {"text": "hi"}, wait_for=30) == "hi"
+    assert client.work.run("echo", {"text": "hi"}, wait_for=60) == "hi"
 
 
 def test_a_command_runs_and_its_lines_are_in_the_tasks_log(client: coordq.Client) -> None:
@@ -125,8 +125,8 @@ def test_files_become_a_report(client: coordq.Client, tmp_path: Path) -> None:
     figures = [handle.result(30) for handle in handles[:5]]
     with pytest.raises(TaskFailed, match=r"m5\.py:1 does not parse"):
         handles[5].result(30)
-    tally = client.work.run("audit_tally", {"figures": [*figures, None]}, wait_for=30)
-    report = client.work.run("audit_report", {"tallies": [tally, tally]}, wait_for=30)
+    tally = client.work.run("audit_tally", {"figures": [*figures, None]}, wait_for=60)
+    report = client.work.run("audit_report", {"tallies": [tally, tally]}, wait_for=60)
 
     assert {one["complexity_sum"] for one in figures} == {2}
     assert (tally["files"], tally["missing"], tally["functions"]) == (5, 1, 5)
