@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from coordq.bus.causal import Clock, Missing, Stream
@@ -86,7 +88,9 @@ class CausalBuffer(Generic[T]):
         self._holes: dict[Stream, list[_Hole]] = {}
         self._waiting: dict[_Waiting[T], None] = {}  # in order of arrival
         self._inside: dict[Stream, dict[int, _Waiting[T]]] = {}
-        self._watchers: dict[Stream, dict[_Waiting[T], None]] = {}
+        self._watchers: dict[Stream, list[tuple[int, int, _Waiting[T]]]] = {}
+        """Heaps: who waits for the smallest number stands first."""
+        self._watches = count()
         self._out: list[Released[T]] = []
 
     def __len__(self) -> int:
@@ -141,11 +145,7 @@ class CausalBuffer(Generic[T]):
 
     def doubts(self) -> set[str]:
         """Channels from which something is waited for that is not here."""
-        return {
-            stream[0]
-            for stream, watchers in self._watchers.items()
-            if any(not self._holds(stream, each.clock.after[stream]) for each in watchers)
-        }
+        return {stream[0] for stream in list(self._watchers) if self._first_lacking(stream)}
 
     def absent(self, channels: Collection[str]) -> list[Released[T]]:
         """Nothing that was published to these by now is still to come.
@@ -153,14 +153,12 @@ class CausalBuffer(Generic[T]):
         What somebody waits for was lost; or is older than this reader, when it was never given
         anything of that publisher and channel.
         """
-        for each in list(self._waiting):
-            for stream, number in list(self._open(each)):
-                if not self._is_open(stream, number):  # one that went before let it come
-                    continue
-                if stream[0] in channels and not self._holds(stream, number):
-                    if stream in self._met:
-                        self._lose(stream, number, each, "lost")
-                    self._go_past(stream, number)
+        while lacking := [dot for dot in self._lacking() if dot[0][0] in channels]:
+            for stream, each in lacking:
+                number = each.clock.after[stream]
+                if stream in self._met and each in self._waiting and self._is_open(stream, number):
+                    self._lose(stream, number, each, "lost")
+                self._go_past(stream, number)
         return self._taken_out()
 
     # -- how -----------------------------------------------------------------------------------
@@ -178,22 +176,40 @@ class CausalBuffer(Generic[T]):
     def _open(self, each: _Waiting[T]) -> Iterator[tuple[Stream, int]]:
         return (dot for dot in each.clock.after.items() if self._is_open(*dot))
 
-    def _holds(self, stream: Stream, number: int) -> bool:
-        """Whether a message that has to come first waits in here."""
+    def _first_lacking(self, stream: Stream) -> _Waiting[T] | None:
+        """Who waits for the smallest number of a stream, when nothing in here has to come first."""
+        heap = self._watchers[stream]
+        while heap and (heap[0][2] not in self._waiting or heap[0][2].watched != stream):
+            heappop(heap)  # it was released by force
+        if not heap:
+            del self._watchers[stream]
+            return None
+        number, _, each = heap[0]
         inside = self._inside.get(stream)
-        return inside is not None and min(inside) <= number
+        return None if inside is not None and min(inside) <= number else each
+
+    def _lacking(self) -> list[tuple[Stream, _Waiting[T]]]:
+        found = ((stream, self._first_lacking(stream)) for stream in list(self._watchers))
+        return [(stream, each) for stream, each in found if each is not None]
 
     def _is_free(self, each: _Waiting[T]) -> bool:
         """Whether it waits for nothing; else it watches something that it waits for."""
-        for stream, _ in self._open(each):
+        for stream, number in self._open(each):
             each.watched = stream
-            self._watchers.setdefault(stream, {})[each] = None
+            heappush(self._watchers.setdefault(stream, []), (number, next(self._watches), each))
             return False
         each.watched = None
         return True
 
     def _freed(self, stream: Stream) -> list[_Waiting[T]]:
-        return [each for each in self._watchers.pop(stream, {}) if self._is_free(each)]
+        """Those that waited for what has come of a stream, and now for nothing."""
+        heap, upto, woken = self._watchers.get(stream, []), self._upto[stream], []
+        while heap and heap[0][0] <= upto:
+            woken.append(heappop(heap)[2])
+        if not heap:
+            self._watchers.pop(stream, None)
+        there = [each for each in woken if each in self._waiting and each.watched == stream]
+        return [each for each in there if self._is_free(each)]
 
     def _release(self, *free: _Waiting[T]) -> None:
         todo = deque(free)
@@ -232,11 +248,6 @@ class CausalBuffer(Generic[T]):
         del inside[each.clock.number]
         if not inside:
             del self._inside[each.stream]
-        if each.watched is not None:
-            watchers = self._watchers.get(each.watched, {})
-            watchers.pop(each, None)
-            if not watchers:
-                self._watchers.pop(each.watched, None)
 
     def _pass(self, stream: Stream, number: int) -> None:
         self._upto[stream] = max(number, self._upto.pop(stream, 0))
@@ -289,7 +300,8 @@ class CausalBuffer(Generic[T]):
 
     def _first_inside(self, top: _Waiting[T], path: Collection[_Waiting[T]]) -> _Waiting[T] | None:
         for stream, number in self._open(top):
-            for there, each in self._inside.get(stream, {}).items():
-                if there <= number and each not in path:
-                    return each
+            inside = self._inside.get(stream)
+            first = inside and inside[min(inside)]
+            if first and first.clock.number <= number and first not in path:
+                return first
         return None
