@@ -106,10 +106,10 @@ AGENTS = """
 
 @pytest.fixture
 def fleet(new_fleet: NewFleet, tmp_path: Path) -> Fleet:
-    """A worker with both agents, in two processes."""
+    """A worker with both agents."""
     file = tmp_path / "speaking.py"
     file.write_text(textwrap.dedent(AGENTS))
-    return new_fleet(targets=(str(file),), processes=2, concurrency=4)
+    return new_fleet(targets=(str(file),), concurrency=4)
 
 
 @pytest.fixture
