@@ -15,9 +15,9 @@ from coordq.interfaces.cli.bus_look import (
     bus_show,
     bus_topics,
 )
-from coordq.interfaces.cli.group import Group
+from coordq.interfaces.cli.group import Group, options
 from coordq.interfaces.cli.params import SPAN
-from coordq.interfaces.cli.session import Function, Session, common
+from coordq.interfaces.cli.session import Session, common
 from coordq.interfaces.table import say, show_json, show_json_line
 from coordq.interfaces.words import as_text, clock_time, one_line, several
 
@@ -44,29 +44,19 @@ def bus_command(_session: Session) -> None:
     """Publish, ask and listen; see channels, groups and dead letters of the bus."""
 
 
-def _envelope_options(function: Function) -> Function:
-    options: tuple[Any, ...] = (
-        click.option("--sender", default="", metavar="NAME", help="Who says so."),
-        click.option("--kind", default="", metavar="WORD", help="What it is for."),
-        click.option("--priority", type=click.Choice(["critical", "normal", "low"])),
-        click.option("--expires", type=SPAN, help="After this nobody is given it any more."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _nearest_options(function: Function) -> Function:
-    options: tuple[Any, ...] = (
-        click.option("--nearest", is_flag=True, help="CHANNEL is a text: to whom it concerns."),
-        click.option("--top", type=int, metavar="N", help="To up to so many agents; 1."),
-        click.option("--threshold", type=float, metavar="SCORE", help="How near they must be."),
-        click.option("--fallback", metavar="NAME", help="An agent or topic, if nobody is near."),
-        click.option("--embedder", metavar="NAME", help="lexical or wordllama; lexical."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+_envelope_options = options(
+    click.option("--sender", default="", metavar="NAME", help="Who says so."),
+    click.option("--kind", default="", metavar="WORD", help="What it is for."),
+    click.option("--priority", type=click.Choice(["critical", "normal", "low"])),
+    click.option("--expires", type=SPAN, help="After this nobody is given it any more."),
+)
+_nearest_options = options(
+    click.option("--nearest", is_flag=True, help="CHANNEL is a text: to whom it concerns."),
+    click.option("--top", type=int, metavar="N", help="To up to so many agents; 1."),
+    click.option("--threshold", type=float, metavar="SCORE", help="How near they must be."),
+    click.option("--fallback", metavar="NAME", help="An agent or topic, if nobody is near."),
+    click.option("--embedder", metavar="NAME", help="lexical or wordllama; lexical."),
+)
 
 
 @bus_command.command("publish", epilog=_EXAMPLES)
