@@ -252,6 +252,23 @@ local function held_of(group, place, at, amount)
   return ids, numbers, left_over
 end
 
+-- Acknowledges entries of a place. Nearly always all of them waited for that; Redis says so by their number.
+local function acknowledge(group, place, at, amount)
+  local acked = redis.pcall('XACK', key_of(place), group, unpack(ARGV, at, at + amount - 1))
+  local ids, numbers, members = {}, {}, {}
+  if acked == amount then
+    for i = 1, amount do
+      local id = ARGV[at + i - 1]
+      ids[i], numbers[i], members[i] = id, tonumber(ARGV[at + amount + i - 1]) or 0, place .. ' ' .. id
+    end
+  else
+    ids, numbers, members = held_of(group, place, at, amount)
+  end
+  if #ids == 0 then return end
+  release(group, place, ids, numbers, members, acked == amount)
+  figure(group, 'handled', #ids)
+end
+
 -- Gives back, or buries, what is this reader's own. A reader that was given again what it still handles has
 -- both: what becomes of the earlier delivery says nothing about the later one.
 local function return_own(verdict, group, place, how, id, attempt)
@@ -279,11 +296,10 @@ local function settle_all()
   local at = 6
   while at <= #ARGV do
     local verdict, group, place, amount = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 4])
-    local ids, numbers, members = held_of(group, place, at + 5, amount)
-    if #ids > 0 and verdict == 'a' then
-      release(group, place, ids, numbers, members)
-      figure(group, 'handled', #ids)
+    if verdict == 'a' then
+      acknowledge(group, place, at + 5, amount)
     else
+      local ids, numbers = held_of(group, place, at + 5, amount)
       for i, id in ipairs(ids) do return_own(verdict, group, place, ARGV[at + 3], id, numbers[i]) end
     end
     at = at + 5 + 2 * amount

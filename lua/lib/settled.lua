@@ -11,9 +11,10 @@ local function key_of(place)
 end
 
 -- A group has done with entries that it held; sizes: of their fields; members: as bus:held has them, or nil.
-local function release(group, place, ids, sizes, members)
+-- is_acked: Redis has been told already.
+local function release(group, place, ids, sizes, members, is_acked)
   members = members or { place .. ' ' .. ids[1] }
-  redis.pcall('XACK', key_of(place), group, unpack(ids))
+  if not is_acked then redis.pcall('XACK', key_of(place), group, unpack(ids)) end
   redis.call('ZREM', KEYS[1] .. 'bus:held:' .. group, unpack(members))
   if string.sub(place, 1, 1) == 'e' then return end
   let_go(place, ids, sizes)

@@ -83,9 +83,9 @@ BUGS: Final = {
         frozenset({"message"}),
     ),
     "lost-receipt": Bug(
-        "lib/settled.lua",
-        "  members = members or { place",
-        "  if now % 5 == 0 then return end\n  members = members or { place",
+        "bus/take.lua",
+        "  local acked = redis.pcall('XACK'",
+        "  if now % 5 == 0 then return end\n  local acked = redis.pcall('XACK'",
         frozenset({"again"}),
     ),
     "twice-said": Bug(
