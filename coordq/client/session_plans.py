@@ -199,6 +199,9 @@ def ask(
         )
         for turn in turns[1]:
             if turn.kind == "reply" and turn.message.correlation == said.id:
+                # its parts came before it, and some may not have been read
+                entries = yield Command(shard, ("XREAD", "STREAMS", key, after))
+                _take_parts(to, said.id, entries, on_part)
                 return turn.body
         block = min(BLOCK_S, deadline - monotonic())
         if block <= 0:
@@ -209,13 +212,21 @@ def ask(
             )
         words = ("XREAD", "BLOCK", max(1, int(block * 1000)), "STREAMS", key, after)
         entries = yield Command(shard, words, timeout_s=block)
-        for entry, fields in entries[0][1] if entries else []:
-            after = entry.decode()
-            reply = read_reply(fields)
-            if reply is not None and reply.ask == said.id:
-                if reply.how == "last":
-                    return reply.body
-                _take_part(to, reply, on_part)
+        last = _take_parts(to, said.id, entries, on_part)
+        if last is not None:
+            return last.body
+        after = entries[0][1][-1][0].decode() if entries else after
+
+
+def _take_parts(to: str, ask_id: str, entries: Any, on_part: OnPart | None) -> Reply | None:
+    """Pass on what was read of an answer; its last part, if that was among it."""
+    for _, fields in entries[0][1] if entries else []:
+        reply = read_reply(fields)
+        if reply is not None and reply.ask == ask_id:
+            if reply.how == "last":
+                return reply
+            _take_part(to, reply, on_part)
+    return None
 
 
 def _take_part(to: str, reply: Reply, on_part: OnPart | None) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from coordq.client.client import Client
-from coordq.client.session_plans import Voice
+from coordq.client.drive import drive
+from coordq.client.plan import Plan
+from coordq.client.session_plans import Voice, ask
 from coordq.client.subscription import Subscription
 from coordq.engine import bus_keys, keys
 from coordq.errors import (
@@ -158,6 +160,33 @@ def test_a_question_is_answered_to_who_asked(
     assert [turn.kind for turn in talk["eve"].transcript()] == ["ask", "reply"]
     assert heard(boxes["eve"]) == []
     assert heard(boxes["bob"]) == ["how many?"]
+
+
+def test_parts_that_came_before_one_listened_are_heard_too(
+    client: Client, boxes: dict[str, Subscription]
+) -> None:
+    """Who answers may be faster than who asked is at listening: the last part is not all of it."""
+    talk = begin(client)
+    parts: list[Any] = []
+    voice, namespace = Voice(talk["ada"].id, "ada"), client.engine.namespace
+    plan = ask(namespace, voice, "bob", "?", limit_s=60, on_part=parts.append)
+
+    def answered_at_once() -> Plan[Any]:
+        said = yield next(plan)
+        question = boxes["bob"].receive(60)
+        assert question is not None
+        for part in ("one", "two"):
+            question.reply(part, more=True)
+        question.reply("all")
+        step = plan.send(said)
+        try:
+            while True:
+                step = plan.send((yield step))
+        except StopIteration as stop:
+            return stop.value
+
+    assert drive(client.engine, answered_at_once()) == "all"
+    assert parts == ["one", "two"]
 
 
 def test_a_delivery_answers_in_parts_too(client: Client, boxes: dict[str, Subscription]) -> None:
