@@ -238,7 +238,7 @@ end
 
 -- Those of some entries that the group holds still: each once, with its number.
 local function held_of(group, place, at, amount)
-  local members, ids, numbers, left_over = {}, {}, {}, {}
+  local members, ids, numbers = {}, {}, {}
   for i = 1, amount do members[i] = place .. ' ' .. ARGV[at + i - 1] end
   local held, seen = redis.call('ZMSCORE', KEYS[1] .. 'bus:held:' .. group, unpack(members)), {}
   for i = 1, amount do
@@ -246,26 +246,23 @@ local function held_of(group, place, at, amount)
     if held[i] and not seen[id] then
       seen[id] = true
       local place_of = #ids + 1
-      ids[place_of], numbers[place_of], left_over[place_of] = id, tonumber(ARGV[at + amount + i - 1]) or 0, members[i]
+      ids[place_of], numbers[place_of] = id, tonumber(ARGV[at + amount + i - 1]) or 0
     end
   end
-  return ids, numbers, left_over
+  return ids, numbers
 end
 
 -- Acknowledges entries of a place. Nearly always all of them waited for that; Redis says so by their number.
 local function acknowledge(group, place, at, amount)
   local acked = redis.pcall('XACK', key_of(place), group, unpack(ARGV, at, at + amount - 1))
-  local ids, numbers, members = {}, {}, {}
+  local ids, numbers = {}, {}
   if acked == amount then
-    for i = 1, amount do
-      local id = ARGV[at + i - 1]
-      ids[i], numbers[i], members[i] = id, tonumber(ARGV[at + amount + i - 1]) or 0, place .. ' ' .. id
-    end
+    for i = 1, amount do ids[i], numbers[i] = ARGV[at + i - 1], tonumber(ARGV[at + amount + i - 1]) or 0 end
   else
-    ids, numbers, members = held_of(group, place, at, amount)
+    ids, numbers = held_of(group, place, at, amount)
   end
   if #ids == 0 then return end
-  release(group, place, ids, numbers, members, acked == amount)
+  release(group, place, ids, numbers, acked == amount)
   figure(group, 'handled', #ids)
 end
 

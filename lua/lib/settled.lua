@@ -10,10 +10,10 @@ local function key_of(place)
   return KEYS[1] .. 'bus:s:' .. place
 end
 
--- A group has done with entries that it held; sizes: of their fields; members: as bus:held has them, or nil.
--- is_acked: Redis has been told already.
-local function release(group, place, ids, sizes, members, is_acked)
-  members = members or { place .. ' ' .. ids[1] }
+-- A group has done with entries that it held; sizes: of their fields; is_acked: Redis has been told already.
+local function release(group, place, ids, sizes, is_acked)
+  local members = {}
+  for i, id in ipairs(ids) do members[i] = place .. ' ' .. id end
   if not is_acked then redis.pcall('XACK', key_of(place), group, unpack(ids)) end
   redis.call('ZREM', KEYS[1] .. 'bus:held:' .. group, unpack(members))
   if string.sub(place, 1, 1) == 'e' then return end
