@@ -19,6 +19,7 @@ from coordq.client.result import result_of
 from coordq.client.waiting import wait
 from coordq.engine import keys
 from coordq.engine.connection import Engine
+from coordq.engine.schema import read_time
 from coordq.work import cancel, claim, look
 from coordq.work import enqueue as ordering
 from coordq.work.cancel import Cancellation
@@ -248,8 +249,7 @@ class Work:
                 return
 
     def _now(self) -> str:
-        seconds_, micros = self._engine.execute(0, "TIME")
-        return f"{int(seconds_) * 1000 + int(micros) // 1000}"
+        return f"{read_time(self._engine.execute(0, 'TIME'))}"
 
     def _read_events(self, shard: int, after: str, block_s: float) -> list[Event]:
         key = keys.events(keys.root(self._engine.namespace, shard))

@@ -19,6 +19,7 @@ from coordq.client.plan import BLOCK_S, Plan
 from coordq.client.result import result_of
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine
+from coordq.engine.schema import read_time
 from coordq.work import cancel, claim, look
 from coordq.work import enqueue as ordering
 from coordq.work.cancel import Cancellation
@@ -253,8 +254,7 @@ class AsyncWork:
                 return
 
     async def _now(self) -> str:
-        seconds_, micros = await self._engine.execute(0, "TIME")
-        return f"{int(seconds_) * 1000 + int(micros) // 1000}"
+        return f"{read_time(await self._engine.execute(0, 'TIME'))}"
 
     async def _read_events(self, shard: int, after: str, block_s: float) -> list[Event]:
         key = keys.events(keys.root(self._engine.namespace, shard))

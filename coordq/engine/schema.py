@@ -23,6 +23,12 @@ def read_info(reply: bytes) -> dict[str, str]:
     return {name: value.strip() for name, mark, value in rows if mark}
 
 
+def read_time(reply: Any) -> int:
+    """The moment of a TIME reply, in milliseconds."""
+    seconds, micros = reply
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 def check(info: bytes, address: Address) -> None:
     """Raise ServerTooOld or ServerEvicts when work would not be safe on this server."""
     fields = read_info(info)

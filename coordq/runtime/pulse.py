@@ -138,18 +138,22 @@ class Heart:
     async def _briefly(self, line: Line, shard: int, holders: Holders) -> bool:
         """Beat without the script, where that will do; false when a full beat is due instead."""
         cadence, began = self._cadences[shard], clock.monotonic()
-        kind, facts = cadence.next(began), self._info()
-        if kind is Kind.FULL or len(holders) > CHUNK or _state_in(facts) != self._state.get(shard):
+        kind = cadence.next(began)
+        if kind is Kind.FULL or len(holders) > CHUNK:
             return False
-        look, told = kind is Kind.LOOK, _packed(facts)
-        news = told if look and told != self._sent.get(shard) else b""
+        facts = self._info()
+        if _state_in(facts) != self._state.get(shard):
+            return False
+        look = kind is Kind.LOOK
+        told = _packed(facts) if look else b""
+        news = told if told != self._sent.get(shard) else b""
         members = tuple(held.member for _, held in holders)
         pulse = Pulse(self._worker, members, news, self._settings.lease_ms)
         root, now_ms = keys.root(self._engine.namespace, shard), cadence.redis_ms(began)
         lag_s = cadence.lag_s
         replies = await line.attempt(*brief(root, pulse, now_ms, look=look))
         heard_s, answer = clock.monotonic(), read_brief(pulse, replies)
-        if not answer.well or (answer.lapse_in_ms is not None and answer.lapse_in_ms <= 0):
+        if not answer.well:
             return False
         if answer.looked:
             self._sent[shard], cadence.lapse_s = told, _soon(answer.lapse_in_ms)

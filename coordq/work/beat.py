@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from coordq.engine import keys
 from coordq.engine.call import Argument, Call
+from coordq.engine.schema import read_time
 from coordq.work.claim import LEASE_MS
 
 INFO_LEASES: Final = 3
@@ -93,7 +94,7 @@ class Brief:
     """What Redis answers to a beat without the script. Anything but `well` calls for a `beat`."""
 
     well: bool
-    """The worker is known and lives until then; a look found its info there, and no cancel."""
+    """The worker is known and lives until then; a look found its info, no cancel and no lapse."""
     short: bool = False
     """Fewer claims were kept than were named."""
     looked: bool = False
@@ -140,10 +141,11 @@ def read_brief(pulse: Pulse, replies: Sequence[Any] | None) -> Brief:
     looked = replies[2 if amount else 1 :]
     if not looked:
         return Brief(well=True, short=short)
-    told, oldest, cancels, (seconds, micros) = looked
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    told, oldest, cancels, time = looked
+    now_ms = read_time(time)
     lapse_in_ms = math.ceil(float(oldest[1]) - now_ms) if oldest else None
-    return Brief(bool(told) and not cancels, short, True, lapse_in_ms, now_ms)  # noqa: FBT003
+    well = bool(told) and not cancels and (lapse_in_ms is None or lapse_in_ms > 0)
+    return Brief(well, short, looked=True, lapse_in_ms=lapse_in_ms, now_ms=now_ms)
 
 
 def leave(shard: int, worker: str) -> Call[bool]:

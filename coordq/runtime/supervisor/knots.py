@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from coordq.client import flow_looks, reasons
 from coordq.client.drive import drive_async
 from coordq.engine import keys
+from coordq.engine.schema import read_time
 from coordq.errors import ForeignData, NotFound
 from coordq.ids import shard_of
 from coordq.runtime.supervisor.part import ShardPart
@@ -98,8 +99,7 @@ class Knots(ShardPart):
     async def _still(self, term: Term, shard: int) -> list[tuple[str, int]]:
         """The flows that have stood still for long enough, and since when."""
         key = keys.flows_open(keys.root(term.engine.namespace, shard))
-        seconds, micros = await term.engine.execute(shard, "TIME")
-        latest = int(seconds) * 1000 + int(micros) // 1000 - self._after_ms
+        latest = read_time(await term.engine.execute(shard, "TIME")) - self._after_ms
         found: list[tuple[str, int]] = []
         while True:
             words = (key, "-inf", latest, "WITHSCORES", "LIMIT", len(found), PAGE)
