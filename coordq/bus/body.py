@@ -45,7 +45,7 @@ def dump(body: Any, *, compress: bool = False) -> bytes:
 
 def load(body: bytes) -> Any:
     """What `dump` was given. Raises ValueError for what coordq did not write."""
-    if body.startswith(PACKED):
+    if body[:2] == PACKED:
         unpack = zlib.decompressobj()
         try:
             body = unpack.decompress(body[len(PACKED) :], BODY_MAX)

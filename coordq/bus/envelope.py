@@ -240,6 +240,7 @@ _WRITTEN: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "arranged": ("v", _schema),
 }
 _PLAIN_HEAD: Final = b'{"i":"'
+_PLAIN_END: Final = b'"}'
 _PLAIN: Final = 30
 """Bytes of an envelope that holds an id and nothing else, as most do."""
 _BY_KEY: Final = {
@@ -266,27 +267,23 @@ def read_message(
     turn: int = 0,
 ) -> Message:
     """The message in a stream entry. Raises ValueError when coordq did not write it."""
-    if len(header) == _PLAIN and header.startswith(_PLAIN_HEAD) and header.endswith(b'"}'):
+    if len(header) == _PLAIN and header[:6] == _PLAIN_HEAD and header[28:] == _PLAIN_END:
+        id_, said = header[6:28].decode(), bodies.load(body)
         return Message(
-            header[6:28].decode(),
-            channel,
-            bodies.load(body),
-            priority=priority,
-            attempt=attempt,
-            expires_ms=expires_ms,
+            id_, channel, said, "", "message", priority, "", "", "", 1, "", attempt, expires_ms
         )
     words = json.loads(header)
     if type(words) is not dict:
         raise ValueError("an envelope is a JSON object")
     order = words.pop("o", None)
-    said: dict[str, Any] = {} if order is None else {"clock": read_clock(order, channel)}
+    told: dict[str, Any] = {} if order is None else {"clock": read_clock(order, channel)}
     for key, value in words.items():
         known = _BY_KEY.get(key)  # a newer version may know more
         if known is not None:
             if type(value) is not known[1]:
                 raise ValueError(f"{known[0]} of an envelope is {value!r}")
-            said[known[0]] = value
-    if "id" not in said:
+            told[known[0]] = value
+    if "id" not in told:
         raise ValueError("an envelope has an id")
     return Message(
         channel=channel,
@@ -295,5 +292,5 @@ def read_message(
         attempt=attempt,
         expires_ms=expires_ms,
         turn=turn,
-        **said,
+        **told,
     )

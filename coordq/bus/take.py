@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from coordq.bus.envelope import Message, read_message
@@ -35,15 +36,24 @@ class Given(NamedTuple):
 
     def message(self) -> Message:
         """What it says. Raises ValueError when coordq did not write it."""
+        where, priority, is_session = _lies(self.place)
+        turn = int(self.entry.partition("-")[0]) if is_session else 0
+        channel = self.channel or where
         return read_message(
-            self.channel or self.place[1:],
-            PRIORITIES.get(self.place[0], "normal"),
+            channel,
+            priority,
             self.header,
             self.body,
             attempt=self.attempt,
             expires_ms=self.expires_ms,
-            turn=int(self.entry.partition("-")[0]) if self.place[1:2] == "~" else 0,
+            turn=turn,
         )
+
+
+@lru_cache(maxsize=1024)
+def _lies(place: str) -> tuple[str, str, bool]:
+    """Of a place its channel, the priority, and whether it is a session."""
+    return place[1:], PRIORITIES.get(place[0], "normal"), place[1:2] == "~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +102,10 @@ def take(
     """
     args: list[Argument] = [reader, nonce, min(want, WANT_MAX), int(join), " ".join(groups)]
     for each in settled:
-        args += (each.verdict, each.group, each.place, f"{each.delay_ms} {each.reason}")
-        args.append(len(each.entries))
-        args += [entry for entry, _ in each.entries]
-        args += [number for _, number in each.entries]
+        ids, numbers = zip(*each.entries, strict=True)
+        how = str(sum(numbers)) if each.verdict == "a" else f"{each.delay_ms} {each.reason}"
+        args += (each.verdict, each.group, each.place, how)
+        args += (" ".join(map(str, numbers)), len(ids), *ids)
     return Call("bus/take", shard, tuple(args), _read)
 
 
@@ -117,13 +127,14 @@ def _read(reply: Any) -> Taken:
     given: list[Given] = []
     at = 0
     while at < len(words):
-        group, place, attempt, amount = words[at].decode().split(" ")
-        end, times = at + 1 + 4 * int(amount), int(attempt)
-        fields = iter(words[at + 1 : end])
-        for entry, header, body, rest in zip(fields, fields, fields, fields, strict=True):
-            size = len(header) + len(body)
-            one = Given(group, place, entry.decode(), size, times, header, body)
-            given.append(_marked(one, rest) if rest else one)
+        group, place, attempt, amount, width = words[at].decode().split(" ")
+        wide, end, times = int(width), at + 1 + int(width) * int(amount), int(attempt)
+        ids, headers, bodies, *rests = (words[at + 1 + each : end : wide] for each in range(wide))
+        batch = [
+            Given(group, place, entry.decode(), len(header) + len(body), times, header, body)
+            for entry, header, body in zip(ids, headers, bodies, strict=True)
+        ]
+        given += map(_marked, batch, *rests) if rests else batch
         at = end
     return Taken(
         tuple(given),

@@ -44,7 +44,10 @@ class Share:
     def done(self) -> bool:
         """One more is done with; whether the entry is, now."""
         self.left -= 1
-        return self.finish() if self.left <= 0 else False
+        if self.left > 0 or self.settled:
+            return False
+        self.settled = True
+        return True
 
     def undo(self) -> None:
         """Redis was not told: whoever settles it tries again."""
@@ -62,10 +65,11 @@ Settled = dict[int, list[Settling]]
 
 def verdicts(verdict: str, shares: Sequence[Share], **more: Any) -> Settled:
     """One verdict over many entries, as each shard has to be told."""
-    found: dict[int, list[Given]] = {}
-    for share in shares:
-        found.setdefault(share.shard, []).append(share.given)
-    return {shard: gather(verdict, given, **more) for shard, given in found.items()}
+    shards = {share.shard for share in shares}
+    return {
+        shard: gather(verdict, [one.given for one in shares if one.shard == shard], **more)
+        for shard in shards
+    }
 
 
 @dataclass(slots=True)
@@ -147,12 +151,12 @@ class Tray:
     def put(self, shard: int, taken: Taken) -> list[Settling]:
         """Keep what was taken; what cannot be read is to be settled so."""
         foreign: list[Given] = []
-        now = monotonic()
+        now, accept = monotonic(), self.accept
         for given in taken.given:
             share = Share(given, shard, 1, now)
             try:
                 if given.place[0] != EVENTS:
-                    self.accept(Arrival(given.message(), share))
+                    accept(Arrival(given.message(), share))
                     continue
                 arrivals = [Arrival(message, share) for message in read(shard, given)]
             except (ValueError, RecursionError):
@@ -173,9 +177,9 @@ class Tray:
     def gave_back(self, arrival: Arrival) -> None:
         """It was not handled, and comes again."""
 
-    def is_stale(self, arrival: Arrival) -> bool:
-        """Whether it has lain here for so long that somebody else may have it soon."""
-        return monotonic() - arrival.share.since > self.group.visibility_s / 3
+    def stale_since(self) -> float:
+        """What was taken before has lain here for so long that somebody else may have it soon."""
+        return monotonic() - self.group.visibility_s / 3
 
     def rest(self) -> Settled:
         """What was not handed out goes back; the tray is empty then."""

@@ -173,12 +173,13 @@ class Subscription:
 
     def _from_tray(self, most: int) -> list[Delivery]:
         found: list[Delivery] = []
-        while self._tray.arrived and len(found) < most:
-            arrival = self._tray.arrived.popleft()
-            if self._tray.is_stale(arrival) and not self.hold(arrival):
-                self._tray.gave_back(arrival)
+        tray, arrived, stale = self._tray, self._tray.arrived, self._tray.stale_since()
+        while arrived and len(found) < most:
+            arrival = arrived.popleft()
+            if arrival.share.since < stale and not self.hold(arrival):
+                tray.gave_back(arrival)
                 continue
-            self._tray.handed_out(arrival)
+            tray.handed_out(arrival)
             found.append(Delivery(self, arrival))
         return found
 

@@ -246,7 +246,7 @@ class AsyncSubscription:
         found: list[AsyncDelivery] = []
         while self._tray.arrived and len(found) < most:
             arrival = self._tray.arrived.popleft()
-            if self._tray.is_stale(arrival) and not await self.hold(arrival):
+            if arrival.share.since < self._tray.stale_since() and not await self.hold(arrival):
                 self._tray.gave_back(arrival)
                 continue
             self._tray.handed_out(arrival)

@@ -100,7 +100,7 @@ local function let_place_go(group, place)
       end
     end
     if #ids == 0 then return true end
-    let_go(place, ids, sizes)
+    let_go(group, place, ids, table.concat(sizes, ' '))
     let, budget = let + #ids, budget - #ids
     if redis.call('HEXISTS', KEYS[1] .. 'bus:leaving', group) == 1 then figure(group, 'dropped', #ids) end
   end

@@ -12,16 +12,17 @@ ARGV[6...]         what it settles, for one group and place each:
          verdict   a acknowledged | n given back | r given back unhandled, which does not count as a
                    delivery | d dead letter
          group, place
-         how       "<delay_ms> <reason>": n: until it is given out again; d, and n when it has been given
-                   out as often as it may be: why it is a dead letter
-         amount    how many entries follow, 1 to 500: first all ids, then of each a number: a: its size, bytes
-                   of h and b; else which delivery it was, as `attempt` said
+         how       a: bytes of h and b of all of them; else "<delay_ms> <reason>": n: until it is given out
+                   again; d, and n when it has been given out as often as it may be: why it is a dead letter
+         numbers   "number number ...", of each entry one: a: its size, bytes of h and b; else which delivery
+                   it was, as `attempt` said
+         amount    how many ids of entries follow, 1 to 500
 
 Returns  {batches, next_due_ms, more, missing}
-         batches      flat: "<group> <place> <attempt> <amount>", and for each of so many entries: id, header,
-                      body, and "" or "<expires_ms or nothing> <channel, if it was revived>". A place
-                      that begins with e: what happened, with what lib/event writes for a body;
-                      ebus.gap: some of that was missed
+         batches      flat: "<group> <place> <attempt> <amount> <width>", and for each of so many entries: id,
+                      header, body, and if the width is 4 "<expires_ms or nothing> <channel, if it was
+                      revived>". A place that begins with e: what happened, with what lib/event writes
+                      for a body; ebus.gap: some of that was missed
          next_due_ms  from now until something that is held is given out again, -1 when nothing is
          more         1 when there may be more for this reader right now
          missing      groups that do not exist
@@ -37,31 +38,44 @@ redis.call('PERSIST', KEYS[1] .. 'bus:readers')
 --- @include lib/channel
 --- @include lib/group
 --- @include lib/settled
-local REMEMBERED_MS, NOBODY = 60000, '-'
+local REMEMBERED_MS, WANT_MAX, NOBODY = 60000, 500, '-'
 local reader, left = ARGV[1], tonumber(ARGV[3])
 local batches, took = {}, { ARGV[2] }
 
--- One flat list: Redis sends each nested one in a packet of its own.
-local function give(group, place, attempt, entries)
-  local at = #batches + 1
-  batches[at] = group .. ' ' .. place .. ' ' .. attempt .. ' ' .. #entries
+local function are_plain(entries)
   for _, entry in ipairs(entries) do
     local fields = entry[2]
-    local header, body, ends, channel = '', '', '', ''
-    if #fields == 4 and fields[1] == 'h' and fields[3] == 'b' then
-      header, body = fields[2], fields[4]
+    if #fields ~= 4 or fields[1] ~= 'h' or fields[3] ~= 'b' then return false end
+  end
+  return true
+end
+
+local function parts_of(fields)
+  local header, body, ends, channel = '', '', '', ''
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if name == 'h' then header = value
+    elseif name == 'b' or name == 'e' then body = value
+    elseif name == 'x' then ends = value
+    elseif name == 'c' then channel = value end
+  end
+  return header, body, ends .. ' ' .. channel
+end
+
+-- One flat list: Redis sends each nested one in a packet of its own.
+local function give(group, place, attempt, entries)
+  local at, plain = #batches + 1, are_plain(entries)
+  local width = plain and 3 or 4
+  batches[at] = group .. ' ' .. place .. ' ' .. attempt .. ' ' .. #entries .. ' ' .. width
+  for _, entry in ipairs(entries) do
+    local fields = entry[2]
+    batches[at + 1] = entry[1]
+    if plain then
+      batches[at + 2], batches[at + 3] = fields[2], fields[4]
     else
-      for i = 1, #fields, 2 do
-        local name, value = fields[i], fields[i + 1]
-        if name == 'h' then header = value
-        elseif name == 'b' or name == 'e' then body = value
-        elseif name == 'x' then ends = value
-        elseif name == 'c' then channel = value end
-      end
+      batches[at + 2], batches[at + 3], batches[at + 4] = parts_of(fields)
     end
-    batches[at + 1], batches[at + 2], batches[at + 3] = entry[1], header, body
-    batches[at + 4] = ends == '' and channel == '' and '' or ends .. ' ' .. channel
-    at = at + 4
+    at = at + width
   end
 end
 
@@ -69,24 +83,21 @@ end
 local function given_before()
   local text = redis.call('GET', KEYS[1] .. 'bus:took:' .. reader)
   if not text or string.match(text, '^[^\n]+') ~= ARGV[2] then return false end
-  for group, place, ids in string.gmatch(text, '\n([^ ]+) ([^ ]+)([^\n]*)') do
-    for id in string.gmatch(ids, '[^ ]+') do
-      local seen = redis.call('XPENDING', key_of(place), group, id, id, 1)[1]
-      local entry = seen and seen[2] == reader and redis.call('XRANGE', key_of(place), id, id)[1]
+  for group, place, first, last in string.gmatch(text, '\n([^ ]+) ([^ ]+) ([^ ]+) ([^\n]+)') do
+    for _, seen in ipairs(redis.call('XPENDING', key_of(place), group, first, last, WANT_MAX, reader)) do
+      local entry = redis.call('XRANGE', key_of(place), seen[1], seen[1])[1]
       if entry then give(group, place, seen[4], { entry }) end
     end
   end
   return true
 end
 
--- Given entries are held from now on, and remembered for a call that is repeated.
+-- Given entries are held from now on, and remembered for a call that is repeated: by the first and the last
+-- of them, for nothing else that the reader holds lies between.
 local function keep(group, settings, place, entries)
   local MANY, LONG = 24, string.rep('-', 65)
-  local args, ids, moment = {}, {}, string.format('%.0f', now + settings.visibility)
-  for i, entry in ipairs(entries) do
-    ids[i] = entry[1]
-    args[2 * i - 1], args[2 * i] = moment, place .. ' ' .. entry[1]
-  end
+  local args, prefix, moment = {}, place .. ' ', string.format('%.0f', now + settings.visibility)
+  for i, entry in ipairs(entries) do args[2 * i - 1], args[2 * i] = moment, prefix .. entry[1] end
   local held = KEYS[1] .. 'bus:held:' .. group
   if #entries < MANY then
     redis.call('ZADD', held, unpack(args))
@@ -94,7 +105,7 @@ local function keep(group, settings, place, entries)
     redis.call('ZADD', held, moment, LONG, unpack(args))
     redis.call('ZREM', held, LONG)
   end
-  took[#took + 1] = group .. ' ' .. place .. ' ' .. table.concat(ids, ' ')
+  took[#took + 1] = group .. ' ' .. prefix .. entries[1][1] .. ' ' .. entries[#entries][1]
   left = left - #entries
 end
 
@@ -198,7 +209,10 @@ local function give_again(group, settings, member)
     return bury_held(group, place, id, seen[4], 'too many deliveries')
   end
   local entry = redis.call('XCLAIM', key, group, reader, 0, id)[1]
-  if not entry or not entry[2] then return release(group, place, { id }, { 0 }) end
+  if not entry or not entry[2] then
+    redis.call('XACK', key, group, id)
+    return release(group, place, { id }, '0')
+  end
   if is_over(entry[2]) then return bury_held(group, place, id, seen[4], 'expired', entry[2]) end
   keep(group, settings, place, { entry })
   give(group, place, seen[4] + 1, { entry })
@@ -237,32 +251,30 @@ local function come_back(group)
 end
 
 -- Those of some entries that the group holds still: each once, with its number.
-local function held_of(group, place, at, amount)
-  local members, ids, numbers = {}, {}, {}
-  for i = 1, amount do members[i] = place .. ' ' .. ARGV[at + i - 1] end
-  local held, seen = redis.call('ZMSCORE', KEYS[1] .. 'bus:held:' .. group, unpack(members)), {}
-  for i = 1, amount do
-    local id = ARGV[at + i - 1]
+local function held_of(group, place, ids, numbers)
+  local members, held_ids, held_numbers, seen = {}, {}, {}, {}
+  for i, id in ipairs(ids) do members[i] = place .. ' ' .. id end
+  local held, number_of = redis.call('ZMSCORE', KEYS[1] .. 'bus:held:' .. group, unpack(members)), numbers_in(numbers)
+  for i, id in ipairs(ids) do
     if held[i] and not seen[id] then
       seen[id] = true
-      local place_of = #ids + 1
-      ids[place_of], numbers[place_of] = id, tonumber(ARGV[at + amount + i - 1]) or 0
+      held_ids[#held_ids + 1], held_numbers[#held_numbers + 1] = id, number_of[i] or 0
     end
   end
-  return ids, numbers
+  return held_ids, held_numbers
 end
 
 -- Acknowledges entries of a place. Nearly always all of them waited for that; Redis says so by their number.
-local function acknowledge(group, place, at, amount)
-  local acked = redis.pcall('XACK', key_of(place), group, unpack(ARGV, at, at + amount - 1))
-  local ids, numbers = {}, {}
-  if acked == amount then
-    for i = 1, amount do ids[i], numbers[i] = ARGV[at + i - 1], tonumber(ARGV[at + amount + i - 1]) or 0 end
+local function acknowledge(group, place, ids, sizes, total)
+  local acked = redis.pcall('XACK', key_of(place), group, unpack(ids))
+  if acked == #ids then
+    release(group, place, ids, sizes, tonumber(total))
   else
-    ids, numbers = held_of(group, place, at, amount)
+    local held, held_sizes = held_of(group, place, ids, sizes)
+    if #held == 0 then return end
+    ids = held
+    release(group, place, held, table.concat(held_sizes, ' '))
   end
-  if #ids == 0 then return end
-  release(group, place, ids, numbers, acked == amount)
   figure(group, 'handled', #ids)
 end
 
@@ -292,14 +304,16 @@ end
 local function settle_all()
   local at = 6
   while at <= #ARGV do
-    local verdict, group, place, amount = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 4])
+    local verdict, group, place, how, numbers = unpack(ARGV, at, at + 4)
+    local last = at + 5 + tonumber(ARGV[at + 5])
+    local ids = { unpack(ARGV, at + 6, last) }
     if verdict == 'a' then
-      acknowledge(group, place, at + 5, amount)
+      acknowledge(group, place, ids, numbers, how)
     else
-      local ids, numbers = held_of(group, place, at + 5, amount)
-      for i, id in ipairs(ids) do return_own(verdict, group, place, ARGV[at + 3], id, numbers[i]) end
+      local held, attempts = held_of(group, place, ids, numbers)
+      for i, id in ipairs(held) do return_own(verdict, group, place, how, id, attempts[i]) end
     end
-    at = at + 5 + 2 * amount
+    at = last + 1
   end
 end
 

@@ -52,13 +52,35 @@ local function is_session(place)
   return string.sub(place, 2, 2) == '~'
 end
 
--- Entries that one more group has done with; sizes: of their fields. Those that none needs any more go.
-local function let_go(place, ids, sizes)
+local function numbers_in(text)
+  local numbers = {}
+  for number in string.gmatch(text, '[^ ]+') do numbers[#numbers + 1] = tonumber(number) end
+  return numbers
+end
+
+-- Deletes entries that nobody needs any more. Where one group is all that hears a channel, what lies before
+-- the first that it holds is no longer needed: whole nodes of the stream go at once.
+local function delete(group, place, channel, ids)
+  local MANY, key, went = 16, KEYS[1] .. 'bus:s:' .. place, 0
+  if #ids >= MANY then
+    local on = redis.call('HKEYS', KEYS[1] .. 'bus:on:' .. channel.name)
+    if #on == 1 and on[1] == group then
+      local first = redis.call('XPENDING', key, group)[2]
+      local ms, number = string.match(first or ids[#ids], '^(%d+)-(%d+)$')
+      went = redis.call('XTRIM', key, 'MINID', ms .. '-' .. string.format('%.0f', first and number or number + 1))
+    end
+  end
+  return went < #ids and went + redis.call('XDEL', key, unpack(ids)) or went
+end
+
+-- Entries that one more group has done with. sizes: "number number ...", bytes of their fields; total: of all of
+-- them, if it is known. Those that no group needs any more go.
+local function let_go(group, place, ids, sizes, total)
   if is_session(place) then return end
   local lane, channel = string.sub(place, 1, 1), channel_of(string.sub(place, 2))
   local done, gone, bytes = KEYS[1] .. 'bus:done:' .. channel.name, ids, 0
   if redis.call('EXISTS', done) == 1 then
-    local fields, keep, drop = {}, {}, {}
+    local fields, keep, drop, numbers = {}, {}, {}, numbers_in(sizes)
     gone = {}
     for i, id in ipairs(ids) do fields[i] = lane .. id end
     for i, left in ipairs(redis.call('HMGET', done, unpack(fields))) do
@@ -67,17 +89,19 @@ local function let_go(place, ids, sizes)
         keep[#keep + 1], keep[#keep + 2] = fields[i], rest
       else
         gone[#gone + 1] = ids[i]
-        bytes = bytes + sizes[i] + ENTRY_BYTES
+        bytes = bytes + numbers[i] + ENTRY_BYTES
         if left then drop[#drop + 1] = fields[i] end
       end
     end
     if #keep > 0 then redis.call('HSET', done, unpack(keep)) end
     if #drop > 0 then redis.call('HDEL', done, unpack(drop)) end
+  elseif total then
+    bytes = total + #ids * ENTRY_BYTES
   else
-    for i = 1, #ids do bytes = bytes + sizes[i] + ENTRY_BYTES end
+    for _, size in ipairs(numbers_in(sizes)) do bytes = bytes + size + ENTRY_BYTES end
   end
   if #gone == 0 then return end
-  local went = redis.call('XDEL', KEYS[1] .. 'bus:s:' .. place, unpack(gone))
+  local went = delete(group, place, channel, gone)
   channel.went, channel.b, channel.freed = channel.went + went, math.max(0, channel.b - bytes), true
 end
 

@@ -10,14 +10,13 @@ local function key_of(place)
   return KEYS[1] .. 'bus:s:' .. place
 end
 
--- A group has done with entries that it held; sizes: of their fields; is_acked: Redis has been told already.
-local function release(group, place, ids, sizes, is_acked)
-  local members = {}
-  for i, id in ipairs(ids) do members[i] = place .. ' ' .. id end
-  if not is_acked then redis.pcall('XACK', key_of(place), group, unpack(ids)) end
+-- A group has done with entries that it held and has acknowledged; sizes, total: see let_go.
+local function release(group, place, ids, sizes, total)
+  local members, prefix = {}, place .. ' '
+  for i, id in ipairs(ids) do members[i] = prefix .. id end
   redis.call('ZREM', KEYS[1] .. 'bus:held:' .. group, unpack(members))
   if string.sub(place, 1, 1) == 'e' then return end
-  let_go(place, ids, sizes)
+  let_go(group, place, ids, sizes, total)
   local settings = settings_of(group)
   if is_session(place) or settings and settings.ordered then announce(group, place, 1) end
 end
@@ -28,5 +27,6 @@ local function bury_held(group, place, id, attempts, reason, fields)
   if entry and string.sub(place, 1, 1) ~= 'e' then
     bury(group, string.sub(place, 2), string.sub(place, 1, 1), reason, attempts, entry)
   end
-  release(group, place, { id }, { entry and size_of(entry) or 0 })
+  redis.pcall('XACK', key_of(place), group, id)
+  release(group, place, { id }, entry and tostring(size_of(entry)) or '0')
 end

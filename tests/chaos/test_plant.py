@@ -47,11 +47,24 @@ PATIENCE_S = 200
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same run with each bug and without any, some at a time."""
+    """The same run with each bug and without any, some at a time.
+
+    A bug needs its moment, such as a backlog that a message overtakes, and a machine that is busy
+    with other runs may not grant it: what was not found is run again, nearly alone.
+    """
     where = {bug: tmp_path_factory.mktemp("chaos") / bug for bug in (CLEAN, *BUGS)}
     for at in range(0, len(where), TOGETHER):
         _run_all(list(where.items())[at : at + TOGETHER])
-    return where
+    missed = {bug: where[bug].with_name("again") for bug in BUGS if not found_in(where[bug], bug)}
+    for at in range(0, len(missed), 2):
+        _run_all(list(missed.items())[at : at + 2])
+    return where | missed
+
+
+def found_in(folder: Path, bug: str) -> frozenset[str]:
+    """Those of the bug's rules that a run saw broken."""
+    broken = {violation["rule"] for violation in report_in(folder)["violations"]}
+    return BUGS[bug].rules & broken
 
 
 def _run_all(wave: Sequence[tuple[str, Path]]) -> None:
@@ -86,8 +99,7 @@ def test_a_planted_bug_is_found(bug: str, folders: dict[str, Path]) -> None:
     """And called by its name: a checker that only says "something is wrong" helps nobody."""
     report = report_in(folders[bug])
 
-    found = {violation["rule"] for violation in report["violations"]}
-    assert found & BUGS[bug].rules, report["figures"]
+    assert found_in(folders[bug], bug), report["figures"]
     assert report["violations"][0]["subject"] in report["tales"]
 
 

@@ -114,9 +114,9 @@ def test_why_says_that_slots_are_kept_and_for_how_long(desk: Desk) -> None:
     assert "keeps the slots" not in reasoning.why(desk.glance(gone), [])
 
 
-def its_minute_is_over(desk: Desk, id: str) -> None:
+def its_minute_is_over(desk: Desk, task_id: str) -> None:
     """Unless another process has started the task since: then nothing is kept for it any more."""
-    desk.redis("ZADD", desk.key("due"), "XX", desk.now_ms() - 1, f"h{id}")
+    desk.redis("ZADD", desk.key("due"), "XX", desk.now_ms() - 1, f"h{task_id}")
 
 
 def crash_and_give_up(desk: Desk, number: int) -> Report:

@@ -26,7 +26,8 @@ from coordq.interfaces.bench.messages import (
 )
 from coordq.interfaces.bench.server import Server
 
-MESSAGES: Final = 40_000
+MESSAGES: Final = 200_000
+"""Enough for a second or more: readers that start one after the other change little."""
 RATE: Final = 1_000
 PACED_S: Final = 8
 AGENTS: Final = (2, 100)

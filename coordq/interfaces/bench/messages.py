@@ -12,7 +12,8 @@ from coordq.client.client import Client
 from coordq.interfaces.bench.raw import RawClient
 
 BATCH: Final = 500
-READ: Final = 200
+READ: Final = 100
+"""As many as a reader gets at a time who asks for as many as there are."""
 TOPIC: Final = "bench.topic"
 _PAYLOAD: Final = "x" * 100
 _SPAWN: Final = multiprocessing.get_context("spawn")

@@ -73,7 +73,10 @@ BUGS: Final = {
         "bus/take.lua",
         "    give(group, place, 1, fresh)\n",
         "    give(group, place, 1, fresh)\n"
-        "    for _, entry in ipairs(fresh) do release(group, place, { entry[1] }, { 0 }) end\n",
+        "    for _, entry in ipairs(fresh) do\n"
+        "      redis.call('XACK', key, group, entry[1])\n"
+        "      release(group, place, { entry[1] }, '0')\n"
+        "    end\n",
         frozenset({"message", "session"}),
     ),
     "one-for-all": Bug(
@@ -102,8 +105,9 @@ BUGS: Final = {
     ),
     "brief-hold": Bug(
         "bus/take.lua",
-        "{}, {}, string.format('%.0f', now + settings.visibility)",
-        "{}, {}, string.format('%.0f', now + (is_session(place) and 1 or settings.visibility))",
+        "place .. ' ', string.format('%.0f', now + settings.visibility)",
+        "place .. ' ', "
+        "string.format('%.0f', now + (is_session(place) and 1 or settings.visibility))",
         frozenset({"shared"}),
     ),
     "counting-hold": Bug(
