@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from coordq.amounts import whole
 from coordq.bus.topic import check_channel
@@ -14,6 +14,18 @@ BYTES: Final = 32 * 1024 * 1024
 """Unless something else was said."""
 ENTRIES_MAX: Final = 100_000_000
 BYTES_MAX: Final = 2**40
+
+
+class Bound(NamedTuple):
+    """What was said about a channel, or about all that a pattern fits."""
+
+    channel: str
+    entries: int
+    max_bytes: int
+
+    def to_json(self) -> dict[str, str | int]:
+        """As plain JSON."""
+        return {"channel": self.channel, "entries": self.entries, "bytes": self.max_bytes}
 
 
 def configure(shard: int, channel: str, *, entries: int, max_bytes: int) -> Call[int]:
@@ -30,3 +42,13 @@ def configure(shard: int, channel: str, *, entries: int, max_bytes: int) -> Call
     whole("max_entries", entries, most=ENTRIES_MAX)
     whole("max_bytes", max_bytes, most=BYTES_MAX)
     return Call("bus/configure", shard, (channel, entries, max_bytes), int)
+
+
+def bounds(shard: int) -> Call[list[Bound]]:
+    """All that was said, by name; every shard knows the same."""
+    return Call("bus/bounds", shard, (), _read)
+
+
+def _read(reply: Any) -> list[Bound]:
+    said = dict(zip(reply[::2], reply[1::2], strict=True))
+    return [Bound(name.decode(), *map(int, said[name].split())) for name in sorted(said)]

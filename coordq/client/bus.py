@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from coordq.bus.bounds import Bound
 from coordq.bus.causal import Causal
 from coordq.bus.dead import DeadMessage
 from coordq.bus.envelope import Parcel
@@ -291,6 +292,10 @@ class Bus:
         """
         plan = bus_plans.configure(self._engine.shards, channel, entries, max_bytes)
         drive(self._engine, plan)
+
+    def bounds(self) -> list[Bound]:
+        """What was said with `bound`, by channel or pattern; all else holds 10,000 or 32 MiB."""
+        return drive(self._engine, bus_plans.bounds_said())
 
     def dead(self, *, group: str = "", channel: str = "", limit: int = 100) -> list[DeadMessage]:
         """Messages that were given up, newest first; the last 10,000 are kept."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from coordq.bus.bounds import Bound
 from coordq.bus.causal import Causal
 from coordq.bus.dead import DeadMessage
 from coordq.bus.envelope import Parcel
@@ -248,6 +249,10 @@ class AsyncBus:
         """
         plan = bus_plans.configure(self._engine.shards, channel, entries, max_bytes)
         await drive_async(self._engine, plan)
+
+    async def bounds(self) -> list[Bound]:
+        """What was said with `bound`, by channel or pattern; all else holds 10,000 or 32 MiB."""
+        return await drive_async(self._engine, bus_plans.bounds_said())
 
     async def dead(
         self, *, group: str = "", channel: str = "", limit: int = 100

@@ -49,6 +49,12 @@ def configure(shards: int, channel: str, entries: int, max_bytes: int) -> Plan[N
         yield bounds.configure(shard, channel, entries=entries, max_bytes=max_bytes)
 
 
+def bounds_said() -> Plan[list[bounds.Bound]]:
+    """What was said about bounds, which each shard knows."""
+    found: list[bounds.Bound] = yield bounds.bounds(0)
+    return found
+
+
 def channel(shards: int, name: str) -> Plan[ChannelView]:
     """One channel. Raises ChannelNotFound."""
     shard = shard_of_channel(check_channel(name), shards)

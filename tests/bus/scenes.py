@@ -237,6 +237,17 @@ def channels(office: Office) -> tuple[Call[Any], Check]:
 
 
 @scene
+def look_at_bounds(office: Office) -> tuple[Call[Any], Check]:
+    """A third."""
+    office.bound("t.*", 7, 1000)
+
+    def check(found: Any) -> None:
+        assert found == [bounds.Bound("t.*", 7, 1000)]
+
+    return bounds.bounds(0), check
+
+
+@scene
 def look_at_groups(office: Office) -> tuple[Call[Any], Check]:
     """Another."""
     office.group("g", "t.*")

@@ -125,6 +125,19 @@ def test_a_bound_is_set_and_taken_back(shell: Shell, client: Client) -> None:
     assert shell.line("bus", "bound", "orders.*", "--entries", "0").endswith("as by default")
 
 
+def test_bounds_are_listed(shell: Shell, client: Client) -> None:
+    """Those that somebody has set; what is bounded as by default needs no row."""
+    assert shell.json("bus", "bound") == []
+    client.bus.bound("orders.*", entries=5, max_bytes=2**20)
+    client.bus.bound("@ada", entries=3, max_bytes=2048)
+
+    assert "orders.*\t5\t1.0 MiB" in shell("bus", "bound").stdout
+    assert shell.json("bus", "bound") == [
+        {"channel": "@ada", "entries": 3, "bytes": 2048},
+        {"channel": "orders.*", "entries": 5, "bytes": 2**20},
+    ]
+
+
 def bury(client: Client) -> str:
     """One dead letter; its id."""
     with client.bus.subscribe("orders.*", group="keeper") as orders:
@@ -180,6 +193,7 @@ BAD = {
     "ids and filters": (["bus", "revive", "0/1-0", "--all"], 2, "not both"),
     "no id of a dead letter": (["bus", "revive", "x"], 2, "x"),
     "a dead letter that is none": (["bus", "revive", "0/1-0"], 3, "no dead letters"),
+    "half a bound": (["bus", "bound", "a"], 2, "--entries"),
     "a negative bound": (["bus", "bound", "a", "--entries", "-1"], 2, "entries"),
 }
 

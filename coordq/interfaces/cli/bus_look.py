@@ -37,6 +37,11 @@ _GROUPS = (
     Column("Readers", right=True),
     Column("Heard", right=True, spare=1),
 )
+_BOUNDS = (
+    Column("Channel", elastic=True),
+    Column("Messages", right=True),
+    Column("Bytes", right=True),
+)
 FULL: Final = 0.8
 BYTES: Final = 32 * 1024 * 1024
 
@@ -139,26 +144,47 @@ def _group_row(view: GroupView) -> tuple[str | Cell, ...]:
 
 
 @click.command("bound", cls=Command)
-@click.argument("channel")
-@click.option("--entries", type=click.IntRange(min=0), required=True, help="0: as by default.")
+@click.argument("channel", required=False)
+@click.option("--entries", type=click.IntRange(min=0), help="0: as by default.")
 @click.option("--bytes", type=SIZE, default=BYTES, show_default="32M")
 @common
 def bus_bound(
     session: Session,
     *,
-    channel: str,
-    entries: int,
+    channel: str | None,
+    entries: int | None,
     bytes: int,  # noqa: A002 - variables are named after flags
 ) -> None:
     """Say how much may wait in a channel, or in each that a pattern fits; '**' for any.
 
     Low messages find no room at 80 % of it, normal ones at all of it, critical ones at 110 %.
+    Without arguments: list what was said.
     """
+    if channel is not None and entries is not None:
+        _set_bound(session, channel, entries, bytes)
+    elif channel is None and entries is None:
+        _list_bounds(session)
+    else:
+        missing = "a CHANNEL" if channel is None else "--entries"
+        raise click.UsageError(f"Say {missing} as well; `coordq bus bound` alone lists all bounds.")
+
+
+def _set_bound(session: Session, channel: str, entries: int, max_bytes: int) -> None:
     with session.connect() as client:
-        client.bus.bound(channel, entries=entries, max_bytes=bytes)
+        client.bus.bound(channel, entries=entries, max_bytes=max_bytes)
     if session.json:
-        show_json({"channel": channel, "entries": entries, "bytes": bytes})
+        show_json({"channel": channel, "entries": entries, "bytes": max_bytes})
     elif entries:
-        say(f"{channel} holds up to {count(entries)} messages and {size(bytes)}")
+        say(f"{channel} holds up to {count(entries)} messages and {size(max_bytes)}")
     else:
         say(f"{channel} is bounded as by default")
+
+
+def _list_bounds(session: Session) -> None:
+    with session.connect() as client:
+        bounds = client.bus.bounds()
+    if session.json:
+        show_json([each.to_json() for each in bounds])
+    else:
+        rows = [(each.channel, count(each.entries), size(each.max_bytes)) for each in bounds]
+        show_table(_BOUNDS, rows, empty="All channels are bounded as by default.")
