@@ -50,5 +50,9 @@ def bounds(shard: int) -> Call[list[Bound]]:
 
 
 def _read(reply: Any) -> list[Bound]:
-    said = dict(zip(reply[::2], reply[1::2], strict=True))
-    return [Bound(name.decode(), *map(int, said[name].split())) for name in sorted(said)]
+    found = []
+    for name, said in sorted(zip(reply[::2], reply[1::2], strict=True)):
+        entries, _, size = said.partition(b" ")
+        if entries.isdigit() and size.isdigit():  # else a stranger wrote it
+            found.append(Bound(name.decode(errors="replace"), int(entries), int(size)))
+    return found

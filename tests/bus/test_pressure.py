@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from coordq.bus import look
+from coordq.bus import bounds, look
 from coordq.bus.session import Rules, open_session
 from coordq.client.client import Client
 from coordq.client.posting import Published
@@ -242,3 +242,11 @@ def test_a_session_has_no_bound_of_a_channel(office: Office) -> None:
     office.bound("**", 7)
 
     assert office.run(look.channels(0)) == before
+
+
+def test_what_a_stranger_wrote_among_the_bounds_bounds_nothing(office: Office) -> None:
+    """Nor is it listed, and the others are."""
+    office.bound("orders.*", 5, 1000)
+    office.redis("HSET", bus_keys.bounds(office.root), "odd", "many")
+
+    assert office.run(bounds.bounds(office.shard)) == [bounds.Bound("orders.*", 5, 1000)]
