@@ -51,10 +51,16 @@ def bundled_binary() -> Path | None:
     return binary if binary.is_file() else None
 
 
-def binary_on_path(name: str = "redis-server") -> Path | None:
-    """`redis-server` or `valkey-server` from PATH."""
-    found = shutil.which(name)
-    return Path(found) if found else None
+def binary_on_path(name: str = "redis-server", at_least: tuple[int, ...] = ()) -> Path | None:
+    """The first `redis-server` or `valkey-server` on PATH that is new enough.
+
+    An environment that was set up for development has the bundled one in front.
+    """
+    for folder in dict.fromkeys(os.get_exec_path()):
+        found = shutil.which(name, path=folder or os.curdir)
+        if found and (not at_least or version_of(Path(found)) >= at_least):
+            return Path(found)
+    return None
 
 
 def any_binary() -> Path | None:

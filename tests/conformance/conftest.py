@@ -21,7 +21,7 @@ import pytest
 from coordq.engine.connection import open_engine
 from tests.clusters import Cluster
 from tests.replicas import Guarded
-from tests.servers import Server, binary_on_path, bundled_binary, version_of
+from tests.servers import Server, binary_on_path, bundled_binary
 
 ENGINES = ("fake", "embedded", "server", "valkey", "cluster", "sentinel")
 REAL_ENGINES = ENGINES[1:]
@@ -69,8 +69,8 @@ def embedded_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A modern Redis from PATH."""
-    binary = binary_on_path("redis-server")
-    if binary is None or version_of(binary) < MODERN:
+    binary = binary_on_path("redis-server", at_least=MODERN)
+    if binary is None:
         pytest.skip("no redis-server 7 or newer on PATH")
     with Server(binary) as server:
         yield server.url
