@@ -39,7 +39,9 @@ def envelope(reply_to: str, limit_s: float, options: dict[str, Any]) -> dict[str
 def check_heard(to: str, published: Published) -> None:
     """Raise GroupNotFound when nobody was given the question."""
     if published.receivers == 0:
-        raise GroupNotFound(f"Nobody reads {to!r}: there is no group that would answer.")
+        channel = channel_of(to)
+        hint = "" if "." in channel or channel[0] == "@" else f" An agent is asked as '@{channel}'."
+        raise GroupNotFound(f"Nobody reads {channel!r}, so nobody would answer.{hint}")
 
 
 class Answers:

@@ -159,6 +159,8 @@ def _patterns(given: Any) -> tuple[str, ...]:
     listed = (given,) if isinstance(given, str) else given
     if not isinstance(listed, Sequence) or isinstance(listed, bytes):
         raise InvalidInput(f"{given!r:.80} is no pattern such as 'orders.*', and no list of them")
+    if any(isinstance(one, str) and one[:1] == "@" for one in listed):
+        raise InvalidInput(f"{given!r:.80}: an agent hears its own mailbox with @agent.on(), alone")
     return tuple(check_pattern(one) for one in listed)
 
 

@@ -183,6 +183,7 @@ BAD = {
     "an unknown agent": (["bus", "publish", "@nobody"], 3, "nobody"),
     "no mailbox": (["bus", "publish", "@"], 2, "agent name"),
     "a bad expiry": (["bus", "publish", "a", "--expires", "soon"], 2, "soon"),
+    "an agent asked as a topic": (["bus", "ask", "ada", "--timeout", "1s"], 3, "as '@ada'"),
     "nobody to ask": (["bus", "ask", "no.topic", "--timeout", "1s"], 3, "Nobody reads"),
     "an unknown agent to ask": (["bus", "ask", "@nobody", "--timeout", "1s"], 3, "nobody"),
     "nothing to listen to": (["bus", "tail"], 2, "Which topics"),

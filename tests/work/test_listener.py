@@ -111,6 +111,7 @@ BAD: dict[str, tuple[Make, str]] = {
     "a number": (lambda a: a.on(7)(hears), "no pattern such as"),
     "a pattern in bytes": (lambda a: a.on(b"orders")(hears), "no pattern such as"),
     "one bad pattern of two": (lambda a: a.on(["a.b", "a..b"])(hears), "Pattern"),
+    "a mailbox": (lambda a: a.on("@ada")(hears), r"its own mailbox with @agent.on\(\), alone"),
     "no brackets": (lambda a: a.on(hears), r"write @agent.on\(\) with its brackets"),
     "no function": (lambda a: a.on("a")(7), "must be a function"),
     "a lambda": (lambda a: a.on("a")(lambda: None), "lambda cannot be a listener"),
