@@ -38,6 +38,11 @@ def worker(new_fleet: NewFleet, folder: Path, name: str) -> Fleet:
     return new_fleet(targets=(str(file),), beat_s=0.2, lease_s=1.0)
 
 
+def is_here(client: Client, name: str) -> bool:
+    """Whether an agent is registered, which is a moment after its worker has started."""
+    return name in {each.name for each in client.agents.find()}
+
+
 def heard(folder: Path) -> list[str]:
     """Who heard what, in order."""
     file = folder / "heard"
@@ -78,6 +83,7 @@ def test_a_stand_in_hears_once_what_is_said_to_all(
     client.bus.add_group(Group("@ann"))
     client.agents.register("ann", ttl=1)
     worker(new_fleet, tmp_path, "bob")
+    wait_until(lambda: is_here(client, "bob"), what="bob to serve")
     client.agents.stand_in("ann", "bob")
     client.bus.broadcast("lunch")
     client.bus.send("ann", "mail")
@@ -98,6 +104,7 @@ def test_a_stand_in_hears_for_another_what_it_may_not_hear_itself(
     client.agents.register("ann", ttl=1)
     client.topology.set("graph", ["ann", "bob", "eve"], links=[("ann", "bob"), ("ann", "eve")])
     worker(new_fleet, tmp_path, "bob")
+    wait_until(lambda: is_here(client, "bob"), what="bob to serve")
     client.agents.stand_in("ann", "bob")
 
     client.bus.broadcast("lunch", sender="eve")
