@@ -171,14 +171,14 @@ class Bus(RuleBasedStateMachine):
 
     @rule(number=any_of, verdict=st.sampled_from("nrd"), delay=st.sampled_from((0, 60_000)))
     def give_back(self, number: int, verdict: str, delay: int) -> None:
-        """Only its holder can."""
+        """Only its holder can, and only by the delivery that it was last given."""
         if not self.given:
             return
         reader, given, body = self.given[number % len(self.given)]
         self.office.settle(verdict, given, reader=reader, delay_ms=delay)
         group = self.model.groups[given.group]
         owed = group.find(body)
-        if owed is None or owed.holder != reader:
+        if owed is None or owed.holder != reader or owed.attempts != given.attempt:
             return
         if verdict == "d" or (verdict == "n" and owed.attempts >= group.deliveries):
             group.done(body, dead=True)
