@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import redis
 
+from coordq.engine.redis_binary import on_path
 from tests.waiting import wait_until
 
 HOST = "127.0.0.1"
@@ -56,11 +57,8 @@ def binary_on_path(name: str = "redis-server", at_least: tuple[int, ...] = ()) -
 
     An environment that was set up for development has the bundled one in front.
     """
-    for folder in dict.fromkeys(os.get_exec_path()):
-        found = shutil.which(name, path=folder or os.curdir)
-        if found and (not at_least or version_of(Path(found)) >= at_least):
-            return Path(found)
-    return None
+    fit = (path for path in on_path(name) if not at_least or version_of(path) >= at_least)
+    return next(fit, None)
 
 
 def any_binary() -> Path | None:

@@ -44,10 +44,7 @@ class Share:
     def done(self) -> bool:
         """One more is done with; whether the entry is, now."""
         self.left -= 1
-        if self.left > 0 or self.settled:
-            return False
-        self.settled = True
-        return True
+        return self.left <= 0 and self.finish()
 
     def undo(self) -> None:
         """Redis was not told: whoever settles it tries again."""
@@ -65,11 +62,10 @@ Settled = dict[int, list[Settling]]
 
 def verdicts(verdict: str, shares: Sequence[Share], **more: Any) -> Settled:
     """One verdict over many entries, as each shard has to be told."""
-    shards = {share.shard for share in shares}
-    return {
-        shard: gather(verdict, [one.given for one in shares if one.shard == shard], **more)
-        for shard in shards
-    }
+    found: dict[int, list[Given]] = {}
+    for share in shares:
+        found.setdefault(share.shard, []).append(share.given)
+    return {shard: gather(verdict, given, **more) for shard, given in found.items()}
 
 
 @dataclass(slots=True)

@@ -61,15 +61,21 @@ def dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
+def on_path(name: str) -> Iterator[Path]:
+    """Every program of that name on PATH, in its order."""
+    for folder in dict.fromkeys(os.get_exec_path()):
+        if found := shutil.which(name, path=folder or os.curdir):
+            yield Path(found).absolute()
+
+
 def _candidates() -> Iterator[tuple[Path, str]]:
     chosen = settings.get(SETTING)
     if chosen is not None:
         yield Path(shutil.which(chosen) or chosen), "setting"
         return
     for name in NAMES:
-        for folder in dict.fromkeys(os.get_exec_path()):
-            if found := shutil.which(name, path=folder or os.curdir):
-                yield Path(found).absolute(), "path"
+        for path in on_path(name):
+            yield path, "path"
     if bundled := _bundled():
         yield bundled, "wheel"
 

@@ -267,14 +267,12 @@ end
 -- Acknowledges entries of a place. Nearly always all of them waited for that; Redis says so by their number.
 local function acknowledge(group, place, ids, sizes, total)
   local acked = redis.pcall('XACK', key_of(place), group, unpack(ids))
-  if acked == #ids then
-    release(group, place, ids, sizes, tonumber(total))
-  else
+  if acked ~= #ids then
     local held, held_sizes = held_of(group, place, ids, sizes)
     if #held == 0 then return end
-    ids = held
-    release(group, place, held, table.concat(held_sizes, ' '))
+    ids, sizes, total = held, table.concat(held_sizes, ' '), nil
   end
+  release(group, place, ids, sizes, total)
   figure(group, 'handled', #ids)
 end
 

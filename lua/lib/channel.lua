@@ -96,7 +96,7 @@ local function let_go(group, place, ids, sizes, total)
     if #keep > 0 then redis.call('HSET', done, unpack(keep)) end
     if #drop > 0 then redis.call('HDEL', done, unpack(drop)) end
   elseif total then
-    bytes = total + #ids * ENTRY_BYTES
+    bytes = tonumber(total) + #ids * ENTRY_BYTES
   else
     for _, size in ipairs(numbers_in(sizes)) do bytes = bytes + size + ENTRY_BYTES end
   end

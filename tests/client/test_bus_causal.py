@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -134,33 +135,42 @@ def test_a_lost_predecessor_is_named_once_in_an_event_and_on_the_message(wide: C
         assert gaps.receive(0.3) is None
 
 
+@contextmanager
+def first_held(client: Client, ada: Causal, pattern: str, **options: Any) -> Iterator[Subscription]:
+    """Another reader of a group, which has been given the first of what ada says."""
+    with client.bus.subscribe(pattern, **options) as other:
+        client.bus.publish("t.x", 1, causal=ada)
+        assert other.receive(10) is not None
+        yield other
+
+
 def test_what_another_reader_holds_is_waited_for(client: Client) -> None:
     """A group that was shared until now: the first of two messages is with somebody else."""
     ada = Causal("ada")
-    with client.bus.subscribe("t.x", group="g") as other:
-        client.bus.publish("t.x", 1, causal=ada)
-        assert other.receive(10) is not None
-        with client.bus.subscribe(group="g", order="causal", patience=LONG) as messages:
-            client.bus.publish("t.x", 2, causal=ada)
-            assert messages.receive(0.3) is None
-            other.close()
+    with (
+        first_held(client, ada, "t.x", group="g") as other,
+        client.bus.subscribe(group="g", order="causal", patience=LONG) as messages,
+    ):
+        client.bus.publish("t.x", 2, causal=ada)
+        assert messages.receive(0.3) is None
+        other.close()
 
-            assert [next_of(messages).body for _ in range(2)] == [1, 2]
+        assert [next_of(messages).body for _ in range(2)] == [1, 2]
 
 
 @pytest.mark.parametrize(("patience", "waiting"), [(0.05, 9), (LONG, 1)])
 def test_patience_and_the_bound_end_the_wait(client: Client, patience: float, waiting: int) -> None:
     """Then it is handed out, and says what it should have come after."""
     ada = Causal("ada")
-    with client.bus.subscribe("t.*", group="g") as other:
-        client.bus.publish("t.x", 1, causal=ada)
-        assert other.receive(10) is not None
-        with client.bus.subscribe(
+    with (
+        first_held(client, ada, "t.*", group="g"),
+        client.bus.subscribe(
             group="g", order="causal", patience=patience, waiting=waiting
-        ) as messages:
-            client.bus.publish_many([("t.x", 2), ("t.x", 3)], causal=ada)
+        ) as messages,
+    ):
+        client.bus.publish_many([("t.x", 2), ("t.x", 3)], causal=ada)
 
-            found = [next_of(messages) for _ in range(2)]
+        found = [next_of(messages) for _ in range(2)]
 
     assert [each.body for each in found] == [2, 3]
     assert [[one.channel for one in each.missing] for each in found] == [["t.x"], []]
@@ -200,9 +210,7 @@ def test_what_was_given_back_for_the_last_time_is_not_waited_for(client: Client)
 def test_what_waits_is_not_acknowledged_and_goes_back_at_the_end(client: Client) -> None:
     """Without a delivery's being counted, to whoever reads next."""
     ada = Causal("ada")
-    with client.bus.subscribe("t.x", group="g") as other:
-        client.bus.publish("t.x", 1, causal=ada)
-        assert other.receive(10) is not None
+    with first_held(client, ada, "t.x", group="g") as other:
         with client.bus.subscribe(group="g", order="causal", patience=LONG) as messages:
             client.bus.publish("t.x", 2, causal=ada)
             assert messages.receive(0.2) is None
@@ -217,19 +225,17 @@ def test_what_waits_is_not_acknowledged_and_goes_back_at_the_end(client: Client)
 def test_what_waits_is_held_while_its_reader_waits(client: Client) -> None:
     """For several times its visibility, if need be."""
     ada = Causal("ada")
-    with client.bus.subscribe("t.x", group="g", visibility=0.2) as other:
-        client.bus.publish("t.x", 1, causal=ada)
-        assert other.receive(10) is not None
-        with client.bus.subscribe(
-            group="g", visibility=0.2, order="causal", patience=LONG
-        ) as messages:
-            client.bus.publish("t.x", 2, causal=ada)
-            assert messages.receive(0) is None
-            given = max(until(client))
+    with (
+        first_held(client, ada, "t.x", group="g", visibility=0.2),
+        client.bus.subscribe(group="g", visibility=0.2, order="causal", patience=LONG) as messages,
+    ):
+        client.bus.publish("t.x", 2, causal=ada)
+        assert messages.receive(0) is None
+        given = max(until(client))
 
-            assert messages.receive(20) is not None  # the first one: its reader lost it
+        assert messages.receive(20) is not None  # the first one: its reader lost it
 
-            assert max(until(client)) > given
+        assert max(until(client)) > given
 
 
 def test_a_publisher_that_begins_anew_is_waited_for_by_nobody(client: Client) -> None:

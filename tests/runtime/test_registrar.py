@@ -18,6 +18,7 @@ from coordq.fleet.election import inaugurate
 from coordq.runtime.supervisor.tender import Tender
 from coordq.runtime.supervisor.term import Term
 from tests.runtime.conftest import NewFleet
+from tests.runtime.present import serving, state
 from tests.waiting import wait_until
 from tests.work.desk import Desk
 
@@ -45,16 +46,6 @@ CRITIC = """
     def who_apart(ctx: Context) -> str:
         return ctx.persona.voice if ctx.persona else "nobody"
 """
-
-
-def state(client: Client, name: str) -> str:
-    """How an agent stands; nothing before it is known."""
-    return next((view.state for view in client.agents.ls() if view.name == name), "")
-
-
-def serving(client: Client, *names: str) -> None:
-    """Wait until these are."""
-    wait_until(lambda: {state(client, name) for name in names} == {"serving"}, what="the agents")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from coordq.client.client import Client
 from coordq.fleet.registry import StandIn, deputies
 from tests.runtime.conftest import NewFleet
 from tests.runtime.fleet import Fleet
+from tests.runtime.present import serving
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
@@ -38,11 +39,6 @@ def worker(new_fleet: NewFleet, folder: Path, name: str) -> Fleet:
     return new_fleet(targets=(str(file),), beat_s=0.2, lease_s=1.0)
 
 
-def is_here(client: Client, name: str) -> bool:
-    """Whether an agent is registered, which is a moment after its worker has started."""
-    return name in {each.name for each in client.agents.find()}
-
-
 def heard(folder: Path) -> list[str]:
     """Who heard what, in order."""
     file = folder / "heard"
@@ -55,7 +51,7 @@ def test_a_stand_in_reads_what_is_sent_to_who_is_gone(
     """Also what was sent before; and when that is back, it reads for itself."""
     ann = worker(new_fleet, tmp_path, "ann")
     worker(new_fleet, tmp_path, "bob")
-    wait_until(lambda: len(client.agents.find()) == 2, what="both to serve")
+    serving(client, "ann", "bob")
     client.bus.send("ann", "one")
     wait_until(lambda: heard(tmp_path) == ["ann one"], what="ann")
     ann.signal_all(signal.SIGKILL)
@@ -83,7 +79,7 @@ def test_a_stand_in_hears_once_what_is_said_to_all(
     client.bus.add_group(Group("@ann"))
     client.agents.register("ann", ttl=1)
     worker(new_fleet, tmp_path, "bob")
-    wait_until(lambda: is_here(client, "bob"), what="bob to serve")
+    serving(client, "bob")
     client.agents.stand_in("ann", "bob")
     client.bus.broadcast("lunch")
     client.bus.send("ann", "mail")
@@ -104,7 +100,7 @@ def test_a_stand_in_hears_for_another_what_it_may_not_hear_itself(
     client.agents.register("ann", ttl=1)
     client.topology.set("graph", ["ann", "bob", "eve"], links=[("ann", "bob"), ("ann", "eve")])
     worker(new_fleet, tmp_path, "bob")
-    wait_until(lambda: is_here(client, "bob"), what="bob to serve")
+    serving(client, "bob")
     client.agents.stand_in("ann", "bob")
 
     client.bus.broadcast("lunch", sender="eve")
