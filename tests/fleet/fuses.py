@@ -7,6 +7,20 @@ from coordq.fleet.breaker.calls import Answer, BreakerView, Report
 from coordq.fleet.breaker.thresholds import read_thresholds
 from tests.work.desk import Desk
 
+QUIET_MS = 120_000
+
+
+def still_window(desk: Desk) -> float:
+    """A window of so many seconds that its tenths do not turn while a test runs.
+
+    Time goes by our hand only: see `pass_time`.
+    """
+    now_ms = desk.now_ms()
+    for seconds in range(3600, 2400, -10):
+        if now_ms % (seconds * 100) < seconds * 100 - QUIET_MS:
+            return float(seconds)
+    raise AssertionError
+
 
 def seen(desk: Desk, subject: str = "api") -> BreakerView:
     """A breaker as it stands."""

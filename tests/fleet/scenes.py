@@ -12,6 +12,7 @@ from tests.work.desk import Desk
 from tests.work.scenes import Check, Scene
 
 SCENES: dict[str, Scene] = {}
+CANDIDATE = Candidate("a", lease_ms=60_000)
 
 
 def scene(scene: Scene) -> Scene:
@@ -28,13 +29,13 @@ def campaign(desk: Desk) -> tuple[Call[Any], Check]:
         assert answer.leads
         assert [event.fence for event in desk.events()] == [answer.leader.epoch]
 
-    return election.campaign(Candidate("a")), check
+    return election.campaign(CANDIDATE), check
 
 
 @scene
 def resign(desk: Desk) -> tuple[Call[Any], Check]:
     """One token, one event; whoever took over meanwhile is left alone."""
-    desk.run(election.campaign(Candidate("a")))
+    desk.run(election.campaign(CANDIDATE))
 
     def check(_: Any) -> None:
         assert [event.kind for event in desk.events()] == ["elected", "resigned"]
@@ -56,7 +57,7 @@ def inaugurate(desk: Desk) -> tuple[Call[Any], Check]:
 @scene
 def standing(desk: Desk) -> tuple[Call[Any], Check]:
     """Looking again is no effect."""
-    desk.run(election.campaign(Candidate("a")))
+    desk.run(election.campaign(CANDIDATE))
 
     def check(seen: Any) -> None:
         assert seen.leader.name == "a"

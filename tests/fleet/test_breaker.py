@@ -17,7 +17,7 @@ from coordq.fleet.breaker.budget import RetryBudget
 from coordq.fleet.breaker.bulkhead import check_places
 from coordq.fleet.breaker.calls import Report
 from coordq.fleet.breaker.thresholds import Thresholds, make, read_thresholds
-from tests.fleet.fuses import ask, end, pass_time, seen, tell
+from tests.fleet.fuses import ask, end, pass_time, seen, still_window, tell
 from tests.servers import Server
 from tests.work.desk import Desk
 
@@ -119,11 +119,14 @@ def test_number_and_share_and_slowness(
 
 def test_what_is_old_does_not_count(desk: Desk) -> None:
     """The window slides by tenths."""
+    window = still_window(desk)
+    tenth_ms = round(window * 100)
+    desk.run(calls.put("api", Thresholds(window=window)))
     tell(desk, bad=3)
-    pass_time(desk, 54_000)
+    pass_time(desk, 9 * tenth_ms)
     assert (tell(desk, bad=1).state, seen(desk).failures) == ("closed", 4)
 
-    pass_time(desk, 6000)
+    pass_time(desk, tenth_ms)
 
     assert (tell(desk, bad=1).state, seen(desk).failures) == ("closed", 2)
     assert seen(desk).all_failures == 5

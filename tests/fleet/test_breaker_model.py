@@ -19,19 +19,10 @@ from hypothesis.stateful import (
 from coordq.fleet.breaker import calls
 from coordq.fleet.breaker.thresholds import Thresholds
 from tests.fleet.breaker_model import Model
-from tests.fleet.fuses import ask, end, pass_time, seen, tell
+from tests.fleet.fuses import ask, end, pass_time, seen, still_window, tell
 from tests.work.desk import Desk
 
 FEW = st.integers(0, 4)
-QUIET_MS = 120_000
-
-
-def window_s(now_ms: int) -> float:
-    """A window whose tenths do not turn while an example runs: time goes by our hand only."""
-    for seconds in range(3600, 2400, -10):
-        if now_ms % (seconds * 100) < seconds * 100 - QUIET_MS:
-            return float(seconds)
-    raise AssertionError
 
 
 class Fuse(RuleBasedStateMachine):
@@ -48,7 +39,7 @@ class Fuse(RuleBasedStateMachine):
         recovery_tenths=st.integers(1, 12),
     )
     def begin(self, *, slow: bool, recovery_tenths: int, **given: Any) -> None:
-        window = window_s(self.desk.now_ms())
+        window = still_window(self.desk)
         thresholds = Thresholds(
             **given,
             slow=float(slow),

@@ -14,6 +14,8 @@ from coordq.fleet.election import Candidate, campaign, inaugurate
 from tests.work.desk import Desk
 
 SHARDS = 3
+LEASE_MS = 60_000
+"""None ends by itself between two dumps."""
 
 
 def first_argument(name: str) -> str:
@@ -41,9 +43,9 @@ def test_there_are_scripts_of_the_leader() -> None:
 def test_what_a_paused_leader_still_sends_changes_nothing(engine: Engine, name: str) -> None:
     """Every script that takes an epoch, on every shard that the new leader has come to."""
     desks = [Desk(engine, shard) for shard in range(SHARDS)]
-    old = engine.run(campaign(Candidate("old"))).leader.epoch
+    old = engine.run(campaign(Candidate("old", LEASE_MS))).leader.epoch
     desks[0].redis("DEL", desks[0].key("leader"))
-    new = engine.run(campaign(Candidate("new"))).leader.epoch
+    new = engine.run(campaign(Candidate("new", LEASE_MS))).leader.epoch
     for desk in desks:
         engine.run(inaugurate(desk.shard, new))
         before = desk.dump()

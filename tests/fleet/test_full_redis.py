@@ -42,14 +42,15 @@ def full(each_binary: Path, namespace: str) -> Iterator[Desk]:
 
 def test_the_leader_leads_when_redis_is_full(full: Desk) -> None:
     """It is needed most then: to take back claims, to tidy, and to be seen."""
-    epoch = full.run(campaign(Candidate("a"))).leader.epoch
+    candidate = Candidate("a", lease_ms=60_000)
+    epoch = full.run(campaign(candidate)).leader.epoch
     full.run(inaugurate(0, epoch))
     full.run(tell(0, epoch, [("repaired", "q", "a counter")]))
     full.run(publish(epoch, "rates", {"done": 1}, 60_000))
 
     assert full.run(read_reports()) == {"rates": {"done": 1}}
     assert [event.kind for event in full.events()] == ["elected", "repaired"]
-    assert full.run(campaign(Candidate("a"), floor=epoch - 1)).leader.epoch == epoch
+    assert full.run(campaign(candidate, floor=epoch - 1)).leader.epoch == epoch
     assert full.run(resign("a"))
     assert full.run(campaign(Candidate("b"))).leads
 

@@ -310,7 +310,7 @@ def test_agents_are_found_by_all_that_is_asked(desk: Desk) -> None:
     bob = make_profile("bob", role="reader", capabilities={"http"}, tasks=["read"])
     desk.run(registry.host("w1", {"ann": ann}))
     desk.run(registry.host("w2", {"bob": bob}))
-    desk.run(registry.register("eve", make_profile("eve", role="writer", zone="mars", ttl=9)))
+    desk.run(registry.register("eve", make_profile("eve", role="writer", zone="mars", ttl=60)))
     directory = seen(desk)
 
     def names(**given: object) -> list[str]:

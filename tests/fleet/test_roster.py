@@ -34,7 +34,7 @@ def info(**facts: object) -> bytes:
 
 def beaten(desk: Desk, name: str, *, ago_ms: int = 0, **facts: object) -> Member:
     """A worker that has beaten so long ago, as the leader would note it."""
-    desk.beat(worker=name, info=info(**facts), lease_ms=2500)
+    desk.beat(worker=name, info=info(**facts))
     if ago_ms:
         desk.redis("ZADD", desk.key("workers"), desk.now_ms() - ago_ms, name)
     heard_ms = int(float(desk.redis("ZSCORE", desk.key("workers"), name)))
