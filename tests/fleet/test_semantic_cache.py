@@ -116,10 +116,11 @@ def test_the_nearer_a_text_the_less_clear_a_decision_must_have_been() -> None:
     assert Caching(margin=0.15, similarity=0.5).needed(0.5) > 0.15
 
 
-def test_every_so_many_hits_are_checked_and_put_right() -> None:
+@pytest.mark.parametrize("size", [1, 8])
+def test_every_so_many_hits_are_checked_and_put_right(size: int) -> None:
     """The rate that is reported was measured, and an entry that misleads is not kept."""
     routes = {"a": ["alpha beta gamma delta"], "b": ["alpha beta gamma omega"]}
-    caching = Caching(similarity=0.5, margin=0, check_every=1)
+    caching = Caching(size=size, similarity=0.5, margin=0, check_every=1)
     router = Router(routes, caching=caching)
     assert router.route("alpha beta gamma delta").route == "a"
 
@@ -128,6 +129,7 @@ def test_every_so_many_hits_are_checked_and_put_right() -> None:
     assert (found.route, found.cached) == ("b", "no")
     report = router.report()
     assert (report.checked, report.wrong, report.false_rate) == (1, 1, 1.0)
+    assert router.report().entries == 1
     assert router.route("alpha beta gamma delta").cached == "no"
 
 

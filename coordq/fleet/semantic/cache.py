@@ -178,7 +178,8 @@ class Cache:
             right = decide()
             if right.route != decision.route:
                 self._wrong += 1
-                self._forget(key)
+                if key in self._entries:  # where there is room for one, `decide` has replaced it
+                    self._forget(key)
                 return right
         rule = "nearest" if decision.rule == "phrase" else decision.rule
         return replace(decision, rule=rule, cached="similar", similarity=similarity)
