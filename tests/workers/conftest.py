@@ -33,11 +33,12 @@ class Notebook:
 
 def worker_module(name: str) -> ModuleType:
     """The module that a worker makes of workers/<name>.py."""
-    load([str(builtin_workers() / f"{name}.py")])
-    return next(
+    file = str((builtin_workers() / f"{name}.py").resolve())
+    load([file])
+    return next(  # other tests of this process may have loaded files of the same name
         module
-        for full, module in sys.modules.items()
-        if full.startswith(APP) and full.endswith(f".{name}")
+        for full, module in list(sys.modules.items())
+        if full.startswith(APP) and module.__file__ == file
     )
 
 
