@@ -14,6 +14,7 @@ from coordq.ids import is_id
 from coordq.work.task import TERMINAL, State, Task, read_task
 
 Redis = Callable[..., Any]
+GONE = -2
 COUNTED = {State.READY: "ready", State.SCHEDULED: "scheduled", State.RUNNING: "running"}
 
 
@@ -167,7 +168,8 @@ def _limits(redis: Redis, root: str, names: list[str], tasks: dict[str, Task]) -
 
 
 def _flags(redis: Redis, root: str, task_id: str) -> str:
-    life = redis("GET", f"{root}t:{task_id}").split(b"\n", 1)[0].decode().split(" ")
+    record = redis("GET", f"{root}t:{task_id}") or b""  # its time may be up by now
+    life = record.split(b"\n", 1)[0].decode().split(" ")
     return life[7] if len(life) > 7 else "-"
 
 
@@ -193,6 +195,8 @@ def _lifetimes(redis: Redis, root: str, tasks: dict[str, Task]) -> None:
         expires = task.state in {State.SUCCEEDED, State.CANCELLED}
         if expires and ttl_ms < 0 and task.spec.flow:
             continue  # others may want its result, until the flow has ended and was tidied up
+        if expires and ttl_ms == GONE:
+            continue  # its time was up since it was read
         assert (ttl_ms > 0) is expires, f"{task.id} is {task.state} and its record has TTL {ttl_ms}"
         if redis("EXISTS", f"{root}p:{task.id}"):
             assert (int(redis("PTTL", f"{root}p:{task.id}")) > 0) is expires, f"p:{task.id}"

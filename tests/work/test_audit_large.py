@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from coordq.ids import new_id
 from coordq.work import audit
 from coordq.work.flow.plan import FlowPlan
 from tests.work.damages import audited, words
@@ -22,7 +23,7 @@ def flows(desk: Desk) -> Flows:
 def large(flows: Flows) -> FlowPlan:
     """A flow with one task more than are counted at once."""
     first = node("first")
-    rest = [replace(first, id=f"{first.id[:17]}{n:05}") for n in range(audit.COUNTED_MAX)]
+    rest = [replace(first, id=new_id()) for _ in range(audit.COUNTED_MAX)]
     return flows.start(first, *rest)
 
 

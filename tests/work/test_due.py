@@ -60,7 +60,7 @@ def test_a_delay_does_not_use_up_the_queue_timeout(desk: Desk) -> None:
     """The queue timeout counts from when the task could have been started."""
     task_id = desk.put(delay=100, expires=30)
 
-    assert desk.glance(task_id).expires_in_ms == pytest.approx(130_000, abs=500)
+    assert 100_000 < (desk.glance(task_id).expires_in_ms or 0) <= 130_000
 
 
 @pytest.mark.parametrize("kind", ["retry", "snooze", "release"])
@@ -170,8 +170,8 @@ def test_a_revived_task_is_not_stopped_by_its_old_deadline(desk: Desk) -> None:
     glance = desk.glance(task_id)
     again = desk.take()
 
-    assert glance.expires_in_ms == pytest.approx(50_000, abs=500)
-    assert glance.total_left_ms == pytest.approx(100_000, abs=500)
+    assert 25_000 < (glance.expires_in_ms or 0) <= 50_000
+    assert 75_000 < (glance.total_left_ms or 0) <= 100_000
     assert desk.beat(again).cancelled == ()
 
 

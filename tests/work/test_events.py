@@ -34,18 +34,19 @@ def test_events_are_in_the_order_of_time(desk: Desk) -> None:
     moments = [event.ms for event in desk.events()]
 
     assert moments == sorted(moments)
-    assert abs(moments[-1] - desk.now_ms()) < 5000
+    assert abs(moments[-1] - desk.now_ms()) < 60_000
 
 
 def test_a_bulk_costs_few_bytes_and_loses_no_id(desk: Desk) -> None:
-    """Four bytes a task, when ids were drawn together."""
+    """Four bytes a task, when ids were drawn together: in one millisecond."""
     orders = bulk(500)
     desk.place_all(orders)
 
     entries = desk.redis("XRANGE", desk.key("events"), "-", "+")
 
     assert [event.subject for event in desk.events()] == [each.id for each in orders]
-    assert sum(len(entry[1][1]) for entry in entries) < 500 * 6
+    moments = len({each.id[:20] for each in orders})
+    assert sum(len(entry[1][1]) for entry in entries) < 500 * 5 + 22 * moments
     assert len(entries) <= 9
 
 

@@ -12,18 +12,19 @@ from coordq.work.queue import Queue
 from tests.work.desk import Desk
 from tests.work.gate import allow
 from tests.work.test_fair import put, served, weigh
+from tests.work.test_priority import MINUTE_MS
 from tests.work.test_priority import put as put_urgent
 
 
-def put_aged(desk: Desk, seconds: int, *, priority: str = "normal", **options: Any) -> str:
+def put_aged(desk: Desk, minutes: int, *, priority: str = "normal", **options: Any) -> str:
     """A task that was made so long ago."""
-    return put_urgent(desk, priority, seconds * 1000, **options)
+    return put_urgent(desk, priority, minutes * MINUTE_MS, **options)
 
 
 def aged(desk: Desk, **ages: list[int]) -> None:
-    """Tasks of tenants, each so many seconds old."""
-    for tenant, seconds in ages.items():
-        for age in sorted(seconds, reverse=True):
+    """Tasks of tenants, each so many minutes old."""
+    for tenant, minutes in ages.items():
+        for age in sorted(minutes, reverse=True):
             put_aged(desk, age, tenant=tenant)
 
 
