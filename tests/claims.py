@@ -42,7 +42,7 @@ def executed(agent: Agent, steps: Callable[[Executor], Awaitable[Any]], **settin
         executor = Executor([agent], **settings)
         await executor.boot()
         try:
-            return await asyncio.wait_for(steps(executor), 30)
+            return await asyncio.wait_for(steps(executor), 200)
         finally:
             await executor.close()
 

@@ -61,7 +61,7 @@ class Cluster(Started):
         share = SLOTS / len(self.primaries)
         for at, node in enumerate(self.primaries):
             node.ask("CLUSTER", "ADDSLOTS", *range(round(share * at), round(share * (at + 1))))
-        wait_until(self._is_ready, within=30, what="the cluster to be ok on every node")
+        wait_until(self._is_ready, what="the cluster to be ok on every node")
         self._attach_replicas()
         return self
 
@@ -74,9 +74,9 @@ class Cluster(Started):
         for primary, replica in zip(self.primaries, self.replicas, strict=False):
             replica.ask("CLUSTER", "REPLICATE", primary.ask("CLUSTER", "MYID"))
         for primary in self.primaries if self.replicas else ():
-            wait_until(lambda p=primary: follower_count(p) == 1, within=20, what="a replica")  # type: ignore[misc]
+            wait_until(lambda p=primary: follower_count(p) == 1, what="a replica")  # type: ignore[misc]
         if self.replicas:
-            wait_until(self._is_told, within=20, what="every node to know the replicas")
+            wait_until(self._is_told, what="every node to know the replicas")
 
     def _is_ready(self) -> bool:
         return all(
@@ -99,7 +99,7 @@ class Cluster(Started):
 
     def primary_of(self, slot: int) -> Server:
         """Who serves a slot, as the nodes that run say; waits until one says so of itself."""
-        owner = wait_until(lambda: self._owner(slot), within=30, what=f"an owner of slot {slot}")
+        owner = wait_until(lambda: self._owner(slot), what=f"an owner of slot {slot}")
         assert owner is not None
         return owner
 

@@ -136,7 +136,7 @@ class LossyProxy:
         """Let the replies through that were held back."""
         self._do(self._go_on())
 
-    def wait_dropped(self, count: int = 1, *, within: float = 10) -> None:
+    def wait_dropped(self, count: int = 1, *, within: float = 60) -> None:
         """Wait until at least `count` replies or requests were lost since the start."""
         wait_until(lambda: self.dropped >= count, within=within, what=f"{count} losses")
 
@@ -152,11 +152,11 @@ class LossyProxy:
         self._do(self._refuse())
         self._do(self._settle())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
         self._loop.close()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _add(self, rule: _Rule) -> None:
         self._rules.append(rule)
@@ -197,7 +197,7 @@ class LossyProxy:
     async def _settle(self) -> None:
         """Let every connection's task end before the loop does, also of those just taken."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while rest := asyncio.all_tasks() - {asyncio.current_task()}:
                     await self._cut()
                     await asyncio.wait(rest, timeout=0.1)

@@ -35,7 +35,7 @@ def cut(master: Server) -> None:
 def mend(master: Server) -> None:
     """Let replicas follow again, and wait until one does."""
     master.ask("ACL", "SETUSER", FOLLOWER, "on")
-    wait_until(lambda: follower_count(master), within=20, what="replication to go on")
+    wait_until(lambda: follower_count(master), what="replication to go on")
 
 
 def follower_count(master: Server) -> int:
@@ -114,7 +114,7 @@ class Guarded(Pair):
         """Start the three and wait until the Sentinel has seen an up-to-date replica."""
         super().start()
         self.sentinel = Sentinel(self.master).start()
-        wait_until(self._is_known, within=20, what="the Sentinel to see the replica")
+        wait_until(self._is_known, what="the Sentinel to see the replica")
         return self
 
     def current_master(self) -> tuple[str, int]:
@@ -124,9 +124,12 @@ class Guarded(Pair):
         return host.decode(), int(port)
 
     def fail_over(self) -> None:
-        """Kill the master (SIGKILL) and wait until its replica has its place."""
+        """Kill the master (SIGKILL) and wait until its replica has its place.
+
+        A Sentinel that was stopped for two seconds does nothing for half a minute.
+        """
         self.master.kill9()
-        wait_until(lambda: is_master(self.replica), within=30, what="the replica's promotion")
+        wait_until(lambda: is_master(self.replica), within=120, what="the promotion")
 
     def close(self) -> None:
         """Stop the three."""

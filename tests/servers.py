@@ -257,13 +257,13 @@ class Server(Started):
 
     def _reap(self) -> None:
         if self._process is not None:
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
 
 def ask(port: int, *command: str | float | bytes) -> Any:
     """Send one command over a fresh connection and return the raw reply."""
-    line = redis.Connection(host=HOST, port=port, socket_timeout=5, protocol=2)
+    line = redis.Connection(host=HOST, port=port, socket_timeout=30, protocol=2)
     try:
         line.connect()
         line.send_command(*command)

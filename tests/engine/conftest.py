@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -19,8 +20,9 @@ def home(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "home"
     yield path
     for pid in processes_of(path):
-        os.kill(pid, signal.SIGTERM)
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # it was about to end anyway
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)
     wait_until(lambda: not processes_of(path), what="no process left behind")
 
 

@@ -131,7 +131,7 @@ def test_a_blocking_call_times_out_with_nothing(redis_url: str, namespace: str) 
     async def story(engine: AsyncEngine) -> None:
         line = await engine.dedicated(0)
         assert await line.block("BLPOP", f"{namespace}:empty", timeout_s=0.01) is None
-        waiting = asyncio.create_task(line.block("BLPOP", f"{namespace}:list", timeout_s=10))
+        waiting = asyncio.create_task(line.block("BLPOP", f"{namespace}:list", timeout_s=60))
         await engine.execute(0, "RPUSH", f"{namespace}:list", "x")
         assert await waiting == [f"{namespace}:list".encode(), b"x"]
         await line.close()
@@ -145,7 +145,7 @@ def test_a_line_replaces_its_connection(proxy: LossyProxy, namespace: str) -> No
     async def story(engine: AsyncEngine) -> None:
         line = await engine.dedicated(0)
         await line.execute("PING")
-        waiting = asyncio.create_task(line.block("BLPOP", f"{namespace}:list", timeout_s=10))
+        waiting = asyncio.create_task(line.block("BLPOP", f"{namespace}:list", timeout_s=60))
         await asyncio.sleep(0)
         proxy.cut()
         await engine.execute(0, "RPUSH", f"{namespace}:list", "x")
@@ -224,17 +224,19 @@ def test_silence_is_no_reply(
     async def story(engine: AsyncEngine) -> None:
         line = await engine.dedicated(0)
         assert await line.execute("ECHO", "before") == b"before"
+        engine.patience_s = 0.1
         server.pause()
         try:
             with pytest.raises(Unreachable, match="did not answer"):
                 await line.execute("ECHO", "lost")
         finally:
             server.resume()
+        engine.patience_s = 60
         assert await line.execute("ECHO", "after") == b"after"
         await line.close()
 
     monkeypatch.setattr("coordq.engine.aio.REPLY_TIMEOUT_S", 0.3)
-    play(story, server.url, namespace, patience_s=0.1)
+    play(story, server.url, namespace, patience_s=60)
 
 
 def test_idle_connections_that_broke_are_replaced(proxy: LossyProxy, namespace: str) -> None:

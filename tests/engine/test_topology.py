@@ -135,10 +135,10 @@ def test_work_goes_on_after_a_failover(server_binary: object, namespace: str) ->
     """The master dies, its replica is promoted, and calls find it by themselves."""
     with Guarded() as guarded:
         assert server_binary
-        with open_engine(guarded.url, namespace=namespace, patience_s=60) as engine:
+        with open_engine(guarded.url, namespace=namespace, patience_s=120) as engine:
             desk = Desk(engine)
             ids = [desk.put() for _ in range(5)]
-            engine.execute(0, "WAIT", 1, 5000)
+            assert engine.execute(0, "WAIT", 1, 60_000, timeout_s=60) == 1
             guarded.master.kill9()
 
             held = desk.take()
@@ -161,7 +161,7 @@ def test_who_finds_the_new_master_finds_it_for_all(
             await asyncio.gather(*(engine.execute(0, "PING") for _ in range(5)))
             line = await engine.dedicated(0)
             guarded.master.pause()
-            wait_until(lambda: guarded.current_master()[1] == guarded.replica.port, within=30)
+            wait_until(lambda: guarded.current_master()[1] == guarded.replica.port, within=120)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await engine.execute(0, "PING")

@@ -58,7 +58,7 @@ class Tree:
         """What the tree wrote so far."""
         return self._log.read_text(errors="replace")
 
-    def wait_for(self, text: str, *, times: int = 1, within: float = 15) -> None:
+    def wait_for(self, text: str, *, times: int = 1, within: float = 60) -> None:
         """Wait until the tree has written `text` so often."""
 
         def seen() -> bool:
@@ -83,7 +83,7 @@ class Tree:
         """Send a signal to the whole tree."""
         os.killpg(self.pid, number)
 
-    def wait(self, timeout: float = 15) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Wait for the parent's end; returns its exit code."""
         try:
             return self._process.wait(timeout)

@@ -46,7 +46,7 @@ class Watchman(Tree):
             int(epoch) for epoch in re.findall(rf"{self.name} leads with epoch (\d+)", self.log())
         ]
 
-    def wait_until_it_leads(self, *, terms: int = 1, within: float = 15) -> int:
+    def wait_until_it_leads(self, *, terms: int = 1, within: float = 60) -> int:
         """Wait until it has been elected so often; the epoch of the last time."""
         self.wait_for(f"{self.name} {LEADS}", times=terms, within=within)
         return self.epochs()[-1]
