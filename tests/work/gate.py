@@ -42,8 +42,9 @@ def pass_time(desk: Desk, ms: int) -> None:
 
 
 def _bucket(desk: Desk, key: str, ms: int) -> None:
-    left = float(desk.redis("GET", key)) - 1000 * ms
-    desk.redis("SET", key, f"{left:.1f}", "KEEPTTL")
+    full = desk.redis("GET", key)
+    if full is not None:  # it may have become full since it was found
+        desk.redis("SET", key, f"{float(full) - 1000 * ms:.1f}", "XX", "KEEPTTL")
 
 
 def _window(desk: Desk, key: str, ms: int) -> None:

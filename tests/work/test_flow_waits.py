@@ -57,7 +57,7 @@ def test_a_node_that_has_waited_long_enough_fails(flows: Flows, make: Any) -> No
 def test_an_alternative_takes_over_when_nobody_answers(flows: Flows) -> None:
     """What is to happen when a person is away can be said beforehand."""
     instead = node("instead", is_alternative=True)
-    waiting = replace(approval(timeout=1), fallback=instead.id)
+    waiting = replace(approval(timeout=60), fallback=instead.id)
     made = flows.start(waiting, instead)
 
     flows.desk.make_due(f"z{waiting.id}")

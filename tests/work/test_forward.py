@@ -26,7 +26,7 @@ def test_it_says_when_the_next_moment_comes(desk: Desk) -> None:
     done = desk.run(forward(0))
 
     assert done.amount == 0
-    assert 55_000 < done.due_in_ms <= 60_000
+    assert 30_000 < done.due_in_ms <= 60_000
 
 
 def test_what_waited_too_long_becomes_a_dead_letter(desk: Desk) -> None:

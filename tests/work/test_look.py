@@ -75,10 +75,10 @@ def test_a_running_task_shows_its_lease_and_progress(desk: Desk) -> None:
 
 def test_limits_show_what_is_left_of_them(desk: Desk) -> None:
     """Queue timeout and total timeout."""
-    seen = desk.glance(desk.put(expires=10, total_timeout=20))
+    seen = desk.glance(desk.put(expires=1000, total_timeout=2000))
 
-    assert 9_000 < (seen.expires_in_ms or 0) <= 10_000
-    assert 19_000 < (seen.total_left_ms or 0) <= 20_000
+    assert 900_000 < (seen.expires_in_ms or 0) <= 1_000_000
+    assert 1_900_000 < (seen.total_left_ms or 0) <= 2_000_000
 
 
 def test_unknown_ids_and_what_is_no_id_are_not_found(desk: Desk) -> None:
@@ -246,7 +246,7 @@ def test_the_overview_counts_what_there_is(desk: Desk) -> None:
 
     assert [queue.name for queue in seen.queues] == ["a", "b"]
     assert (seen.running, seen.due, seen.dead, seen.done) == (0, 1, 1, 0)
-    assert 0 <= (seen.queues[1].oldest_ready_ms or 0) < 5000
+    assert 0 <= (seen.queues[1].oldest_ready_ms or 0) < 60_000
     assert seen.queues[0].oldest_ready_ms is None
 
 

@@ -63,11 +63,11 @@ def test_the_less_urgent_are_overtaken_for_a_while_only(
     desk: Desk, urgent: str, patient: str, head_start_ms: int
 ) -> None:
     """Nothing starves: a task that has waited out the head start of the others comes first."""
-    young = put(desk, patient, head_start_ms - 5000)
+    young = put(desk, patient, head_start_ms - MINUTE_MS)
     fresh = put(desk, urgent)
     assert order_of(desk, 2) == [fresh, young]
 
-    old = put(desk, patient, head_start_ms + 5000)
+    old = put(desk, patient, head_start_ms + MINUTE_MS)
     fresh = put(desk, urgent)
     assert order_of(desk, 2) == [old, fresh]
 
@@ -95,8 +95,8 @@ def test_a_queue_can_become_strict_and_lenient_again(desk: Desk) -> None:
 
 def test_names_do_not_jump_the_queue(desk: Desk) -> None:
     """Each name has a line of its own; between lines the older comes first."""
-    ids = [put(desk, "normal", age) for age in (5000, 4000, 3000)]
-    other = order("another", id=aged_id(desk, 4500))
+    ids = [put(desk, "normal", age) for age in (500_000, 400_000, 300_000)]
+    other = order("another", id=aged_id(desk, 450_000))
     desk.place(other)
 
     taken = [desk.take(served=("job", "another")).id for _ in range(4)]

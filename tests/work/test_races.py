@@ -39,10 +39,15 @@ def _play(work: tuple[Callable[[Desk, int], Report], str, str, int, int]) -> Rep
     part, url, namespace, number, amount = work
     with open_engine(url, namespace=namespace) as engine:
         desk = Desk(engine)
-        gate = desk.key("gate")
-        desk.redis("INCR", gate)
-        wait_until(lambda: int(desk.redis("GET", gate)) >= amount, within=30, what="all to be here")
+        all_here(desk, "gate", amount)
         return part(desk, number)
+
+
+def all_here(desk: Desk, gate: str, amount: int = PROCESSES) -> None:
+    """Wait until so many processes have come to a gate: each has its own machine time to start."""
+    key = desk.key(gate)
+    desk.redis("INCR", key)
+    wait_until(lambda: int(desk.redis("GET", key)) >= amount, within=120, what=f"all at {gate}")
 
 
 def put_many(desk: Desk, amount: int, **options: Any) -> list[str]:
@@ -63,6 +68,8 @@ def claim_all(desk: Desk, number: int) -> Report:
     claimant = f"w{number}/1:a"
     taken: list[Claim] = []
     while claims := desk.claim(random.randint(1, 40), claimant=claimant).claims:
+        if not taken:
+            all_here(desk, "begun")  # none is through before another has run at all
         taken += claims
         outcomes = [Outcome("succeeded", each.id, each.fence, b"1") for each in claims]
         done = desk.finish(*outcomes, then=ask(20, claimant=f"w{number}/1:b"))

@@ -177,7 +177,7 @@ def idlers(
                     members = [word for n in range(len(crew)) for word in (0, f"stop{n}")]
                     desk.redis("ZADD", keys.marker(desk.root, queue, route), *members)
         for future in running:
-            future.result(10)
+            future.result(60)
         for engine in engines:
             engine.close()
 
