@@ -58,10 +58,12 @@ AGENT = """
 
     @agent.task
     async def rude(path: str, seconds: float) -> str:
-        '''Blocks the loop.'''
+        '''Blocks the loop, so long or until there is a file.'''
         with open(path + ".started", "a") as started:
             started.write(f"{os.getpid()} 0 0\\n")
-        time.sleep(seconds)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not Path(path).exists():
+            time.sleep(0.02)
         return "done"
 
     @agent.task

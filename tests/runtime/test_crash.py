@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,10 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.chaos]
 
-SHORT = {"beat_s": 0.3, "lease_s": 1.5}
+SHORT = {"beat_s": 0.3, "lease_s": 5.0}
+"""Short enough to wait for, and longer than a machine stands still."""
+LONG_S = 600.0
+"""A lease that nothing here waits for."""
 
 
 def events(client: Client, task_id: str) -> list[str]:
@@ -31,21 +33,18 @@ def events(client: Client, task_id: str) -> list[str]:
 def test_the_work_of_a_killed_child_is_done_by_another_at_once(
     new_fleet: NewFleet, client: Client, tmp_path: Path
 ) -> None:
-    """Not after the lease, which is ten seconds here: the parent sees the death and gives back."""
-    fleet = new_fleet(processes=2, concurrency=4)
+    """Not after the lease, which is ten minutes here: the parent sees the death and gives back."""
+    fleet = new_fleet(processes=2, concurrency=4, lease_s=LONG_S)
     gate = tmp_path / "gate"
     handles = client.work.enqueue_many([("gated", {"path": str(gate)})] * 4)
     wait_until(lambda: len(started(gate)) == 4, what="four starts")
     victim = started(gate)[0][0]
     held = sum(pid == victim for pid, _, _ in started(gate))
 
-    killed_at = time.monotonic()
     fleet.signal(signal.SIGKILL, pid=victim)
-    wait_until(lambda: len(started(gate)) >= 4 + held, within=5, what="the second starts")
-    recovered_s = time.monotonic() - killed_at
+    wait_until(lambda: len(started(gate)) >= 4 + held, what="the second starts")
     gate.touch()
 
-    assert recovered_s < 3, "a tenth of a second is usual; a lease would be ten seconds"
     assert [handle.result(timeout=60) for handle in handles] == [1] * 4, "no attempt was spent"
 
 
@@ -72,7 +71,7 @@ def test_nothing_is_lost_when_a_child_is_killed_under_load(
 
     fleet.signal(signal.SIGKILL, pid=fleet.children()[0])
 
-    wait_until(lambda: client.work.queue("default").succeeded == 3000, within=20, what="all done")
+    wait_until(lambda: client.work.queue("default").succeeded == 3000, within=200, what="all done")
     stats = client.work.queue("default")
     assert (stats.ready, stats.running, stats.failed) == (0, 0, 0)
 
@@ -85,7 +84,7 @@ def test_a_task_that_kills_its_workers_becomes_a_dead_letter(
 
     handle = client.work.enqueue("deadly")
 
-    wait_until(lambda: handle.get().state == "failed", within=20, what="the third strike")
+    wait_until(lambda: handle.get().state == "failed", within=120, what="the third strike")
     assert handle.get().reason == "poison"
 
 
@@ -99,10 +98,10 @@ def test_tasks_that_stood_beside_a_deadly_one_survive(
     wait_until(lambda: len(started(gate)) == 5, what="five starts")
 
     deadly = client.work.enqueue("deadly")
-    wait_until(lambda: len(started(gate)) > 5, within=15, what="a start after the first death")
+    wait_until(lambda: len(started(gate)) > 5, what="a start after the first death")
     gate.touch()
 
-    wait_until(lambda: deadly.get().state == "failed", within=30, what="the third strike")
+    wait_until(lambda: deadly.get().state == "failed", within=120, what="the third strike")
     assert [handle.result(timeout=60) for handle in innocent] == [1] * 5
     assert max(handle.get().strikes for handle in innocent) < 3
 
@@ -123,7 +122,7 @@ def test_a_handler_that_exits_costs_a_strike(
 
     handle = client.work.enqueue("leave")
 
-    wait_until(lambda: handle.get().state == "failed", within=20, what="the third strike")
+    wait_until(lambda: handle.get().state == "failed", within=120, what="the third strike")
     assert handle.get().reason == "poison"
 
 
@@ -140,7 +139,7 @@ def test_an_orphan_gives_back_what_it_holds(
 
     fleet.signal(signal.SIGKILL)
 
-    wait_until(lambda: handle.get().state == "ready", within=5, what="the task to be back")
+    wait_until(lambda: handle.get().state == "ready", what="the task to be back")
     assert handle.get().attempt == 0
     assert "released" in events(client, handle.id)
 
@@ -155,7 +154,7 @@ def test_an_orphan_ends(new_fleet: NewFleet, client: Client, tmp_path: Path) -> 
     fleet.signal(signal.SIGKILL)
     fleet.wait()
 
-    wait_until(lambda: not _exists(child), within=10, what="the child's end")
+    wait_until(lambda: not _exists(child), what="the child's end")
 
 
 def test_a_tree_killed_whole_costs_one_lease(
@@ -168,7 +167,7 @@ def test_a_tree_killed_whole_costs_one_lease(
     other = new_fleet(**SHORT)
 
     fleet.signal_all(signal.SIGKILL)
-    wait_until(lambda: len(started(tmp_path / "gate")) == 2, within=10, what="the second start")
+    wait_until(lambda: len(started(tmp_path / "gate")) == 2, what="the second start")
     (tmp_path / "gate").touch()
 
     assert handle.result(timeout=60) == 1
@@ -190,7 +189,7 @@ def test_who_wakes_after_the_lease_is_refused(
 
     fleet.signal_all(signal.SIGSTOP)
     new_fleet(**SHORT)
-    wait_until(lambda: len(started(gate)) == 2, within=15, what="the start elsewhere")
+    wait_until(lambda: len(started(gate)) == 2, what="the start elsewhere")
     fleet.signal_all(signal.SIGCONT)
 
     wait_until(lambda: "refused" in events(client, handle.id), what="the refusal")
@@ -204,11 +203,15 @@ def test_who_wakes_after_the_lease_is_refused(
 def test_a_blocked_child_keeps_its_leases(
     new_fleet: NewFleet, client: Client, tmp_path: Path
 ) -> None:
-    """A handler that blocks the loop for many leases is slow, not dead: it runs once."""
-    new_fleet(**SHORT)
+    """A handler that blocks the loop is slow, not dead: its lease goes on, and it runs once."""
+    new_fleet(beat_s=0.3, lease_s=LONG_S)
     path = tmp_path / "rude"
 
-    handle = client.work.enqueue("rude", {"path": str(path), "seconds": 4.0})
+    handle = client.work.enqueue("rude", {"path": str(path), "seconds": 200.0})
+    wait_until(lambda: started(path), what="the start")
+    first = _lapses_at(client)
+    wait_until(lambda: _lapses_at(client) > first + 4_000, what="a lease that is seconds later")
+    path.touch()
 
     assert handle.result(timeout=60) == "done"
     assert len(started(path)) == 1
@@ -218,15 +221,17 @@ def test_a_blocked_child_is_reported_as_stalled(
     new_fleet: NewFleet, client: Client, tmp_path: Path
 ) -> None:
     """Somebody should know, though nothing is taken away from it."""
-    fleet = new_fleet(stall_after_s=0.5)
+    fleet = new_fleet(stall_after_s=1.5)
+    path = tmp_path / "rude"
 
-    handle = client.work.enqueue("rude", {"path": str(tmp_path / "rude"), "seconds": 2.5})
+    handle = client.work.enqueue("rude", {"path": str(path), "seconds": 200.0})
     fleet.wait_for("is stalled")
 
     wait_until(
         lambda: any(event.kind == "stalled" for event in client.work.events()),
         what="the event",
     )
+    path.touch()
     assert handle.result(timeout=60) == "done"
     fleet.wait_for("moves again")
 
@@ -235,10 +240,10 @@ def test_a_stalled_child_is_killed_when_that_is_the_policy(
     new_fleet: NewFleet, client: Client, tmp_path: Path
 ) -> None:
     """stall_policy="kill": the other tasks of the child are worth more than the one that hangs."""
-    fleet = new_fleet(stall_after_s=0.5, stall_policy="kill")
+    fleet = new_fleet(stall_after_s=1.5, stall_policy="kill")
     (child,) = fleet.children()
 
-    client.work.enqueue("rude", {"path": str(tmp_path / "rude"), "seconds": 60.0})
+    client.work.enqueue("rude", {"path": str(tmp_path / "rude"), "seconds": 200.0})
 
     wait_until(lambda: not _exists(child), what="the child's end")
     fleet.wait_for("serves:", times=2)
@@ -254,9 +259,9 @@ def test_a_handler_that_blocks_past_its_timeout_costs_only_itself(
     beside = client.work.enqueue("gated", {"path": str(gate)})
     wait_until(lambda: started(gate), what="the start")
 
-    rude = {"path": str(tmp_path / "rude"), "seconds": 60.0}
+    rude = {"path": str(tmp_path / "rude"), "seconds": 200.0}
     handle = client.work.enqueue("rude", rude, timeout=0.2)
-    wait_until(lambda: not _exists(child), within=20, what="the child's end")
+    wait_until(lambda: not _exists(child), what="the child's end")
     gate.touch()
 
     assert beside.result(timeout=60) == 1
@@ -268,7 +273,10 @@ def test_a_handler_that_blocks_past_its_timeout_costs_only_itself(
 def test_a_claim_that_was_granted_but_never_received_comes_back(
     new_fleet: NewFleet, client: Client
 ) -> None:
-    """The reply was on the wire when the child died; its claimant's name says what was granted."""
+    """The reply was on the wire when the child died; its claimant's name says what was granted.
+
+    It is granted by an ask of ours, or by one that the child sent when it was stopped.
+    """
     fleet = new_fleet(processes=1)
     (child,) = fleet.children()
     root = keys.root(client.namespace, 0)
@@ -276,13 +284,23 @@ def test_a_claim_that_was_granted_but_never_received_comes_back(
     handle = client.work.enqueue("echo", {"text": "x"})
 
     worker = client.engine.execute(0, "ZRANGE", keys.workers(root), 0, 0)[0].decode()
-    ask = Ask(f"{worker}/0.0:a", "unseen", 1, "default", " echo ")
-    assert len(client.engine.run(claim(0, ask)).claims) == 1
+    ask = Ask(f"{worker}/0.0:a", "unseen", 1, "default", " echo ", 600_000)
+    client.engine.run(claim(0, ask))
+    assert handle.get().state == "running"
     fleet.signal(signal.SIGKILL, pid=child)
 
     assert handle.result(timeout=60) == "x"
 
 
 def _exists(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def _lapses_at(client: Client) -> float:
+    """When the lease of the only claim is over, as things stand."""
+    lease = keys.lease(keys.root(client.namespace, 0))
+    return float(client.engine.execute(0, "ZRANGE", lease, 0, 0, "WITHSCORES")[1])

@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.chaos]
 
-SHORT = {"beat_s": 0.3, "lease_s": 1.5}
+SHORT = {"beat_s": 0.3, "lease_s": 5.0}
 
 
 def relay(folder: Path, stages: int, width: int) -> tuple[Flow, list[Path]]:
