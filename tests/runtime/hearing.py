@@ -43,11 +43,11 @@ AGENT = """
     agent = Agent("ada", middleware=[Counts()])
     other = Agent("bob")
 
-    @agent.on("orders.*", visibility=2)
+    @agent.on("orders.*")
     async def hears(ctx: Context, number: int) -> None:
         note("hears", number, ctx.attempt, os.getpid())
 
-    @agent.on("slow.*", visibility=1, concurrency=2)
+    @agent.on("slow.*", visibility=4, concurrency=2)
     async def gated(ctx: Context, path: str) -> None:
         note("gated", ctx.attempt, os.getpid())
         while not Path(path).exists():
@@ -113,6 +113,13 @@ def held(client: Client, group: str) -> int:
     """How many messages a group's readers hold."""
     key = bus_keys.held(keys.root(client.namespace, 0), group)
     return int(client.engine.execute(0, "ZCARD", key))
+
+
+def due_ms(client: Client, group: str) -> float:
+    """When the first of them is given out again, unless it is kept longer or acknowledged."""
+    key = bus_keys.held(keys.root(client.namespace, 0), group)
+    found = client.engine.execute(0, "ZRANGE", key, 0, 0, "WITHSCORES")
+    return float(found[1]) if found else 0.0
 
 
 def given_back(client: Client, group: str) -> int:

@@ -27,7 +27,7 @@ AGENT = """
         with (HERE / kind).open("a") as file:
             file.write(f"{ctx.attempt}\\n")
 
-    @agent.on("slow")
+    @agent.on("slow", visibility=600)
     async def gated(ctx: Context) -> None:
         note("begun", ctx)
         while not (HERE / f"gate-{ctx.attempt}").exists():
@@ -42,7 +42,8 @@ def test_a_process_that_is_given_its_own_message_again_tells_the_runs_apart(
     """It was stopped for longer than the visibility, and is itself who takes next.
 
     When the runs shared a name the end of the first was taken for that of the second, which then
-    met an error of ours; and a drain did not wait for it.
+    met an error of ours; and a drain did not wait for it. The visibility is so long that nobody
+    holds it on between the moment that it is due and the one that it is taken.
     """
     file = tmp_path / "hearing.py"
     file.write_text(textwrap.dedent(AGENT))
