@@ -20,7 +20,7 @@ def test_messages_are_published_taken_and_settled(engine_url: str, namespace: st
             assert [each.receivers for each in published] == [1, 1, 1, 0] * 5
             found: list[int] = []
             while len(found) < 15:
-                for delivery in messages.receive_many(20, 20):
+                for delivery in messages.receive_many(20, 60):
                     if delivery.message.attempt == 1 and delivery.body == 0:
                         delivery.nack(0)
                     elif delivery.body == 0 and delivery.topic == "orders.paid":
@@ -32,7 +32,7 @@ def test_messages_are_published_taken_and_settled(engine_url: str, namespace: st
             assert sorted(found) == sorted([n for n in range(5) for _ in range(3)])
             (letter,) = client.bus.dead()
             assert client.bus.revive(letter.id) == 1
-            again = messages.receive(20)
+            again = messages.receive(60)
             assert again is not None
             assert again.topic == "orders.paid"
             again.ack()
@@ -50,13 +50,13 @@ def test_causal_order(engine_url: str, namespace: str) -> None:
             for number, topic in enumerate(TOPICS):
                 urgency = ("low", "normal", "critical")[min(number, 2)]
                 client.bus.publish(topic, number, priority=urgency, causal=ada)
-            found = [messages.receive(20) for _ in TOPICS]
+            found = [messages.receive(60) for _ in TOPICS]
             assert [each.body for each in found if each is not None] == [0, 1, 2, 3]
             client.bus.publish(TOPICS[0], "lost", expires=0.001, causal=ada)
             over = time.time() + 0.002
             wait_until(lambda: time.time() > over)
             client.bus.publish(TOPICS[1], 4, causal=ada)
-            late = messages.receive(20)
+            late = messages.receive(60)
             assert late is not None
             assert [each.channel for each in late.missing] == [TOPICS[0]]
             messages.receive_many(1, 0, ack=[each for each in (*found, late) if each is not None])
@@ -73,6 +73,6 @@ def test_mailboxes_and_broadcasts(engine_url: str, namespace: str) -> None:
         assert client.bus.broadcast("all").receivers == 3
 
         for agent, box in boxes.items():
-            found = {box.receive(20).body for _ in range(2)}  # type: ignore[union-attr]
+            found = {box.receive(60).body for _ in range(2)}  # type: ignore[union-attr]
             assert found == {agent, "all"}
             box.close()

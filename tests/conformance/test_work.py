@@ -210,7 +210,7 @@ def test_a_blocked_producer_is_let_in(client: Client, crew: Crew) -> None:
     ids = [client.work.enqueue("job", id=new_id(n)).id for n in range(client.engine.shards)]
     assert len(ids) == client.engine.shards
     with ThreadPoolExecutor(1) as pool:
-        producer = pool.submit(client.work.enqueue, "job", wait=20)
+        producer = pool.submit(client.work.enqueue, "job", wait=120)
         while not producer.done():
             crew.run()
         assert producer.result().created

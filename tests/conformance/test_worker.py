@@ -25,6 +25,6 @@ def test_a_worker_does_it_all_though_a_child_is_killed(
 
         fleet.signal(signal.SIGKILL, pid=fleet.children()[0])
 
-        wait_until(lambda: client.work.queue("default").succeeded == TASKS, within=30, what="done")
+        wait_until(lambda: client.work.queue("default").succeeded == TASKS, within=200, what="done")
         assert client.work.run("echo", {"text": "hi"}, wait_for=60) == "hi"
         assert client.work.queue("default").backlog == 0

@@ -84,7 +84,7 @@ class Spawned(Tree):
             assert self.running, self.log()
             return len(pattern.findall(self.log())) >= times
 
-        wait_until(seen, within=30, what=f"{times} members that serve")
+        wait_until(seen, what=f"{times} members that serve")
 
     def workers(self) -> list[int]:
         """The process ids of all workers that were ever started, in order."""

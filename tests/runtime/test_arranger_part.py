@@ -141,7 +141,7 @@ def test_a_supervisor_does_it(desk: Desk, client: Client, new_watchman: NewWatch
 
     new_watchman()
 
-    wait_until(lambda: client.topology.get().version == 2, within=20)
+    wait_until(lambda: client.topology.get().version == 2, what="it to follow")
     assert client.topology.view(max_age=0).may_talk("a", "b")
 
 

@@ -24,6 +24,7 @@ from coordq.work.signals import Reject, Retry, Snooze
 from coordq.work.typed import TaskFunction
 from tests.claims import Heard, claim_of, error_of, executed
 from tests.runtime.conftest import NewFleet
+from tests.waiting import wait_until
 
 
 @dataclass
@@ -371,4 +372,5 @@ def test_a_real_worker_takes_batches(new_fleet: NewFleet, client: Client, tmp_pa
     results = [handle.result(timeout=60) for n, handle in enumerate(handles) if n != 3]
     assert [n for n, _ in results] == [n for n in range(20) if n != 3]
     assert max(size for _, size in results) > 1
+    wait_until(lambda: handles[3].get().state.ended, what="the end of the odd one")
     assert handles[3].get().reason == "rejected: odd"

@@ -42,7 +42,8 @@ def burst(folder: Path, redis_url: str, client: Client) -> int:
     target = folder / "waits.py"
     target.write_text(AGENT)
     settings = {"targets": (str(target),), "burst": True, "processes": 2}
-    return Fleet(folder, redis_url, client.namespace, **settings).start().wait()
+    with Fleet(folder, redis_url, client.namespace, **settings) as fleet:
+        return fleet.wait()
 
 
 def test_a_burst_waits_for_children_and_not_for_people_or_moments(

@@ -238,7 +238,6 @@ def test_a_schedule_that_is_added_to_a_running_fleet_runs(
 
     runs = wait_until(
         lambda: [run for run in client.schedules.get("hello").runs if run.state == "succeeded"],
-        within=20,
         what="a run",
     )
 

@@ -20,12 +20,19 @@ pytestmark = pytest.mark.live
 
 AGENT = """
     from typing import Any
-    from coordq import Agent, Reject
+    import asyncio
+    from coordq import Agent, Context, Reject
 
     agent = Agent("builder")
 
     @agent.task
     async def give(value: Any = None) -> Any:
+        return value
+
+    @agent.task
+    async def linger(ctx: Context, value: Any = None) -> Any:
+        while not (await ctx.client.flows.get(ctx.flow_id)).node("end").ended:
+            await asyncio.sleep(0.02)
         return value
 
     @agent.task
@@ -106,7 +113,7 @@ def rescued(flow: Flow) -> None:
 
 def hurried(flow: Flow) -> None:
     """The first of two counts; the other one comes, and nobody waits for it."""
-    slow = flow.task("give", {"value": 2}, key="slow", delay=1)
+    slow = flow.task("linger", {"value": 2}, key="slow")
     quick = flow.task("give", {"value": 1}, key="quick")
     flow.join("give", [quick, slow], into="value", first=1, key="first")
     flow.task("give", {"value": flow["first"]}, key="end")
@@ -181,7 +188,7 @@ FLOWS: dict[Callable[[Flow], None], tuple[str, dict[str, str], dict[str, Any]]] 
 def ended(client: Client, flow_id: str) -> FlowView:
     """The flow, when it has ended one way or another."""
     with suppress(FlowFailed):
-        client.flows.result(flow_id, timeout=30)
+        client.flows.result(flow_id, timeout=60)
     return client.flows.get(flow_id)
 
 

@@ -15,13 +15,14 @@ from coordq.runtime.health import Health
 from coordq.runtime.supervisor.gauge import Gauge
 from tests.runtime.conftest import NewWatchman
 from tests.servers import Server
+from tests.work.desk import Desk
 
 pytestmark = pytest.mark.live
 
 
 def fetch(url: str, path: str) -> dict[str, Any]:
     """What is at a path."""
-    with urlopen(url + path, timeout=5) as answer:  # noqa: S310 - our own loopback
+    with urlopen(url + path, timeout=60) as answer:  # noqa: S310 - our own loopback
         found: dict[str, Any] = json.load(answer)
     return found
 
@@ -33,7 +34,8 @@ def asked(client: Client, new_watchman: NewWatchman) -> str:
     for queue in ("mail", "mail", "mail", "news", "later"):
         work.enqueue("echo", {"text": "x"}, queue=queue)
     work.enqueue("echo", {"text": "x"}, queue="mail", delay=3600)
-    work.claim_one(work.enqueue("echo", {"text": "x"}, queue="mail").id, claimant="hand")
+    running = work.enqueue("echo", {"text": "x"}, queue="mail").id
+    Desk(client.engine).take_one(running, lease_ms=600_000)
     work.pause("later")
     watchman = new_watchman(health_port=0)
     watchman.wait_for("health at ")

@@ -107,7 +107,7 @@ def test_what_a_killed_run_has_made_is_not_made_again(
     wait_until(lambda: len(started(gate)) == 2, what="the second start")
     gate.touch()
 
-    flow_id, *results = client.work.result(maker, timeout=15)
+    flow_id, *results = client.work.result(maker, timeout=60)
 
     assert results == ["a", "b"]
     assert flow_id == (handle.id if where == "in a flow" else None)
@@ -140,7 +140,7 @@ def test_made_tasks_run_in_the_order_that_was_asked_for(
     """Without a flow as well, and from a thread."""
     grower(new_fleet, tmp_path)
 
-    said = client.work.run("in_order", {"path": str(tmp_path / "words")}, wait_for=15)
+    said = client.work.run("in_order", {"path": str(tmp_path / "words")}, wait_for=60)
 
     assert said == "one two three "
 

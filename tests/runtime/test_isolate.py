@@ -136,7 +136,7 @@ def alive(pid: int) -> bool:
     """Whether a process runs: not gone, and not a zombie either."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
 
@@ -339,8 +339,13 @@ def test_several_at_once_do_not_mix(agent: Agent) -> None:
     assert len({result["pid"] for result in results}) == 4
 
 
+def _ours() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name.startswith("coordq-")}
+
+
 def test_nothing_is_left_open(agent: Agent) -> None:
     """Neither descriptors nor threads."""
+    there = _ours()
 
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
@@ -354,4 +359,4 @@ def test_nothing_is_left_open(agent: Agent) -> None:
 
     before, after = executed(agent, steps)
     assert after <= before
-    assert not [one for one in threading.enumerate() if one.name.startswith("coordq-")]
+    wait_until(lambda: _ours() <= there, what="the threads to end")
