@@ -89,6 +89,8 @@ class Brood:
         self.children: list[ChildProcess] = []
         self.closing = False
         """No child is replaced any more."""
+        self._end: Callable[[ChildProcess], None] | None = None
+        """How children are told to end, once they are."""
         self.ever_served = False
         self.broken = ""
         """The last reason why targets could not be loaded."""
@@ -117,6 +119,8 @@ class Brood:
         self._generation += 1
         self.children.append(child)
         self._aside(self._live(child))
+        if self._end is not None:  # the order came while the process was being made
+            self._end(child)
 
     def _aside(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)
@@ -234,28 +238,22 @@ class Brood:
 
     def drain(self) -> None:
         """Nobody is replaced any more; all finish what they hold and end."""
-        self._close()
-        for child in self.children:
-            if child.alive:
-                child.phase = Phase.LEAVING
-            child.say({"do": "drain"})
+        self._close(_drain)
 
     def stop(self) -> None:
         """All cancel what they hold, give it back and end."""
-        self.drain()
-        for child in self.children:
-            child.say({"do": "stop"})
+        self._close(_stop)
 
     def kill(self) -> None:
         """End all at once; nobody is to blame for it."""
-        self._close()
-        for child in self.children:
-            child.kill(frozenset())
+        self._close(_kill)
 
-    def _close(self) -> None:
-        self.closing = True
+    def _close(self, end: Callable[[ChildProcess], None]) -> None:
+        self.closing, self._end = True, end
         for task in self._restarts:
             task.cancel()
+        for child in self.children:
+            end(child)
 
     def dump(self) -> None:
         """Have all children write the stacks of their threads to stderr."""
@@ -284,6 +282,21 @@ class Brood:
         for child in self.children:
             sums.add(child)
         return sums
+
+
+def _drain(child: ChildProcess) -> None:
+    if child.alive:
+        child.phase = Phase.LEAVING
+    child.say({"do": "drain"})
+
+
+def _stop(child: ChildProcess) -> None:
+    _drain(child)
+    child.say({"do": "stop"})
+
+
+def _kill(child: ChildProcess) -> None:
+    child.kill(frozenset())
 
 
 def _claimants(child: ChildProcess) -> list[str]:
