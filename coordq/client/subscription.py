@@ -172,16 +172,19 @@ class Subscription:
                 self._block(min(left, wait))
 
     def _from_tray(self, most: int) -> list[Delivery]:
-        found: list[Delivery] = []
+        found: list[Arrival] = []
         tray, arrived, stale = self._tray, self._tray.arrived, self._tray.stale_since()
-        while arrived and len(found) < most:
-            arrival = arrived.popleft()
-            if arrival.share.since < stale and not self.hold(arrival):
-                tray.gave_back(arrival)
-                continue
+        try:
+            while arrived and len(found) < most:
+                found.append(arrived.popleft())
+                if found[-1].share.since < stale and not self.hold(found[-1]):
+                    tray.gave_back(found.pop())
+        except BaseException:  # Redis did not answer, say: who asks next is given them
+            arrived.extendleft(reversed(found))
+            raise
+        for arrival in found:
             tray.handed_out(arrival)
-            found.append(Delivery(self, arrival))
-        return found
+        return [Delivery(self, arrival) for arrival in found]
 
     def _take(self, most: int, settled: Settled) -> float:
         """Ask every shard in turn; how long to block when nothing has come, in seconds."""

@@ -243,19 +243,24 @@ class AsyncSubscription:
             raise error
 
     async def _from_tray(self, most: int) -> list[AsyncDelivery]:
-        found: list[AsyncDelivery] = []
-        while self._tray.arrived and len(found) < most:
-            arrival = self._tray.arrived.popleft()
-            if arrival.share.since < self._tray.stale_since() and not await self.hold(arrival):
-                self._tray.gave_back(arrival)
-                continue
-            self._tray.handed_out(arrival)
-            found.append(AsyncDelivery(self, arrival))
+        found: list[Arrival] = []
+        tray = self._tray
+        try:
+            while tray.arrived and len(found) < most:
+                found.append(tray.arrived.popleft())
+                if found[-1].share.since < tray.stale_since() and not await self.hold(found[-1]):
+                    tray.gave_back(found.pop())
+        except BaseException:  # its caller's time was over, say: who asks next is given them
+            tray.arrived.extendleft(reversed(found))
+            self._came.set()
+            raise
+        for arrival in found:
+            tray.handed_out(arrival)
         if not self._tray.arrived and self._error is None:
             self._came.clear()
         if len(self._tray.arrived) <= self._tray.prefetch // 2:
             self._room.set()
-        return found
+        return [AsyncDelivery(self, arrival) for arrival in found]
 
     async def ack_many(self, deliveries: Sequence[AsyncDelivery]) -> None:
         """Acknowledge many in one round trip."""
