@@ -6,6 +6,7 @@ are moved into the past instead of waiting for them. `audit` recounts the whole 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
@@ -27,8 +28,8 @@ _nonces = count(1)
 
 
 def nonce() -> str:
-    """One that no other call of this process has."""
-    return f"n{next(_nonces)}"
+    """One that no other call has, of this process or of another at the same shard."""
+    return f"n{os.getpid()}-{next(_nonces)}"
 
 
 class Office:
@@ -65,9 +66,7 @@ class Office:
 
     def post_all(self, parcels: Sequence[Parcel], mode: str = "wait") -> list[Posted]:
         """In one call."""
-        posted: list[Posted] = self.run(
-            publish(self.shard, parcels, mode=mode, nonce=f"{nonce()}{id(self)}")
-        )
+        posted: list[Posted] = self.run(publish(self.shard, parcels, mode=mode, nonce=nonce()))
         return posted
 
     def take(self, *names: str, want: int = 100, reader: str = "r1", **options: Any) -> Taken:

@@ -26,6 +26,8 @@ TOPICS = ("a.x", "a.y", "b.x")
 GROUPS = {"g": ("a.*",), "h": ("*.x",), "i": ("**",)}
 READERS = ("r1", "r2", "r3")
 BOUND = 12
+LONG_MS = 400_000
+"""Longer than any history takes: what is held or delayed is due when the model says so."""
 any_of = st.integers(0, 10_000)
 
 
@@ -55,7 +57,7 @@ class Bus(RuleBasedStateMachine):
     @rule(name=st.sampled_from(tuple(GROUPS)), deliveries=st.sampled_from((1, 3)))
     def subscribe(self, name: str, deliveries: int) -> None:
         """A group comes, or changes its mind about deliveries."""
-        self.office.group(name, *GROUPS[name], max_deliveries=deliveries)
+        self.office.group(name, *GROUPS[name], max_deliveries=deliveries, visibility=LONG_MS / 1000)
         known = self.model.groups.get(name)
         if known is None:
             self.model.groups[name] = GroupModel(name, GROUPS[name], deliveries)
@@ -169,7 +171,7 @@ class Bus(RuleBasedStateMachine):
         if group.find(body) is not None:
             group.done(body)
 
-    @rule(number=any_of, verdict=st.sampled_from("nrd"), delay=st.sampled_from((0, 60_000)))
+    @rule(number=any_of, verdict=st.sampled_from("nrd"), delay=st.sampled_from((0, LONG_MS)))
     def give_back(self, number: int, verdict: str, delay: int) -> None:
         """Only its holder can, and only by the delivery that it was last given."""
         if not self.given:
@@ -201,7 +203,7 @@ class Bus(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         """So long that whatever is held or delayed comes again, unless its holder is quicker."""
-        self.office.pass_time(61_000)
+        self.office.pass_time(LONG_MS + 1000)
         for group in self.model.groups.values():
             for owed in group.owed:
                 owed.due = True
@@ -224,7 +226,7 @@ class Bus(RuleBasedStateMachine):
         """In the end every group has been given all it was owed."""
         for group in self.model.groups.values():
             for _ in range(40):
-                self.office.pass_time(61_000)
+                self.office.pass_time(LONG_MS + 1000)
                 taken = self.office.take(group.name, want=100, reader="last")
                 for given in taken.given:
                     number: Any = given.message().body

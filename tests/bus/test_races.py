@@ -41,7 +41,7 @@ def _play(work: tuple[Part, str, str, int, int]) -> Report:
         office = Office(engine)
         gate = f"{office.root}gate"
         office.redis("INCR", gate)
-        wait_until(lambda: int(office.redis("GET", gate)) >= amount, within=30, what="all")
+        wait_until(lambda: int(office.redis("GET", gate)) >= amount, within=120, what="all")
         return part(office, number)
 
 
