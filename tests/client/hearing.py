@@ -13,6 +13,12 @@ def sharded(url: str, shards: int) -> str:
     return f"{url}{'&' if '?' in url else '?'}shards={shards}"
 
 
+def now_ms(client: Client) -> int:
+    """By Redis's clock."""
+    seconds, micros = client.engine.execute(0, "TIME")
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 def until(client: Client) -> list[float]:
     """When each message that group g holds is given out again."""
     key = f"cq:{{{client.namespace}.0}}:bus:held:g"

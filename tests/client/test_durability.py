@@ -15,6 +15,7 @@ from coordq.client.client import Client
 from coordq.errors import InvalidOption, NotReplicated
 from coordq.interfaces.cli.root import cli
 from tests.replicas import Guarded, Pair
+from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.live
 
@@ -92,11 +93,22 @@ def test_a_bulk_is_enqueued_whole_and_then_told(client: Client) -> None:
     assert client.work.queue("default").ready == 3
 
 
+def give_up(pair: Pair) -> bool:
+    """Whoever waits for the replica waits no longer; whether somebody did."""
+    clients = pair.master.ask("CLIENT", "LIST").decode().splitlines()
+    waiting = [line.split()[0].removeprefix("id=") for line in clients if "cmd=wait" in line]
+    woken = [pair.master.ask("CLIENT", "UNBLOCK", id_) for id_ in waiting]
+    return any(woken)
+
+
 @pytest.mark.usefixtures("frozen")
-def test_others_do_not_wait_with_those_who_wait(pair: Pair, namespace: str) -> None:
+def test_others_do_not_wait_with_those_who_wait(
+    pair: Pair, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Concurrent async enqueues travel together, but only those that asked for a replica wait."""
 
     async def run() -> None:
+        monkeypatch.setattr("coordq.engine.replica.WAIT_S", 60.0)
         async with connect_async(pair.master.url, namespace=namespace) as client:
             durable = [
                 asyncio.create_task(client.work.enqueue("job", durability="replica"))
@@ -106,6 +118,8 @@ def test_others_do_not_wait_with_those_who_wait(pair: Pair, namespace: str) -> N
             plain = await asyncio.gather(*(client.work.enqueue("job") for _ in range(20)))
             assert not any(task.done() for task in durable), "they wait for it"
             assert len({handle.id for handle in plain}) == 20
+            await wait_until_async(lambda: give_up(pair))
+            monkeypatch.setattr("coordq.engine.replica.WAIT_S", 0.3)
             told = await asyncio.gather(*durable, return_exceptions=True)
             assert all(isinstance(error, NotReplicated) for error in told)
             with pytest.raises(NotReplicated):

@@ -17,7 +17,9 @@ from coordq.fleet.roster import Entry, Health, enroll, newcomer
 from coordq.work.beat import Pulse, beat
 from tests.work.desk import Desk
 
-LEASE_MS = 10_000
+BEAT_MS = 20_000
+"""So slow that no test takes as long as a worker may be late."""
+LEASE_MS = 5 * BEAT_MS
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def desk(client: Client) -> Desk:
 
 def live(desk: Desk, name: str, *, silent_ms: int = 0, **facts: Any) -> None:
     """A worker that has beaten so long ago."""
-    info = {"zone": "a", "beat_ms": 2000, "lease_ms": LEASE_MS, "incarnation": 1, "protocol": 2}
+    info = {"zone": "a", "beat_ms": BEAT_MS, "lease_ms": LEASE_MS, "incarnation": 1, "protocol": 2}
     text = json.dumps(info | facts).encode()
     desk.run(beat(0, Pulse(name, (), text, LEASE_MS)))
     desk.redis("ZADD", desk.key("workers"), desk.now_ms() - silent_ms, name)
@@ -49,8 +51,8 @@ def healths(client: Client) -> dict[str, str]:
 def test_without_a_leader_the_beats_are_judged_here(client: Client, desk: Desk) -> None:
     """Nobody who looks is left with nothing; it is said that nobody leads."""
     live(desk, "fine")
-    live(desk, "late", silent_ms=5000, zone="b")
-    live(desk, "gone", silent_ms=9500)
+    live(desk, "late", silent_ms=50_000, zone="b")
+    live(desk, "gone", silent_ms=95_000)
 
     status = client.fleet.status()
 
@@ -62,10 +64,10 @@ def test_without_a_leader_the_beats_are_judged_here(client: Client, desk: Desk) 
 
 def test_with_a_leader_its_judgement_counts(client: Client, desk: Desk) -> None:
     """It knows more than one look can show: a partition, for one."""
-    epoch = desk.run(campaign(Candidate("sup"))).leader.epoch
+    epoch = desk.run(campaign(Candidate("sup", lease_ms=60_000))).leader.epoch
     live(desk, "fine")
     said = client.fleet.status().workers[0]
-    member = newcomer("away", _introduced(), now_ms=desk.now_ms(), heard_ms=desk.now_ms() - 60_000)
+    member = newcomer("away", _introduced(), now_ms=desk.now_ms(), heard_ms=desk.now_ms() - 600_000)
     given_up = type(member)(**_fields(member) | {"health": Health.PARTITIONED})
     desk.run(enroll(epoch, [Entry("add", given_up)]))
 
@@ -81,7 +83,7 @@ def test_with_a_leader_its_judgement_counts(client: Client, desk: Desk) -> None:
 def _introduced() -> Any:
     from coordq.fleet.roster import Introduction
 
-    return Introduction("b", 2000, LEASE_MS, 1, 0, 2)
+    return Introduction("b", BEAT_MS, LEASE_MS, 1, 0, 2)
 
 
 def _fields(member: Any) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def test_a_silent_worker_is_forgotten_with_what_it_held(client: Client, desk: De
     """Its claims go back at once, not when their leases end."""
     task_id = desk.put()
     desk.take(claimant="gone.1-aa/0.0:a", lease_ms=600_000)
-    live(desk, "gone.1-aa", silent_ms=5000)
+    live(desk, "gone.1-aa", silent_ms=50_000)
 
     assert client.fleet.forget("gone.1-aa", who="ada") == 1
 
@@ -215,7 +217,7 @@ def test_what_agents_have_done_is_added_up_beside_what_was_measured(
 
 async def test_the_async_door_does_the_same(redis_url: str, client: Client, desk: Desk) -> None:
     """Same names, same answers; forced and unforced orders do not travel together."""
-    live(desk, "w1", silent_ms=5000, agents=[{"name": "ada"}])
+    live(desk, "w1", silent_ms=50_000, agents=[{"name": "ada"}])
     async with coordq.connect_async(redis_url, namespace=client.namespace) as aclient:
         status = await aclient.fleet.status()
         assert await aclient.fleet.agents() == client.fleet.agents()

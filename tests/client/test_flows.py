@@ -85,7 +85,7 @@ def test_waiting_is_woken_by_the_end_of_the_flow(client: Client, url: str) -> No
 
     with coordq.connect(url) as other:
         succeed(other, take_one(other), 1)
-    thread.join(20)
+    thread.join(60)
 
     assert found == [{"a": 1}]
 

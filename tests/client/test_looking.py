@@ -240,7 +240,7 @@ def test_events_can_be_followed(client: Client) -> None:
         client.work.enqueue("first")
         client.work.enqueue("second")
 
-        assert [event.name for event in seen.result(10)] == ["first", "second"]
+        assert [event.name for event in seen.result(60)] == ["first", "second"]
 
 
 async def test_async_events_can_be_followed(client: Client, url: str) -> None:

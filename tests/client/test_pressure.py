@@ -58,10 +58,10 @@ def test_a_waiting_producer_is_woken(client: Client, redis_server: Server) -> No
     """Room that comes free lets a blocked producer go on at once."""
     fill(client, high=1)
     with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(client.work.enqueue, "job", {"n": 99}, queue="small", wait=20)
+        waiting = threads.submit(client.work.enqueue, "job", {"n": 99}, queue="small", wait=120)
         wait_until(lambda: is_blocked(redis_server))
         succeed(client, take_one(client, queue="small"))
-        handle = waiting.result(10)
+        handle = waiting.result(60)
 
     assert handle.get().args == {"n": 99}
 
@@ -71,14 +71,14 @@ def test_all_waiting_producers_get_in_in_the_end(client: Client, redis_server: S
     fill(client, high=2, low=1)
     with ThreadPoolExecutor(4) as threads:
         waiting = [
-            threads.submit(client.work.enqueue, "job", queue="small", wait=20) for _ in range(4)
+            threads.submit(client.work.enqueue, "job", queue="small", wait=120) for _ in range(4)
         ]
         wait_until(lambda: is_blocked(redis_server, 4))
         for _ in range(6):
             wait_until(lambda: client.work.queue("small").ready)
             succeed(client, take_one(client, queue="small"))
 
-        assert all(one.result(10).created for one in waiting)
+        assert all(one.result(60).created for one in waiting)
     assert client.work.queue("small").enqueued == 6
 
 
@@ -86,11 +86,11 @@ async def test_an_async_producer_is_woken(client: Client, redis_server: Server, 
     """The loop goes on while an enqueue waits for room."""
     fill(client, high=1)
     async with coordq.connect_async(url) as aclient:
-        waiting = asyncio.create_task(aclient.work.enqueue("job", queue="small", wait=20))
+        waiting = asyncio.create_task(aclient.work.enqueue("job", queue="small", wait=120))
         await wait_until_async(lambda: is_blocked(redis_server))
         succeed(client, take_one(client, queue="small"))
 
-        assert (await asyncio.wait_for(waiting, 10)).created
+        assert (await asyncio.wait_for(waiting, 60)).created
 
 
 async def test_async_waiting_for_room_ends_after_its_time(client: Client, url: str) -> None:
@@ -105,11 +105,11 @@ def test_raising_the_mark_lets_producers_in(client: Client, redis_server: Server
     """An operator who raises a limit frees who waits for it."""
     fill(client, high=1)
     with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(client.work.enqueue, "job", queue="small", wait=20)
+        waiting = threads.submit(client.work.enqueue, "job", queue="small", wait=120)
         wait_until(lambda: is_blocked(redis_server))
         client.work.limit("small", high=10)
 
-        assert waiting.result(10).created
+        assert waiting.result(60).created
 
 
 def test_shedding_drops_the_least_urgent(client: Client) -> None:

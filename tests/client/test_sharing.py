@@ -25,7 +25,7 @@ def test_threads_share_a_client(client: Client) -> None:
     start = threading.Barrier(20)
 
     def enqueue(thread: int) -> list[str]:
-        start.wait(10)
+        start.wait(60)
         return [client.work.enqueue("job", {"at": [thread, n]}).id for n in range(50)]
 
     with ThreadPoolExecutor(20) as threads:
@@ -66,7 +66,7 @@ def test_a_client_works_on_both_sides_of_a_fork(client: Client) -> None:
         child.start()
     _forked(client, 100)
     for child in children:
-        child.join(30)
+        child.join(60)
 
     assert [child.exitcode for child in children] == [0, 0, 0]
     assert client.work.queue("default").ready == 401
@@ -80,14 +80,14 @@ def test_forked_processes_draw_different_ids() -> None:
     child = context.Process(target=lambda: theirs.send([coordq.new_id() for _ in range(1_000)]))
     child.start()
     drawn = pipe.recv()
-    child.join(30)
+    child.join(60)
 
     mine = [coordq.new_id() for _ in range(1_000)]
     assert len({first, *drawn, *mine}) == 2_001
 
 
 def _wait_in_child(client: Client, task_id: str) -> None:
-    os._exit(0 if client.work.result(task_id, timeout=20) == "child" else 1)
+    os._exit(0 if client.work.result(task_id, timeout=60) == "child" else 1)
 
 
 def test_parent_and_child_wait_for_their_own_results(client: Client) -> None:
@@ -97,12 +97,12 @@ def test_parent_and_child_wait_for_their_own_results(client: Client) -> None:
     child = context.Process(target=_wait_in_child, args=(client, theirs))
     child.start()
     with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(client.work.result, ours, timeout=20)
+        waiting = threads.submit(client.work.result, ours, timeout=60)
         succeed(client, take_one(client), "parent")
         succeed(client, take_one(client), "child")
-        child.join(30)
+        child.join(60)
 
-        assert waiting.result(20) == "parent"
+        assert waiting.result(60) == "parent"
     assert child.exitcode == 0
 
 
