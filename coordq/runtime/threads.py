@@ -36,8 +36,10 @@ class Threads:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
+        self._idle = 0
+        """How many threads wait for a job that nobody has put in line yet. Such a thread and who
+        puts a job take turns: one that was counted too often would leave a job to a busy thread."""
         self._live = 0
         self._stuck = 0
 
@@ -55,8 +57,9 @@ class Threads:
         context = contextvars.copy_context()
         title = getattr(fn, "__qualname__", "a call")
         job = _Job(partial(context.run, fn, *args, **kwargs), title)
-        self._jobs.put(job)
-        self._grow()
+        with self._lock:
+            self._jobs.put(job)
+            self._grow()
         try:
             return await job.future
         except asyncio.CancelledError:
@@ -64,23 +67,21 @@ class Threads:
             raise
 
     def _grow(self) -> None:
-        """Start a thread when none is idle and one more is allowed."""
-        if self._idle.acquire(blocking=False):
-            return
-        with self._lock:
-            if self._live >= self.limit + self._stuck:
-                return
+        """Start a thread when none is idle and one more is allowed. Under the lock."""
+        if self._idle:
+            self._idle -= 1
+        elif self._live < self.limit + self._stuck:
             self._live += 1
-            number = self._live
-        threading.Thread(target=self._work, name=f"coordq-{number}", daemon=True).start()
+            name = f"coordq-{self._live}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _abandon(self, job: _Job) -> None:
         job.future.cancel()
         with self._lock:
             job.abandoned = job.started and not job.ended
             self._stuck += job.abandoned
-        if job.abandoned and not self._jobs.empty():
-            self._grow()
+            if job.abandoned and not self._jobs.empty():
+                self._grow()
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
@@ -94,11 +95,12 @@ class Threads:
             self._live -= 1
 
     def _next(self) -> _Job | None:
-        try:
-            return self._jobs.get_nowait()
-        except Empty:
-            self._idle.release()
-            return self._jobs.get()
+        with self._lock:
+            try:
+                return self._jobs.get_nowait()
+            except Empty:
+                self._idle += 1
+        return self._jobs.get()
 
     def _is_spare(self) -> bool:
         """Whether a thread that was replaced while it was stuck is one too many now."""
