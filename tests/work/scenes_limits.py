@@ -89,7 +89,7 @@ def limit_look(desk: Desk) -> tuple[Call[Any], Check]:
 @scene
 def claim_under_limits(desk: Desk) -> tuple[Call[Any], Check]:
     """The same task, which has paid once."""
-    allow(desk, "openai", concurrency=1, budget="10/day")
+    allow(desk, "openai", concurrency=1, budget="10/365days")
     some(desk, 3, "openai")
 
     def check(claimed: Any) -> None:
@@ -103,7 +103,7 @@ def claim_under_limits(desk: Desk) -> tuple[Call[Any], Check]:
 @scene
 def finish_under_limits(desk: Desk) -> tuple[Call[Any], Check]:
     """Its slot goes to one other, and its cost is corrected once."""
-    allow(desk, "openai", concurrency=1, budget="1000/day")
+    allow(desk, "openai", concurrency=1, budget="1000/365days")
     some(desk, 3, "openai")
     held = desk.take()
     desk.claim(5)
