@@ -6,13 +6,24 @@ import pytest
 
 from coordq.interfaces.chaos.bus_told import Hearing, TurnLeft
 from coordq.interfaces.chaos.checker import check
-from coordq.interfaces.chaos.givings import HELD_MS, LATER_MS
-from coordq.interfaces.chaos.listeners import CHORUS, LEDGER, MIRROR, PORTER, RUSH, RUSH_MAX, TO_ALL
+from coordq.interfaces.chaos.givings import HELD_MS
+from coordq.interfaces.chaos.listeners import (
+    CHORUS,
+    LATER_MS,
+    LEDGER,
+    MIRROR,
+    OWN_BOX,
+    PORTER,
+    RUSH,
+    RUSH_MAX,
+    TO_ALL,
+)
 from tests.chaos.postman import EARLY, LATE, NEWS, ONE, TWO, hear, news, publish, rest
 from tests.chaos.scribe import A, Scribe, Tale, rules
 
 ALL, CROWDED = f"n{TO_ALL}", f"n{RUSH}"
 URGENT = "cnews.north"
+BOX = f"{OWN_BOX}0"
 
 
 def at_work(told: Scribe, message_id: str, *, process: str, attempt: int = 1) -> Hearing:
@@ -92,6 +103,23 @@ def heard_before_a_second_delivery(told: Scribe) -> None:
 def heard_by_others_before_a_critical_one(told: Scribe) -> None:
     """Each process has a line of its own, and may be slow."""
     overtaken(told, later_ms=LATER_MS, process=LATE)
+
+
+def letters(told: Scribe, *heard: str) -> None:
+    """A producer writes itself a critical letter, and later another; so it hears them."""
+    publish(told, ONE, place=f"c{BOX}", receivers=1)
+    told.wait(LATER_MS)
+    publish(told, TWO, place=f"n{BOX}", receivers=1)
+    for one in heard:
+        hear(told, one, BOX, process="producer-0-1")
+
+
+def a_critical_letter_heard_first(told: Scribe) -> None:
+    letters(told, ONE, TWO)
+
+
+def a_critical_letter_heard_last(told: Scribe) -> None:
+    letters(told, TWO, ONE)
 
 
 # -- to all ----------------------------------------------------------------------------------------
@@ -209,6 +237,7 @@ ALLOWED = [
     heard_before_one_of_the_same_moment,
     heard_before_a_second_delivery,
     heard_by_others_before_a_critical_one,
+    a_critical_letter_heard_first,
     heard_by_all,
     passed_over_by_one_that_died_at_once,
     published_before_there_was_a_process,
@@ -220,6 +249,7 @@ ALLOWED = [
 FORBIDDEN: list[tuple[Tale, str]] = [
     (given_to_two, "shared"),
     (heard_before_a_critical_one, "lane"),
+    (a_critical_letter_heard_last, "lane"),
     (passed_over, "message"),
     (not_heard_by_one_that_lived_on, "message"),
     (more_than_there_is_room_for, "bound"),

@@ -13,7 +13,14 @@ from coordq.bus.group import Group
 from coordq.bus.take import gather, take
 from coordq.client.client import Client
 from coordq.interfaces.chaos.bus_told import TurnLeft
-from coordq.interfaces.chaos.chatter import CHANNELS, CROWD, TURNS, Chatter, errand
+from coordq.interfaces.chaos.chatter import (
+    CHANNELS,
+    CROWD,
+    LETTERS_FIRST,
+    TURNS,
+    Chatter,
+    errand,
+)
 from coordq.interfaces.chaos.history import read_history
 from coordq.interfaces.chaos.journal import Journal, lines
 from coordq.interfaces.chaos.listeners import (
@@ -21,6 +28,7 @@ from coordq.interfaces.chaos.listeners import (
     LEDGER,
     MAILBOXES,
     MIRROR,
+    OWN_BOX,
     PEOPLE,
     PORTER,
     RUSH,
@@ -28,8 +36,11 @@ from coordq.interfaces.chaos.listeners import (
     TO_ALL,
     groups_of,
 )
+from coordq.interfaces.chaos.postbox import LETTERS, Postbox
 from coordq.interfaces.chaos.rest import read_bus
 from tests.waiting import wait_until
+
+BOX = f"{OWN_BOX}0"
 
 
 def test_a_producer_says_the_same_again() -> None:
@@ -117,6 +128,40 @@ def test_what_finds_no_room_is_published_when_there_is(people: Client, tmp_path:
     bus = read_history(tmp_path).bus
     assert len(bus.sent) == CROWD
     assert bus.refused >= CROWD - RUSH_MAX
+
+
+@pytest.mark.live
+def test_a_producer_hears_its_letters_when_all_have_come(people: Client, tmp_path: Path) -> None:
+    """So that a critical one always lies behind others, and before some that came later."""
+    chatter = Chatter(3, 0, Journal(tmp_path / "producer-0-0.journal"), 300)
+    chatter.keep_up(people, 300 + LETTERS_FIRST + LETTERS, share=1.0)
+
+    bus = read_history(tmp_path).bus
+    sent = [(one.ms, message) for message, one in bus.sent.items() if one.place[1:] == BOX]
+    critical = next(message for message, one in bus.sent.items() if one.place == f"c{BOX}")
+    heard = [run for run in bus.heard if run.group == BOX]
+    assert len(sent) == len(heard) == LETTERS
+    assert heard[0].id == critical
+    assert {run.how for run in heard} == {"done"}
+    assert all(run.began_ms >= max(sent)[0] for run in heard)
+    assert people.bus.group(BOX).figures["handled"] == LETTERS
+
+
+@pytest.mark.live
+def test_letters_that_a_killed_producer_held_are_heard_in_its_next_life(
+    people: Client, tmp_path: Path
+) -> None:
+    """Nobody else reads them, and nothing may be left."""
+    journal = Journal(tmp_path / "producer-0-0.journal")
+    Postbox(0, journal).make(people)
+    ids = [people.bus.publish(BOX, {}).id for _ in range(3)]
+    killed = people.bus.subscribe(BOX, reader=BOX[1:])
+    assert killed.receive(0) is not None
+
+    Chatter(3, 0, journal, 0).finish(people)
+
+    heard = read_history(tmp_path).bus.heard
+    assert [(run.id, run.attempt) for run in heard] == [(one, 2) for one in ids]
 
 
 def _read_all(client: Client, amount: int) -> None:

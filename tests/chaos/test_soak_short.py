@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from coordq.interfaces.chaos.history import read_history
-from coordq.interfaces.chaos.listeners import CHORUS, LEDGER, MAILBOXES, MIRROR, PORTER
+from coordq.interfaces.chaos.listeners import (
+    CHORUS,
+    LEDGER,
+    MAILBOXES,
+    MIRROR,
+    OWN_BOX,
+    PORTER,
+)
 from coordq.interfaces.chaos.run import run_chaos
 from coordq.interfaces.chaos.settings import ChaosSettings
 
@@ -18,7 +25,7 @@ TASKS, FAULTS, KINDS = 5_000, 33, 10
 @pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_while_everything_breaks(tmp_path: Path) -> None:
     """Kills, pauses, cut links, lost replies, a Redis that dies: every promise holds.
 
@@ -42,6 +49,7 @@ def test_nothing_is_lost_while_everything_breaks(tmp_path: Path) -> None:
     assert figures["turns acknowledged"] > 0
     assert figures["of them found no room at first"] > 0
     groups = {run.group.partition(":")[0] for run in read_history(tmp_path / "run").bus.heard}
-    assert groups == {LEDGER, MIRROR, CHORUS, PORTER, *MAILBOXES}
+    boxes = {f"{OWN_BOX}{number}" for number in range(chosen.producers)}
+    assert groups == {LEDGER, MIRROR, CHORUS, PORTER, *MAILBOXES, *boxes}
     assert sum(report.faults.values()) >= FAULTS
     assert len(report.faults) >= KINDS

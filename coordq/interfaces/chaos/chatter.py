@@ -2,7 +2,8 @@
 
 A message that Redis did not answer for is sent again as another one: what counts is what was
 acknowledged. A turn is said again under the same nonce, which has one effect. Of a rush the channel
-has room for a part: the rest waits with the producer until there is.
+has room for a part: the rest waits with the producer until there is. Now and then it writes letters
+to itself, see `postbox`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from coordq.interfaces.chaos.listeners import (
     TO_ALL,
     TOPICS,
 )
+from coordq.interfaces.chaos.postbox import LETTERS, Postbox
 
 if TYPE_CHECKING:
     from coordq.client.client import Client
@@ -47,6 +49,9 @@ CROWD: Final = 30
 """Messages of a rush."""
 PAUSE_S: Final = 0.005
 """What each of them takes."""
+LETTERS_FIRST: Final = 10
+LETTERS_EVERY: Final = 200
+"""After so many messages and turns of a life come letters, and again after so many more."""
 SLOW_S: Final = 2.2
 """Longer than a message is held for without a word of its reader."""
 
@@ -90,6 +95,8 @@ class Chatter:
         """`sent`: how many messages and turns of earlier lives were acknowledged."""
         self._seed, self._producer, self._journal = seed, producer, journal
         self._sent = sent
+        self._letters_at = sent + LETTERS_FIRST
+        self._box = Postbox(producer, journal)
         self._session = ""
         self._turns = TURNS
         self._talked_out: deque[str] = deque()
@@ -98,6 +105,11 @@ class Chatter:
     def keep_up(self, client: Client, done: int, *, share: float) -> None:
         """Send until there are as many messages for each of the `done` tasks."""
         while self._sent < share * done:
+            if self._sent >= self._letters_at:
+                self._letters_at = self._sent + LETTERS_EVERY
+                self._box.round(client, partial(self._write_letter, client))
+                self._sent += LETTERS
+                continue
             one = errand(self._seed, self._producer, self._sent)
             if one.channel == "session":
                 self._say(client, one)
@@ -109,14 +121,24 @@ class Chatter:
                 insist(partial(self._publish, client, one))
                 self._sent += 1
 
+    def finish(self, client: Client) -> None:
+        """Hear what is left of the letters."""
+        self._box.empty(client)
+
     # -- messages ------------------------------------------------------------------------------
 
-    def _publish(self, client: Client, one: Errand) -> None:
+    def _write_letter(self, client: Client, channel: str, priority: str) -> int:
+        publish = partial(self._publish, client, Errand(channel, priority, {}))
+        sent_ms: int = insist(partial(self._box.publish, client, publish))
+        return sent_ms
+
+    def _publish(self, client: Client, one: Errand) -> int:
+        """Send one; when it was known to be taken."""
         message_id = self._new(client, one)
         asked_ms = _now_ms()
         published = client.bus.publish(one.channel, one.body, priority=one.priority, id=message_id)
         place = f"{LANES[one.priority]}{one.channel}"
-        self._acknowledged("mak", message_id, place, published.receivers, asked_ms)
+        return self._acknowledged("mak", message_id, place, published.receivers, asked_ms)
 
     def _rush(self, client: Client, one: Errand) -> None:
         """More than there is room for: see that some find none, and wait with these for room."""
@@ -186,8 +208,10 @@ class Chatter:
             else:
                 insist(partial(session.close, "all was said"))
 
-    def _acknowledged(self, kind: str, id_: str, place: str, number: int, asked_ms: int) -> None:
-        self._journal.write(kind, id_, self._producer, place, number, asked_ms, _now_ms())
+    def _acknowledged(self, kind: str, id_: str, place: str, number: int, asked_ms: int) -> int:
+        ms = _now_ms()
+        self._journal.write(kind, id_, self._producer, place, number, asked_ms, ms)
+        return ms
 
 
 def _now_ms() -> int:

@@ -23,7 +23,9 @@ from coordq.interfaces.chaos.history import History
 from coordq.interfaces.chaos.listeners import (
     CHORUS,
     IN_THREADS,
+    LATER_MS,
     LEDGER,
+    OWN_BOX,
     PORTER,
     RUSH,
     RUSH_MAX,
@@ -37,13 +39,10 @@ from coordq.interfaces.chaos.violation import Violation
 
 HELD_MS: Final = int(VISIBILITY_S * 1000)
 CRITICAL: Final = "c"
-LATER_MS: Final = 500
-"""What is published so much later is overtaken for certain; what came sooner need not be: a worker
-that shuts down gives back what it was given just before."""
 AT_WORK: Final = ("done", "failed")
 """How runs end whose process was there, and held the message, to the end."""
 IN_LINE: Final = frozenset({LEDGER, "@ada", "@dan", *IN_THREADS})
-"""Groups in any order, of which a process has one line."""
+"""Groups in any order, of which a process has one line; so has the box of each producer."""
 
 
 def check_givings(history: History, _: dict[str, Life]) -> Iterator[Violation]:
@@ -86,7 +85,7 @@ def _overtaken(history: History) -> Iterator[Violation]:
     others: list[tuple[tuple[str, str, int], int, int]] = []
     for run in told.heard:
         sent = told.sent.get(run.id)
-        if sent is None or run.attempt > 1 or run.group not in IN_LINE:
+        if sent is None or run.attempt > 1 or not _in_line(run.group):
             continue
         if sent.place[0] == CRITICAL:
             critical.append((run, sent))
@@ -98,6 +97,10 @@ def _overtaken(history: History) -> Iterator[Violation]:
         if later_ms < run.began_ms:
             what = f"{run.group} was given it after what was published {LATER_MS} ms later"
             yield Violation("lane", run.id, what, (run.shard, sent.asked_ms, run.began_ms))
+
+
+def _in_line(group: str) -> bool:
+    return group in IN_LINE or group.startswith(OWN_BOX)
 
 
 def _passed_over(history: History) -> Iterator[Violation]:

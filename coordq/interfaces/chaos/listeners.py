@@ -38,8 +38,13 @@ CHORUS: Final = "chorus"
 PORTER: Final = "porter"
 """Hears the rush."""
 IN_THREADS: Final = frozenset({PORTER, "@bob"})
+OWN_BOX: Final = "@producer-"
+"""The mailbox that a producer reads itself, see `postbox`; its number follows."""
 VISIBILITY_S: Final = 2.0
 """So short that a worker which is stopped loses what it holds."""
+LATER_MS: Final = 500
+"""What is published so much later than a critical message is overtaken for certain; what came
+sooner need not be: a worker that shuts down gives back what it was given just before."""
 DELIVERIES: Final = 8
 PATIENT: Final = 100
 """In a session nothing is given up: a full Redis takes no answer, and that costs a delivery."""

@@ -71,6 +71,7 @@ class Producer:
                     self._enqueue(client, list(islice(self._wishes, amount)))
                 time.sleep(TICK_S)
             self._keep_up(client)
+            self._chatter.finish(client)
 
     def _keep_up(self, client: Client) -> None:
         order = self._order

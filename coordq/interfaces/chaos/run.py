@@ -31,8 +31,8 @@ from coordq.interfaces.chaos.stage import Stage
 TICK_S: Final = 0.05
 AGAIN_S: Final = 0.2
 LOOK_EVERY_S: Final = 2.0
-STALL_S: Final = 45.0
-"""When no task has ended for so long and no fault is left, those that have not are stuck."""
+OFFSETS: Final = 9
+"""So often are the clocks compared: the machine may stop in between."""
 
 Say = Callable[[str], None]
 
@@ -64,7 +64,7 @@ def run_chaos(chosen: ChaosSettings, *, say: Say = lambda _: None) -> Report:
     history = read_history(folder)
     history.rest, history.alive = rest, alive
     history.durable = chosen.durability == "replica"
-    history.offset_ms = clock.now_ms() - int(clock.monotonic() * 1000)
+    history.offset_ms = _offset_ms()
     # with the journals this is all that the verdict rests on
     (folder / "rest.pickle").write_bytes(pickle.dumps((rest, alive, history.offset_ms)))
     report = make_report(
@@ -109,6 +109,15 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _offset_ms() -> int:
+    """The wall clock less the monotonic one, of that reading of both which took the least time."""
+    readings = []
+    for _ in range(OFFSETS):
+        before, now_ms, after = clock.monotonic(), clock.now_ms(), clock.monotonic()
+        readings.append((after - before, now_ms - int(before * 1000)))
+    return min(readings)[1]
+
+
 def _put_away(report: Report, folder: Path, chosen: ChaosSettings) -> None:
     """The journals stay if they are wanted, or are evidence."""
     if report.violations or chosen.keep or chosen.folder is not None:
@@ -126,10 +135,10 @@ class _Play:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._number = count()
         self._looked = 0.0
-        self._seen, self._moved_at, self._left = (-1, -1), 0.0, 1
+        self._seen, self._moved_at, self._left = (-1, -1, -1), 0.0, 1
 
     def perform(self) -> None:
-        """All faults, and then on until every task has ended, or none has for long."""
+        """All faults, and then on until everything has ended, or nothing has for long."""
         self.stage.start_producers()
         began = clock.monotonic()
         for fault in self._plan:
@@ -174,19 +183,21 @@ class _Play:
             return
         try:
             queues = self.stage.client.work.queues()
-            going_on = self.stage.open_flows() + self.stage.open_messages()
+            open_messages, settled = self.stage.messages()
+            going_on = self.stage.open_flows() + open_messages
         except CoordqError:
             return
         done = sum(one.succeeded + one.failed + one.cancelled for one in queues)
         came = sum(one.enqueued for one in queues)
-        if (came, done) != self._seen:
-            self._seen, self._moved_at = (came, done), clock.monotonic()
+        if (came, done, settled) != self._seen:
+            self._seen, self._moved_at = (came, done, settled), clock.monotonic()
         # what a flow leaves out has ended, and was never enqueued
         self._left = going_on + sum(one.ready + one.scheduled + one.running for one in queues)
         self._say(f"{done:>9,} of {came:,} ended, {len(self.deeds)} of {len(self._plan)} faults")
 
     def _stalled(self) -> bool:
-        return clock.monotonic() - self._moved_at > STALL_S + self.stage.settings.lease_s
+        settings = self.stage.settings
+        return clock.monotonic() - self._moved_at > settings.stall_s + settings.lease_s
 
 
 def new_seed() -> int:

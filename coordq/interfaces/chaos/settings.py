@@ -39,6 +39,8 @@ class ChaosSettings:
     duration_s: float = 0.0
     """How long tasks are enqueued and faults begin; 0: as long as both take at a fair pace."""
     lease_s: float = 2.0
+    stall_s: float = 45.0
+    """When nothing has ended for so long and no fault is left, what has not ended is stuck."""
     shards: int = 2
     durability: str = "primary"
     """Of enqueueing. replica: an acknowledged task may not even be lost by a failover."""
@@ -63,6 +65,7 @@ class ChaosSettings:
         within("messages", self.messages, 0, 10)
         within("duration", self.duration_s, 0, 7 * 86_400)
         within("lease", self.lease_s, 1, 60)
+        within("stall", self.stall_s, 5, 3600)
         within("shards", self.shards, 1, 64)
         if self.engine not in ENGINES:
             raise InvalidOption(f"engine={self.engine!r}: use single or sentinel.", option="engine")

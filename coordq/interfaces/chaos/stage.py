@@ -41,7 +41,7 @@ NAMESPACE: Final = "chaos"
 BEATS: Final = 5
 """A lease is so many beats."""
 CONCURRENCY: Final = 16
-START_S: Final = 60.0
+START_S: Final = 120.0
 WAIT_S: Final = 0.1
 DRAIN_S: Final = 4.0
 CALL_S: Final = 2.0
@@ -293,17 +293,19 @@ class Stage:
             for shard in range(engine.shards)
         )
 
-    def open_messages(self) -> int:
-        """How many places have something for a group, or messages are held. Raises Unreachable.
+    def messages(self) -> tuple[int, int]:
+        """How many places have something for a group, or messages are held; how many have ended.
 
-        What a process had for itself goes with it, and is not waited for.
+        What a process had for itself goes with it, and is not waited for. Raises Unreachable.
         """
         since_ms = clock.now_ms() - _HEARD_MS
-        return sum(
-            view.places + view.held
+        views = [
+            view
             for view in self.client.bus.groups()
             if not view.group.ephemeral or max(view.readers.values(), default=0) > since_ms
-        )
+        ]
+        left = sum(view.places + view.held for view in views)
+        return left, sum(view.figures["handled"] + view.figures["dead"] for view in views)
 
     def stand_in(self, name: str) -> None:
         """Let this agent act for the one that is absent. Raises CoordqError."""
