@@ -65,7 +65,7 @@ class Books:
         text = self._book.read_text() if self._book.exists() else ""
         return [(int(n), int(fence)) for n, fence in map(str.split, text.splitlines())]
 
-    def wait_for_runs(self, amount: int, *, within: float = 30) -> None:
+    def wait_for_runs(self, amount: int, *, within: float = 60) -> None:
         """Wait until so many executions have begun."""
         wait_until(lambda: len(self.runs()) >= amount, within=within, what=f"{amount} executions")
 
@@ -126,7 +126,7 @@ class Producer:
         self._trouble: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def wait_for(self, more: int, *, within: float = 40) -> None:
+    def wait_for(self, more: int, *, within: float = 90) -> None:
         """Wait until so many more were acknowledged."""
         wanted = len(self.acknowledged) + more
 

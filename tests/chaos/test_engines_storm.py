@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from coordq.errors import Unreachable
 from coordq.work.queue import overview
 from tests.chaos.books import Books
 from tests.servers import Server
-from tests.waiting import wait_until_async
+from tests.waiting import wait_until, wait_until_async
 
 pytestmark = [pytest.mark.live, pytest.mark.chaos]
 
@@ -80,13 +80,26 @@ def test_who_finds_no_connection_left_waits_for_one(new_server: NewServer, names
         await asyncio.gather(*(visit() for _ in range(40)))
 
     asyncio.run(story())
-    crowd = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(12)]
+    crowd: list[socket.socket] = []
     try:
+        wait_until(lambda: crowd_in(server, crowd) == 12, what="those of before to have left")
         with pytest.raises(Unreachable, match="max number of clients"):
-            open_engine(server.url, namespace=namespace, patience_s=0.3)
+            open_engine(server.url, namespace=namespace, patience_s=2)
     finally:
         for line in crowd:
             line.close()
+
+
+def crowd_in(server: Server, crowd: list[socket.socket]) -> int:
+    """Try for one more connection; how many the server has taken."""
+    line = socket.create_connection(("127.0.0.1", server.port))
+    with suppress(ConnectionError):
+        line.sendall(b"PING\r\n")
+        if line.recv(64).startswith(b"+PONG"):
+            crowd.append(line)
+            return len(crowd)
+    line.close()
+    return len(crowd)
 
 
 def test_the_kernel_watches_every_connection(redis_url: str, namespace: str) -> None:

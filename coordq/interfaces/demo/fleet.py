@@ -19,7 +19,7 @@ from coordq.runtime.loader import builtin_workers
 if TYPE_CHECKING:
     from coordq.client.client import Client
 
-START_S: Final = 30.0  # for the fleet to come up
+START_S: Final = 120.0  # for the fleet to come up
 POLL_S: Final = 0.1
 CONCURRENCY: Final = 4  # per child: parsing keeps a processor busy, it does not wait
 
