@@ -99,7 +99,7 @@ def test_every_child_that_has_an_agent_answers(new_fleet: NewFleet, client: Clie
     serving(client, "tester")
     client.agents.register("ann")
 
-    pings = {ping.name: ping for ping in client.fleet.ping(timeout=20)}
+    pings = {ping.name: ping for ping in client.fleet.ping(timeout=60)}
 
     tester = pings["tester"]
     assert (tester.ok, tester.answered, tester.silent) == (True, 2, ())
@@ -118,7 +118,7 @@ def test_a_child_that_does_not_turn_is_silent(new_fleet: NewFleet, client: Clien
     number, stopped = served[1], int(served[2])
     os.kill(stopped, signal.SIGSTOP)
     try:
-        (ping,) = client.fleet.ping(timeout=2.0)
+        (ping,) = client.fleet.ping(timeout=6.0)
     finally:
         os.kill(stopped, signal.SIGCONT)
 

@@ -43,7 +43,7 @@ AGENTS = """
     async def asks(ctx: Context, body: list[int]) -> None:
         total = 0
         for number in body:
-            total = await ctx.session.ask("bob", [total, number], timeout=20)
+            total = await ctx.session.ask("bob", [total, number], timeout=60)
         await ctx.session.say(total, kind="total")
 
     @ada.on(kind="fragile")

@@ -53,7 +53,7 @@ def test_a_rolling_restart_loses_no_task_and_runs_none_twice(
         wait_until(lines.exists, what="the first task")
         text, said = fleet.order(do="restart", group="web", rolling=True)
 
-    tasks = [client.work.get(task_id) for task_id in ids if client.work.result(task_id, timeout=20)]
+    tasks = [client.work.get(task_id) for task_id in ids if client.work.result(task_id, timeout=60)]
     assert text == "restarted: web"
     assert len(said) == 2, "one line for each worker that was replaced"
     assert before.isdisjoint({worker.name for worker in client.work.workers()})
@@ -93,7 +93,7 @@ def test_a_group_has_as_many_workers_as_it_was_told(
     asked.start()
     fleet.wait_for("draining: TERM", times=2)
     gate.touch()
-    asked.join(30)
+    asked.join(60)
 
     assert [handle.result(timeout=60) for handle in handles] == [1, 1]
     assert client.work.workers() == []
@@ -199,7 +199,7 @@ def test_one_group_is_changed_by_one_order_at_a_time(
         fleet.order(do="scale", sizes={"web": 2})
     gate.touch()
     fleet.order(do="drain", group="web")
-    first.join(30)
+    first.join(60)
 
     assert not first.is_alive()
     assert [error.code for error in refused] in (["conflict"], [])

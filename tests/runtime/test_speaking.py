@@ -53,11 +53,11 @@ AGENTS = """
 
     @ada.task
     async def asks(ctx: Context, whom: str) -> Any:
-        return await ctx.ask(whom, 20, timeout=20)
+        return await ctx.ask(whom, 20, timeout=60)
 
     @ada.task
     def asks_from_a_thread(ctx: Context) -> Any:
-        return ctx.ask("bob", 20, timeout=20)
+        return ctx.ask("bob", 20, timeout=60)
 
     @bob.on(kind="ask")
     async def adds_one(ctx: Context, body: int) -> list[Any]:
@@ -127,7 +127,7 @@ def hear(ear: Subscription) -> Hear:
     """The next thing that is said."""
 
     def next_one() -> Message:
-        delivery = ear.receive(20)
+        delivery = ear.receive(60)
         assert delivery is not None, "something is said"
         delivery.ack()
         return delivery.message

@@ -27,7 +27,8 @@ from tests.servers import Server
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.chaos]
-FAST = {"beat_s": 0.4}
+FAST = {"beat_s": 1.0}
+"""Who is silent for three of these is dead: longer than a machine stands still."""
 SHORT = {"lease_s": 1.5}
 """Where a leader is to lose its office."""
 
@@ -36,7 +37,7 @@ def healthy(fleet: Fleet) -> bool:
     """Whether a worker with a health port has heard of Redis within a lease."""
     url = fleet.log().split("health at ")[1].split()[0]
     try:
-        with urlopen(url, timeout=5) as reply:  # noqa: S310 - our own, on loopback
+        with urlopen(url, timeout=30) as reply:  # noqa: S310 - our own, on loopback
             return bool(reply.status == 200)
     except HTTPError:
         return False
@@ -51,9 +52,9 @@ def told(client: Client, *kinds: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def wait_told(client: Client, kind: str, *, times: int = 1, within: float = 20) -> list[str]:
+def wait_told(client: Client, kind: str, *, times: int = 1) -> list[str]:
     """Wait until so many events of a kind were told; their words."""
-    wait_until(lambda: len(told(client, kind)) >= times, within=within, what=f"{kind} to be told")
+    wait_until(lambda: len(told(client, kind)) >= times, what=f"{kind} to be told")
     return [detail for _, _, detail in told(client, kind)]
 
 
@@ -176,21 +177,20 @@ def test_an_outage_of_redis_is_told_and_nobody_is_suspected(
     how = {"zone": "a", "beat_s": 1.5, "health_port": 0}
     fleets = [new_fleet(server.url, name=f"w{n}", **how) for n in range(2)]
     watchman = new_watchman(server.url, zone="office", **SHORT)
-    with connect(server.url, namespace=namespace, patience=30) as client:
+    with connect(server.url, namespace=namespace, patience=120) as client:
         wait_told(client, "joined", times=2)
 
         server.pause()
-        watchman.wait_for("leads no more", within=30)
+        watchman.wait_for("leads no more")
         for fleet in fleets:  # one that was silent for a lease: that is long enough to be told
-            wait_until(lambda fleet=fleet: not healthy(fleet), within=30)  # type: ignore[misc]
+            wait_until(lambda fleet=fleet: not healthy(fleet))  # type: ignore[misc]
         server.resume()
-        watchman.wait_until_it_leads(terms=2, within=30)
+        watchman.wait_until_it_leads(terms=2)
 
         (words,) = wait_told(client, "outage")
         assert "did not answer for" in words
         wait_until(
             lambda: all(one.silence_ms < 1500 for one in client.fleet.status().workers),
-            within=20,
             what="all to beat again",
         )
         assert told(client, "suspect", "dead", "partition", "cut-off") == []
@@ -205,7 +205,7 @@ def test_a_supervisor_that_was_cut_off_blames_itself(
     """The workers went on beating: nobody is suspected, and the event names the supervisor."""
     wire = far()
     watchman = new_watchman(wire.url, zone="office", **SHORT)
-    new_fleet(name="w", zone="a", beat_s=0.5)
+    new_fleet(name="w", zone="a", **FAST)
     wait_told(client, "joined")
 
     wire.refuse()
@@ -215,7 +215,7 @@ def test_a_supervisor_that_was_cut_off_blames_itself(
         lambda: client.fleet.status().now_ms - client.fleet.status().workers[0].silence_ms > before,
         what="a beat meanwhile",
     )
-    _wait_ms(client, 3000)
+    _wait_ms(client, 5000)
     wire.accept()
 
     (words,) = wait_told(client, "cut-off")
@@ -256,7 +256,7 @@ def test_a_worker_of_0_1_is_watched_and_served(new_watchman: NewWatchman, client
 
     (words,) = wait_told(client, "joined")
     assert "zone h1, of version 0.1" in words
-    wait_told(client, "dead", within=30)
+    wait_told(client, "dead")
 
 
 def test_an_operator_stops_the_fleet_and_lets_it_go(
