@@ -119,6 +119,12 @@ def agents(client: Client) -> dict[str, AgentSummary]:
     return {one.name: one for one in client.fleet.agents()}
 
 
+def counts(client: Client, name: str) -> tuple[int, ...]:
+    """Of an agent: how many runs succeeded and failed, how many it holds, how many have it."""
+    one = agents(client).get(name)
+    return () if one is None else (one.succeeded, one.failed, one.running, one.workers)
+
+
 @pytest.mark.live
 @pytest.mark.chaos
 def test_the_fleet_knows_what_each_agent_has_done(
@@ -127,12 +133,12 @@ def test_the_fleet_knows_what_each_agent_has_done(
     """On all workers, and over the death of a child."""
     (tmp_path / "crew.py").write_text(textwrap.dedent(CREW))
     crew = (str(tmp_path / "crew.py"),)
-    fleets = [new_fleet(targets=crew, beat_s=0.2, concurrency=4) for _ in range(2)]
+    how = {"beat_s": 0.2, "lease_s": 60, "concurrency": 4}
+    fleets = [new_fleet(targets=crew, **how) for _ in range(2)]
     for _ in range(3):
         client.work.run("praise", wait_for=60)
     client.work.enqueue("despair")
-    wait_until(lambda: agents(client)["ada"].failed == 1, what="the news of the failure")
-    wait_until(lambda: agents(client)["ada"].succeeded == 3, what="the news of the rest")
+    wait_until(lambda: counts(client, "ada") == (3, 1, 0, 2), what="the news of all that")
     for fleet in fleets:
         os.kill(fleet.children()[0], signal.SIGKILL)
     gate = tmp_path / "gate"
@@ -146,9 +152,8 @@ def test_the_fleet_knows_what_each_agent_has_done(
     waiting.result(timeout=60)
     client.work.run("praise", wait_for=60)
 
-    wait_until(lambda: agents(client)["ada"].succeeded == 4, what="the news after the kill")
-    wait_until(lambda: agents(client)["bob"].succeeded == 1, what="the end of the wait")
-    wait_until(lambda: agents(client)["ada"].workers == 2, what="the child of the other worker")
+    wait_until(lambda: counts(client, "ada") == (4, 1, 0, 2), what="the news after the kill")
+    wait_until(lambda: counts(client, "bob") == (1, 0, 0, 2), what="the end of the wait")
     ada, bob = agents(client)["ada"], agents(client)["bob"]
     assert (ada.roles, ada.workers, ada.uncounted) == (("critic",), 2, 0)
     assert (ada.failed, ada.success_percent) == (1, 80.0)

@@ -28,7 +28,7 @@ def test_term_lets_running_tasks_finish(new_fleet: NewFleet, client: Client, gat
     wait_until(lambda: len(started(gate)) == 2, what="the starts")
 
     fleet.signal(signal.SIGTERM)
-    fleet.wait_for("draining")
+    wait_until(lambda: _states(client) == ["draining"], what="the children to be told as well")
     later = client.work.enqueue("echo", {"text": "not here"})
     gate.touch()
 
@@ -41,14 +41,14 @@ def test_a_draining_worker_keeps_its_leases(
     new_fleet: NewFleet, client: Client, gate: Path
 ) -> None:
     """It beats until the last task has ended, or another worker would start it again."""
-    fleet = new_fleet(beat_s=0.2, lease_s=1.0)
-    new_fleet(beat_s=0.2, lease_s=1.0, concurrency=1)
+    fleet = new_fleet(beat_s=0.2, lease_s=2.5)
+    new_fleet(beat_s=0.2, lease_s=2.5, concurrency=1)
     client.work.enqueue_many([("gated", {"path": str(gate)})] * 4)
     wait_until(lambda: len(started(gate)) == 4, what="the starts")
 
     fleet.signal(signal.SIGTERM)
     fleet.wait_for("draining")
-    wait_until(lambda: _beats(fleet, client) >= 10, what="two leases' worth of beats")
+    wait_until(lambda: _beats(fleet, client) >= 25, what="two leases' worth of beats")
     gate.touch()
 
     assert fleet.wait() == 0
@@ -141,6 +141,11 @@ def test_a_child_that_is_told_to_end_is_replaced(
     gate.touch()
 
     assert handle.result(timeout=60) == 1
+
+
+def _states(client: Client) -> list[str]:
+    """What workers say of themselves; a parent says so after it has told its children."""
+    return [worker.info["state"] for worker in client.work.workers()]
 
 
 def _beats(fleet: Fleet, client: Client) -> int:

@@ -54,7 +54,7 @@ def test_a_group_serves_as_its_file_says(
     assert (status["name"], status["state"]) == ("shop", "running")
     wait_until(lambda: fleet.group()["state"] == "running")
     assert [worker["worker"] for worker in fleet.group()["workers"]] == [view.name]
-    assert "web.1 | said by a handler" in fleet.log()
+    fleet.wait_for("web.1 | said by a handler")
     assert fleet.stop() == 0
     assert (client.work.workers(), fleet.status()) == ([], {})
     assert [event[0] for event in events(client, "started", "exited")] == ["started"]
@@ -73,7 +73,7 @@ def test_a_killed_worker_is_replaced_and_its_tasks_are_back(
 
     (pid,) = fleet.workers()
     (os.killpg if killed == "tree" else os.kill)(pid, signal.SIGKILL)
-    wait_until(lambda: len(started(gate)) == 2, within=20, what="the second start")
+    wait_until(lambda: len(started(gate)) == 2, what="the second start")
     gate.touch()
 
     assert handle.result(timeout=60) == 1, "a crash costs no attempt"
@@ -95,7 +95,7 @@ def test_a_worker_that_cannot_run_is_given_up(spawn: NewSpawned, client: Client)
     """After the budget; and when nothing is left that could run, the fleet ends with 1."""
     fleet = spawn(f"{IDLE}[groups.bad]\ntargets = 'no_such_module'\nrestart = {{ restarts = 1 }}")
 
-    assert fleet.wait(30) == 1
+    assert fleet.wait() == 1
     ((_, group, detail),) = events(client, "gave-up")
     assert group == "bad"
     assert detail == "place 1: ended 2 times within 60 s, the last one exited with 1"
@@ -172,7 +172,7 @@ def test_a_worker_that_does_not_end_is_ended(spawn: NewSpawned, client: Client, 
 
     assert fleet.order(do="drain", group="web")[0] == "drained: web"
     assert not alive(fleet.workers()[0])
-    wait_until(lambda: handle.get().state == "ready", within=20, what="what it held")
+    wait_until(lambda: handle.get().state == "ready", what="what it held")
     assert handle.get().strikes == 0
     assert fleet.stop() == 0
 
@@ -186,11 +186,12 @@ def test_a_group_grows_and_shrinks_with_its_work(
         "autoscale = { scale_up_age = '0.1s', cooldown = '0.1s' }"
     )
     client.work.enqueue_many([("gated", {"path": str(gate)})] * 2, queue="slow")
-    wait_until(lambda: len(started(gate)) == 2, within=30, what="two workers at work")
+    wait_until(lambda: len(started(gate)) == 2, what="two workers at work")
     gate.touch()
-    wait_until(lambda: client.work.workers() == [], within=30, what="nobody")
+    wait_until(lambda: client.work.workers() == [], what="nobody")
 
     assert fleet.running
+    wait_until(lambda: len(events(client, "scaled")) == 4, what="its last word")
     sizes = [detail.partition(":")[0] for _, _, detail in events(client, "scaled")]
     assert sizes == ["0 -> 1", "1 -> 2", "2 -> 1", "1 -> 0"]
 

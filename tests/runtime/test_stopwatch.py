@@ -133,7 +133,7 @@ def test_a_worker_tells_its_times_and_says_nothing_new_while_it_idles(
     client: Client, new_fleet: NewFleet
 ) -> None:
     """Those of children that are gone are kept, and an idle worker's info is sent once."""
-    fleet = new_fleet(max_tasks=3, beat_s=0.2)
+    fleet = new_fleet(max_tasks=3, beat_s=0.2, lease_s=60)
     for _ in range(7):
         client.work.run("echo", {"text": "x"}, wait_for=60)
 
@@ -144,12 +144,14 @@ def test_a_worker_tells_its_times_and_says_nothing_new_while_it_idles(
     assert sum(info["runs"]) == sum(info["waits"]) == 7
     assert 0 <= info["worked_ms"] <= info["held_ms"]
     fleet.wait_for("is replaced", times=2)
-    rested: Any = wait_until(
-        lambda: (now := _info(client))["running"] == 0 and _settled(now) and now
-    )
-    beats = _beats(client)
+    wait_until(lambda: _says_nothing_new(client), what="a beat without news")
+
+
+def _says_nothing_new(client: Client) -> bool:
+    """Whether an idle worker says after its next beat what it says now."""
+    info, beats = _info(client), _beats(client)
     wait_until(lambda: _beats(client) > beats, what="another beat")
-    assert _info(client) == rested
+    return info["running"] == 0 and _settled(info) and _info(client) == info
 
 
 def _info(client: Client) -> dict[str, Any]:

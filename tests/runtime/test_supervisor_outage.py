@@ -11,7 +11,7 @@ import pytest
 from coordq.engine import scripts
 from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.engine.connection import open_engine
-from coordq.fleet.election import Candidate, standing
+from coordq.fleet.election import Candidate
 from coordq.ids import new_id
 from coordq.runtime.supervisor.office import Office
 from coordq.runtime.supervisor.term import Term
@@ -68,7 +68,7 @@ def test_supervisors_outlive_a_redis_that_lost_everything(
         server.kill9()
         first.wait_for("leads no more")
         server.start()
-        later = wait_until(lambda: [*first.epochs()[1:], *second.epochs()], within=20)
+        later = wait_until(lambda: [*first.epochs()[1:], *second.epochs()])
 
         assert all(epoch > old for epoch in later)
 
@@ -109,9 +109,9 @@ def test_a_supervisor_follows_a_failover_away_from_a_frozen_master(
         first = watchman.wait_until_it_leads()
         guarded.master.pause()
         try:
-            wait_until(lambda: guarded.current_master()[1] == guarded.replica.port, within=30)
+            wait_until(lambda: guarded.current_master()[1] == guarded.replica.port, within=120)
 
-            assert watchman.wait_until_it_leads(terms=2, within=30) > first
+            assert watchman.wait_until_it_leads(terms=2) > first
         finally:
             guarded.master.resume()
 
@@ -184,7 +184,7 @@ def test_a_shard_that_is_away_keeps_the_others_waiting_for_one_lease_only(
         redis_server.ask("RPUSH", away, "not now")
         diary = Diary()
         async with await two_shards(redis_url, namespace) as engine:
-            running = asyncio.create_task(office(engine, diary).run())
+            running = asyncio.create_task(office(engine, diary, lease_ms=2000).run())
             await wait_until_async(lambda: diary.begun)
             redis_server.ask("DEL", away)
             await wait_until_async(lambda: redis_server.ask("GET", away))
@@ -293,22 +293,18 @@ def test_a_term_that_cannot_begin_ends_and_is_followed_by_another(
     assert "the office failed" in caplog.text
 
 
-async def who_leads(engine: AsyncEngine) -> str | None:
-    """The name of the leader."""
-    leader = (await engine.run(standing())).leader
-    return None if leader is None else leader.name
-
-
 def test_terms_of_one_end_before_those_of_another_begin(redis_url: str, namespace: str) -> None:
     """Five offices on one loop, leaders ended one by one: never do two hold a term at once."""
 
     async def compete() -> list[tuple[str, int]]:
         history: list[tuple[str, int]] = []
+        leaders: list[str] = []
         engine = await open_async_engine(redis_url, namespace=namespace)
 
         class Entry(Diary):
             async def begin(self, term: Term) -> None:
                 history.append(("begin", term.epoch))
+                leaders.append(term.name)
 
             async def end(self, term: Term) -> None:
                 history.append(("end", term.epoch))
@@ -319,8 +315,7 @@ def test_terms_of_one_end_before_those_of_another_begin(redis_url: str, namespac
             }
             while runs:
                 await wait_until_async(lambda: history and history[-1][0] == "begin")
-                leader = await wait_until_async(lambda: who_leads(engine))
-                run = runs.pop(leader)
+                run = runs.pop(leaders[-1])
                 run.cancel()
                 await asyncio.gather(run, return_exceptions=True)
         return history
