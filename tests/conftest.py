@@ -142,8 +142,11 @@ def cluster(server_binary: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def guarded(server_binary: Path) -> Iterator[Guarded]:
-    """Master, replica and Sentinel for the whole run. To fail over, make your own `Guarded`."""
-    with Guarded(server_binary) as guarded:
+    """Master, replica and Sentinel for the whole run. To fail over, make your own `Guarded`.
+
+    This one never does, however long the machine stands still.
+    """
+    with Guarded(server_binary, down_after_ms=600_000) as guarded:
         yield guarded
 
 

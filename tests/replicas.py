@@ -78,9 +78,10 @@ class Sentinel(Server):
 
     name = "mymaster"
 
-    def __init__(self, master: Server) -> None:
+    def __init__(self, master: Server, *, down_after_ms: int) -> None:
         super().__init__(master.binary)
         self._master = master
+        self._down_after_ms = down_after_ms
 
     def _arguments(self, port: int) -> list[str]:
         conf = self.folder / "sentinel.conf"
@@ -91,7 +92,7 @@ class Sentinel(Server):
                 f"dir {self.folder}",
                 f"logfile {self.folder / 'log'}",
                 f"sentinel monitor {self.name} {HOST} {self._master.port} 1",
-                f"sentinel down-after-milliseconds {self.name} 1000",
+                f"sentinel down-after-milliseconds {self.name} {self._down_after_ms}",
                 f"sentinel failover-timeout {self.name} 4000",
             ]
             conf.write_text("\n".join(lines) + "\n")
@@ -99,11 +100,14 @@ class Sentinel(Server):
 
 
 class Guarded(Pair):
-    """A pair and a Sentinel that promotes the replica when the master is gone."""
+    """A pair and a Sentinel that promotes the replica when the master is gone for so long."""
 
-    def __init__(self, binary: Path | None = None, /, **settings: str) -> None:
+    def __init__(
+        self, binary: Path | None = None, /, *, down_after_ms: int = 1000, **settings: str
+    ) -> None:
         super().__init__(binary, **settings)
         self.sentinel: Sentinel | None = None
+        self._down_after_ms = down_after_ms
 
     @property
     def url(self) -> str:
@@ -113,7 +117,7 @@ class Guarded(Pair):
     def start(self) -> Self:
         """Start the three and wait until the Sentinel has seen an up-to-date replica."""
         super().start()
-        self.sentinel = Sentinel(self.master).start()
+        self.sentinel = Sentinel(self.master, down_after_ms=self._down_after_ms).start()
         wait_until(self._is_known, what="the Sentinel to see the replica")
         return self
 
