@@ -15,7 +15,7 @@ import pytest
 
 from coordq.client.client import Client, connect
 from coordq.client.client_async import connect_async
-from coordq.engine import keys
+from coordq.engine import keys, replica
 from coordq.engine.aio import open_async_engine
 from coordq.errors import (
     Conflict,
@@ -338,9 +338,10 @@ def test_the_async_client_does_the_same(
 
 
 def test_a_replica_is_waited_for_where_there_is_one(
-    client: Client, crew: Crew, request: pytest.FixtureRequest
+    client: Client, crew: Crew, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind a Sentinel it confirms; where there is none, nothing is enqueued."""
+    monkeypatch.setattr(replica, "WAIT_S", 60.0)
     if request.node.callspec.params["engine_url"] == "sentinel":
         client.work.enqueue_many([("job", {})] * 3, durability="replica")
         assert crew.run() == 3
