@@ -181,7 +181,7 @@ def test_cancelling_ends_the_whole_process_group(
     ctx: Context, notebook: Notebook, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Also the command's own children, and also when they do not listen to SIGTERM."""
-    monkeypatch.setattr(shell, "GRACE_S", 0.5)
+    monkeypatch.setattr(shell, "GRACE_S", 2.0)  # also for the end of it to be noticed
     command = python(STUBBORN.format(what=what))
 
     asyncio.run(cancelled_when(lambda: len(notebook.lines) == 2, shell.run(ctx, command)))
