@@ -102,9 +102,15 @@ class Spawned(Tree):
         return found[0] if found else {}
 
     def group(self, name: str = "web") -> dict[str, Any]:
-        """What it says of one group."""
-        groups: list[dict[str, Any]] = self.status().get("groups", [])
-        return next(group for group in groups if group["name"] == name)
+        """What it says of one group, as soon as it does."""
+
+        def said() -> dict[str, Any] | None:
+            groups: list[dict[str, Any]] = self.status().get("groups", [])
+            return next((group for group in groups if group["name"] == name), None)
+
+        found = wait_until(said, what=f"word of group {name}")
+        assert found is not None
+        return found
 
     def order(self, **message: Any) -> tuple[str, list[str]]:
         """Tell it to do something: its answer, and what it said before that."""
