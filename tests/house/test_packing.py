@@ -32,8 +32,8 @@ url = "embedded://" + sys.argv[1]
 with coordq.connect(url) as client:
     handle = client.work.enqueue("echo", {"text": "from the wheel"})
     command = [Path(sys.executable).with_name("coordq"), "worker", agents / "echo.py"]
-    subprocess.run([*command, "--url", url, "--burst"], check=True, timeout=60)
-    print(handle.result(timeout=60))
+    subprocess.run([*command, "--url", url, "--burst"], check=True, timeout=120)
+    print(handle.result(timeout=120))
 """
 
 

@@ -96,7 +96,7 @@ def test_cut_breaks_a_command_that_waits(
         proxy.cut()
 
         with pytest.raises(redis.ConnectionError):
-            waiting.result(5)
+            waiting.result(60)
 
 
 def test_refuse_and_accept_again(client: redis.Redis, proxy: LossyProxy) -> None:

@@ -278,5 +278,5 @@ def test_ctrl_c_is_quiet(shell: Shell, client: Client) -> None:
         assert process.stderr is not None
         process.stdout.readline()
         os.kill(process.pid, 2)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read().strip() == ""

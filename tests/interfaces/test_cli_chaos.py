@@ -61,12 +61,16 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path, number: signal
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "coordq", "chaos", "--tasks", "100000", "--duration", "10m"]
     run = subprocess.Popen([*command, "--folder", str(folder)], stderr=subprocess.DEVNULL)
-    wait_until(lambda: any(folder.glob("producer-*.journal")), within=60, what="tasks to come")
-    assert processes_of(folder)
+    try:
+        journals = "producer-*.journal"
+        wait_until(lambda: any(folder.glob(journals)), within=180, what="tasks to come")
+        assert processes_of(folder)
 
-    run.send_signal(number)
+        run.send_signal(number)
 
-    assert run.wait(60) != 0
+        assert run.wait(120) != 0
+    finally:
+        run.kill()
     wait_until(lambda: not processes_of(folder), what="all to be gone")
 
 

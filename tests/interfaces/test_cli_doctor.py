@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from coordq.client.client import Client
+from coordq.interfaces import checkup
 from tests.interfaces.conftest import Shell
 from tests.replicas import Guarded
 from tests.servers import Server
@@ -18,8 +21,12 @@ def checks(shell: Shell, *words: str) -> dict[str, dict[str, Any]]:
     return {finding["check"]: finding for finding in found}
 
 
-def test_a_good_redis_passes(new_server: Callable[..., Server], namespace: str) -> None:
-    """Exit 0, and every question was asked."""
+def test_a_good_redis_passes(
+    new_server: Callable[..., Server], namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 0, and every question was asked; that this machine is busy is no fault of Redis."""
+    for limit in ("SLOW_MS", "SKEW_MS"):
+        monkeypatch.setattr(checkup, limit, 60_000)
     shell = Shell(new_server(appendonly="yes").url, namespace)
     found = checks(shell, "--strict")
 

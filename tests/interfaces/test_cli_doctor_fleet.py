@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from coordq.client.client import Client
 from coordq.clock import now_ms
 from coordq.fleet.election import Candidate, campaign
+from coordq.interfaces import fleet_checkup
 from coordq.work.beat import Pulse, beat
 from tests.interfaces.conftest import Shell
 
@@ -60,8 +63,11 @@ def test_supervisors_with_different_settings_are_a_warning(shell: Shell, client:
     assert "s2 would lead with other settings than s1: audit_every_s 5.0, not 60.0" in found["says"]
 
 
-def test_a_supervisor_whose_clock_is_wrong_is_a_warning(shell: Shell, client: Client) -> None:
+def test_a_supervisor_whose_clock_is_wrong_is_a_warning(
+    shell: Shell, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is decided by it, but its log lies."""
+    monkeypatch.setattr(fleet_checkup, "SKEW_MS", 60_000)  # what stops between two clocks' reading
     run_for_office(client, "s1", skew_ms=-7_200_000)
     run_for_office(client, "s2")
 

@@ -143,7 +143,7 @@ def test_wait_prints_the_result(shell: Shell, client: Client) -> None:
     """Text as it is, so that it can be piped on."""
     worker = threading.Thread(target=answer, args=(client, "succeeded", "hi"))
     worker.start()
-    result = shell("enqueue", "echo", "text=hi", "--wait", "--wait-timeout", "20s")
+    result = shell("enqueue", "echo", "text=hi", "--wait", "--wait-timeout", "60s")
     worker.join()
 
     assert (result.exit_code, result.stdout) == (0, "hi\n")
@@ -164,7 +164,7 @@ def test_wait_for_a_failing_task_exits_with_its_error(shell: Shell, client: Clie
 
 def answer(client: Client, kind: str, value: str) -> None:
     """Do the next task that appears."""
-    (task,) = wait_until(lambda: client.work.ls(state="ready"), within=20)
+    (task,) = wait_until(lambda: client.work.ls(state="ready"))
     end(client, task.id, kind, value)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from coordq.client.client import Client
-from coordq.fleet.spawners import enlist, enlisted
+from coordq.engine import keys
+from coordq.fleet.spawners import enlist, enlisted, inbox_of
 from tests.interfaces.conftest import Shell
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.live
 
@@ -158,13 +161,23 @@ def test_a_fleet_that_dies_before_it_answers_is_not_waited_for(
     shell: Shell, client: Client
 ) -> None:
     """Its entry in Redis expires, and whoever waits looks for it now and then."""
-    info = {"name": "shop", "instance": "x", "groups": []}
-    client.engine.run(enlist("shop", info, instance="x", ttl_ms=1000))
+    runs(client, "shop")
+    dying = Thread(target=expire_once_told, args=(client, "shop"))
+    dying.start()
     result = shell("fleet", "down")
+    dying.join()
 
     assert result.exit_code == 3
     assert "ended before it had answered" in result.stderr
     assert client.engine.run(enlisted()) == []
+
+
+def expire_once_told(client: Client, name: str) -> None:
+    """A fleet has got its order, and is not heard of any more."""
+    root = keys.root(client.namespace, 0)
+    inbox = keys.inbox(root, inbox_of(name))
+    wait_until(lambda: client.engine.execute(0, "EXISTS", inbox), what="the order")
+    client.engine.execute(0, "PEXPIRE", keys.spawner(root, name), 1)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_logs_follow_until_the_end(shell: Shell, client: Client) -> None:
         client.engine.run(report(claim.member, lines=["second"]))
         assert follower.stdout.readline() == "second\n"
         client.engine.run(finish(0, [Outcome("succeeded", claim.id, claim.fence, b"1")]))
-        assert follower.wait(20) == 0
+        assert follower.wait(60) == 0
 
 
 def test_a_log_that_forgets_its_first_lines_is_still_followed() -> None:

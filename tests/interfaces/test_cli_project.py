@@ -77,14 +77,14 @@ class Screen:
 
     def wait_for(self, text: str) -> None:
         """Return when it has shown `text`."""
-        wait_until(lambda: text in self.read(), within=30, what=f"{text!r} in {self.shown!r}")
+        wait_until(lambda: text in self.read(), what=f"{text!r} in {self.shown!r}")
 
     def press(self, key: str) -> None:
         os.write(self._terminal, key.encode())
 
     def ended(self) -> int:
         """Its exit code, once it has ended."""
-        deadline = monotonic() + 30
+        deadline = monotonic() + 60
         while self.process.poll() is None:
             self.read()
             assert monotonic() < deadline, self.shown
@@ -130,7 +130,7 @@ def running(words: list[str], shell: Shell, folder: Path) -> Iterator[subprocess
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 def test_init_makes_a_project_that_says_how_to_run_it(shell: Shell, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_worker_from_the_shell_does_the_work(shell: Shell, tmp_path: Path) -> 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -209,7 +209,7 @@ def test_a_worker_whose_targets_do_not_load_fails(shell: Shell, tmp_path: Path) 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -224,11 +224,11 @@ def test_dev_runs_everything_and_ends_everything(
     """One command, one Ctrl-C, nothing left behind."""
     shell("init", str(tmp_path))
     with running(["dev"], shell, tmp_path) as process:
-        (worker,) = wait_until(client.work.workers, within=30, what="dev's worker")
-        (supervisor,) = wait_until(lambda: supervisors(client), within=30, what="its supervisor")
-        assert shell.line("enqueue", "echo", "text=hi", "--wait", "--wait-timeout", "20s") == "hi"
+        (worker,) = wait_until(client.work.workers, what="dev's worker")
+        (supervisor,) = wait_until(lambda: supervisors(client), what="its supervisor")
+        assert shell.line("enqueue", "echo", "text=hi", "--wait", "--wait-timeout", "60s") == "hi"
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
 
     assert (client.work.workers(), supervisors(client)) == ([], ())
     for info in (worker.info, supervisor.info):
@@ -247,10 +247,10 @@ def test_dev_reloads_what_is_saved(shell: Shell, tmp_path: Path) -> None:
     source.parent.mkdir()
     source.write_text(HELLO.format("old"))
     with running(["dev"], shell, tmp_path):
-        assert shell.line("enqueue", "hello", "--wait", "--wait-timeout", "30s") == "old"
+        assert shell.line("enqueue", "hello", "--wait", "--wait-timeout", "60s") == "old"
         source.write_text(HELLO.format("new"))
         wait_until(
-            lambda: shell("enqueue", "hello", "--wait-timeout", "20s").stdout == "new\n", within=30
+            lambda: shell("enqueue", "hello", "--wait-timeout", "20s").stdout == "new\n", within=120
         )
 
 
@@ -261,11 +261,11 @@ def test_dev_waits_for_a_file_to_be_mended(shell: Shell, client: Client, tmp_pat
     with running(["dev", "hello.py"], shell, tmp_path) as process:
         said = process.stdout
         assert said is not None
-        wait_until(lambda: "Agnet" in said.readline(), within=30)
+        wait_until(lambda: "Agnet" in said.readline())
         source.write_text(HELLO.format("hello"))
-        wait_until(lambda: any(w.info["agents"] for w in client.work.workers()), within=30)
+        wait_until(lambda: any(w.info["agents"] for w in client.work.workers()))
         process.terminate()
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
 
     assert client.work.workers() == []
 
@@ -284,7 +284,7 @@ def test_dev_shows_a_live_view(
     """Board below, the worker's words above; q ends it."""
     shell("init", str(tmp_path))
     view = screen("dev", str(tmp_path / "workers"))
-    wait_until(client.work.workers, within=30, what="dev's worker")
+    wait_until(client.work.workers, what="dev's worker")
     shell.line("enqueue", "echo", "text=hi", "--wait")
     view.wait_for("ended:")
     view.wait_for("started: pid")

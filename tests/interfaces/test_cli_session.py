@@ -165,7 +165,7 @@ def test_a_session_is_followed_until_it_is_closed(talk: Session, shell: Shell) -
         assert process.stdout.readline().endswith("ada (say 2): yes\n")
         talk.close("decided")
         assert process.stdout.read().endswith("- closed: decided\n")
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_followed_session_is_a_line_of_json_for_each_turn(talk: Session, shell: Shell) -> None:
@@ -188,7 +188,7 @@ def test_ctrl_c_ends_following_quietly(talk: Session, shell: Shell) -> None:
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["body"] == "hello"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read().strip() == ""
     assert talk.get().state == "open"
 

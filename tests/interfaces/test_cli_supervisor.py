@@ -80,9 +80,9 @@ def test_flags_and_variables_arrive(shell: Shell, client: Client) -> None:
         text=True,
     )
     try:
-        (seen,) = wait_until(lambda: look(client).supervisors, within=30)
+        (seen,) = wait_until(lambda: look(client).supervisors)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()

@@ -57,7 +57,7 @@ class Shell:
     def __call__(self, *words: str, code: int = 0) -> str:
         """What a command prints; fails when it does not end with `code`."""
         process = self.start(*words)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=120)
         assert process.returncode == code, said
         return said.strip()
 
@@ -99,7 +99,7 @@ def worker(client: Client, shell: Shell) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_a_result_is_kept_for_a_while(client: Client) -> None:
     """Ten minutes by default (`result_ttl`): it can be read again, by anybody who has the id."""
     task_id = client.work.enqueue("add", {"a": 1, "b": 1}).id
 
-    assert client.work.result(task_id, timeout=10) == 2
+    assert client.work.result(task_id, timeout=60) == 2
     assert client.work.result(task_id) == 2
 
 

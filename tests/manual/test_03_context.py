@@ -92,4 +92,4 @@ def test_a_task_may_enqueue_tasks(client: Client) -> None:
     """`ctx.client` is a client of the worker's own namespace: async in an async handler."""
     ids = client.work.run("split", {"numbers": [2, 3]}, wait_for=60)
 
-    assert [client.work.result(task_id, timeout=10) for task_id in ids] == [4, 9]
+    assert [client.work.result(task_id, timeout=60) for task_id in ids] == [4, 9]

@@ -55,4 +55,4 @@ async def test_events_as_an_async_iterator(url: str) -> None:
         await client.work.run("square", {"n": 1}, wait_for=60)
         await client.work.enqueue("square", {"n": 1})
 
-        assert (await asyncio.wait_for(waiting, 10)).name == "square"
+        assert (await asyncio.wait_for(waiting, 60)).name == "square"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from coordq import Client
+from coordq.errors import TaskFailed
 
 AGENTS = """
 from coordq import Agent, Batch, Context, Reject, Retry
@@ -58,4 +59,6 @@ def test_each_task_has_an_outcome_of_its_own(client: Client) -> None:
 
     assert handles[0].result(timeout=60) == "ann: 100, attempt 1"
     assert handles[2].result(timeout=60) == "busy: 5, attempt 2"
+    with pytest.raises(TaskFailed, match="a negative amount"):
+        handles[1].result(timeout=60)
     assert handles[1].get().reason == "rejected: a negative amount"

@@ -75,10 +75,10 @@ def test_why_says_which_limit_a_task_waits_for(client: Client) -> None:
     """With its place, and when it will come."""
     client.limits.set("task:stay", concurrency=1)
     running = client.work.enqueue("stay")
-    wait_until(lambda: client.work.get(running.id).state == "running", within=10)
+    wait_until(lambda: client.work.get(running.id).state == "running")
     waiting = client.work.enqueue("stay")
 
-    wait_until(lambda: "parked" in client.work.why(waiting.id), within=10)
+    wait_until(lambda: "parked" in client.work.why(waiting.id))
     assert "limit 'task:stay', which allows 1 at once" in client.work.why(waiting.id)
     assert "it is the next of 1 there" in client.work.why(waiting.id)
     assert client.work.get(waiting.id).state == "ready"
@@ -90,23 +90,23 @@ def test_a_newer_task_can_take_the_place_of_an_older(client: Client) -> None:
     """Waiting is only one way out of a conflict."""
     client.limits.set("task:stay", concurrency=1, on_conflict="cancel-oldest")
     old = client.work.enqueue("stay")
-    wait_until(lambda: client.work.get(old.id).state == "running", within=10)
+    wait_until(lambda: client.work.get(old.id).state == "running")
 
     new = client.work.enqueue("stay")
 
     with pytest.raises(TaskCancelled):
         old.result(timeout=60)
-    wait_until(lambda: client.work.get(new.id).state == "running", within=10)
+    wait_until(lambda: client.work.get(new.id).state == "running")
     client.work.cancel(new.id)
 
 
 def test_a_remote_that_is_busy_is_left_alone_by_everybody(client: Client) -> None:
     """`RateLimited` costs no attempt, and pauses the limit for all who count against it."""
     handle = client.work.enqueue("polite")
-    wait_until(lambda: client.work.get(handle.id).state == "scheduled", within=10)
+    wait_until(lambda: client.work.get(handle.id).state == "scheduled")
 
     other = client.work.enqueue("ask", {"question": "rain"}, limits=["weather"])
-    wait_until(lambda: "nothing starts for another" in client.work.why(other.id), within=10)
+    wait_until(lambda: "nothing starts for another" in client.work.why(other.id))
     client.work.retry(handle.id)
 
     assert handle.result(timeout=60) == 1
@@ -119,18 +119,18 @@ def test_a_budget_counts_what_runs_report(client: Client) -> None:
     client.limits.set("tenant:acme", budget="1000/day")
 
     used = client.work.enqueue("summarize", {"text": "a" * 120}, tenant="acme", cost=500).result(
-        timeout=10
+        timeout=60
     )
 
     assert used == 120
-    wait_until(lambda: client.limits.get("tenant:acme").spent == 120, within=10)
+    wait_until(lambda: client.limits.get("tenant:acme").spent == 120)
 
 
 def test_a_limit_can_be_paused_by_hand(client: Client) -> None:
     """While the other side is being repaired, say; what waits goes on afterwards."""
     client.limits.pause("openai")
     handle = client.work.enqueue("ask", {"question": "now"}, limits=["openai"])
-    wait_until(lambda: "coordq limit resume" in client.work.why(handle.id), within=10)
+    wait_until(lambda: "coordq limit resume" in client.work.why(handle.id))
 
     client.limits.resume("openai")
 

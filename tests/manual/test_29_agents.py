@@ -44,7 +44,7 @@ def test_an_agent_is_found_by_what_it_can_do(client: Client) -> None:
 
 def test_a_handler_knows_who_it_is(client: Client) -> None:
     """The persona of its agent."""
-    assert client.work.run("review", {"text": "x = 1"}, timeout=10).splitlines() == [
+    assert client.work.run("review", {"text": "x = 1"}, wait_for=60).splitlines() == [
         "You are a careful reviewer.",
         "Your voice: short.",
         "Your limits: changes no code.",
@@ -111,7 +111,7 @@ def test_one_acts_for_another_until_that_is_back(client: Client, shell: Shell) -
 
 def test_every_agent_is_asked_whether_it_is_there(client: Client, shell: Shell) -> None:
     """The process that has it answers, not only the one that beats."""
-    pings = {ping.name: ping for ping in client.fleet.ping(timeout=10)}
+    pings = {ping.name: ping for ping in client.fleet.ping(timeout=60)}
 
     assert pings["critic"].ok
-    assert "critic" in shell("fleet", "ping")
+    assert "critic" in shell("fleet", "ping", "--timeout", "60s")

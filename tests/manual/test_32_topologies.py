@@ -113,10 +113,10 @@ def test_an_adaptive_one_follows_the_fleet(client: Client, shell: Shell) -> None
     client.topology.set("auto", ["planner"])
     with shell.start("supervisor") as supervisor:
         try:
-            wait_until(lambda: client.topology.get().topology.members != ("planner",), within=30)  # type: ignore[union-attr]
+            wait_until(lambda: client.topology.get().topology.members != ("planner",))  # type: ignore[union-attr]
         finally:
             supervisor.terminate()
-            supervisor.communicate(timeout=30)
+            supervisor.communicate(timeout=60)
 
     seen = client.topology.get()
     assert seen.topology is not None

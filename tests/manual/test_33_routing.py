@@ -125,7 +125,7 @@ def test_what_nobody_can_be_sent_goes_to_the_fallback(client: Client) -> None:
 
     with client.bus.subscribe("lost.found") as lost:
         routed = client.bus.route("sing a song", {"verse": 1}, fallback="lost.found")
-        delivery = lost.receive(10)
+        delivery = lost.receive(60)
 
     assert (routed.fallback, routed.sent[0].to) == (True, "lost.found")
     assert delivery is not None

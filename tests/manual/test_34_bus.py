@@ -21,7 +21,7 @@ def test_publish_and_subscribe(client: Client) -> None:
     with client.bus.subscribe("orders.created") as orders:
         published = client.bus.publish("orders.created", {"id": 17}, sender="shop")
 
-        delivery = orders.receive(timeout=5)
+        delivery = orders.receive(timeout=60)
 
         assert delivery is not None
         assert delivery.body == {"id": 17}
@@ -40,7 +40,7 @@ def test_patterns(client: Client) -> None:
         for topic in ("ship.a.speed", "ship.a.b.speed", "harbour", "harbour.north.gate"):
             client.bus.publish(topic, None)
 
-        topics = [delivery.topic for delivery in heard.receive_many(10, timeout=5)]
+        topics = [delivery.topic for delivery in heard.receive_many(10, timeout=60)]
 
     assert sorted(topics) == ["harbour", "harbour.north.gate", "ship.a.speed"]
 
@@ -54,8 +54,8 @@ def test_readers_of_a_group_share_and_each_group_is_given_all(client: Client) ->
     ):
         client.bus.publish_many([("job.new", 1), ("job.new", 2)])
 
-        shared = [reader.receive(timeout=5) for reader in (one, other)]
-        all_of_them = audit.receive_many(2, timeout=5)
+        shared = [reader.receive(timeout=60) for reader in (one, other)]
+        all_of_them = audit.receive_many(2, timeout=60)
 
         assert {delivery.body for delivery in shared if delivery} == {1, 2}
         assert [delivery.body for delivery in all_of_them] == [1, 2]
@@ -70,7 +70,7 @@ def test_a_named_group_keeps_messages_while_nobody_reads(client: Client) -> None
     client.bus.publish("alarm.fire", "hall 3")
 
     with client.bus.subscribe(group="night-shift") as alarms:
-        delivery = alarms.receive(timeout=5)
+        delivery = alarms.receive(timeout=60)
         assert delivery is not None
         assert delivery.body == "hall 3"
         delivery.ack()
@@ -87,10 +87,10 @@ def test_what_is_not_acknowledged_comes_again(client: Client) -> None:
     """
     before_the_crash = client.bus.subscribe("wine.*", group="cellar", reader="cellar-1")
     client.bus.publish("wine.red", "a bottle")
-    assert before_the_crash.receive(timeout=5) is not None  # and no ack
+    assert before_the_crash.receive(timeout=60) is not None  # and no ack
 
     with client.bus.subscribe("wine.*", group="cellar", reader="cellar-1") as back_again:
-        delivery = back_again.receive(timeout=5)
+        delivery = back_again.receive(timeout=60)
 
     assert delivery is not None
     assert (delivery.body, delivery.message.attempt) == ("a bottle", 2)
@@ -100,12 +100,12 @@ def test_what_is_given_back_comes_after_a_delay(client: Client) -> None:
     """`nack(delay=...)`, to any reader of the group; without a delay it backs off by itself."""
     with client.bus.subscribe("mail.*", group="post") as mail:
         client.bus.publish("mail.in", "letter")
-        first = mail.receive(timeout=5)
+        first = mail.receive(timeout=60)
         assert first is not None
 
         first.nack(delay=0.05, reason="nobody at home")
 
-        second = mail.receive(timeout=5)
+        second = mail.receive(timeout=60)
         assert second is not None
         assert second.message.attempt == 2
         second.ack()
@@ -116,7 +116,7 @@ def test_poison_ends_as_a_dead_letter_and_can_be_revived(client: Client) -> None
     with client.bus.subscribe("parcel.*", group="depot", max_deliveries=2) as parcels:
         client.bus.publish("parcel.in", "a bomb?")
         for _ in range(2):
-            delivery = parcels.receive(timeout=5)
+            delivery = parcels.receive(timeout=60)
             assert delivery is not None
             delivery.nack(delay=0, reason="it ticks")
 
@@ -125,7 +125,7 @@ def test_poison_ends_as_a_dead_letter_and_can_be_revived(client: Client) -> None
         assert (letter.reason.endswith("it ticks"), letter.deliveries) == (True, 2)
 
         client.bus.revive(letter.id)
-        alive = parcels.receive(timeout=5)
+        alive = parcels.receive(timeout=60)
         assert alive is not None
         assert alive.body == "a bomb?"
         alive.ack()
@@ -136,7 +136,7 @@ def test_every_agent_has_a_mailbox(client: Client) -> None:
     with client.bus.subscribe("@ada") as mailbox:
         client.bus.send("ada", "hello", sender="bob")
 
-        delivery = mailbox.receive(timeout=5)
+        delivery = mailbox.receive(timeout=60)
         assert delivery is not None
         assert (delivery.body, delivery.message.sender) == ("hello", "bob")
         delivery.ack()
@@ -151,7 +151,7 @@ def test_all_agents_at_once(client: Client) -> None:
         client.bus.broadcast("lunch")
 
         for mailbox in (ada, bob):
-            delivery = mailbox.receive(timeout=5)
+            delivery = mailbox.receive(timeout=60)
             assert delivery is not None
             assert delivery.body == "lunch"
             delivery.ack()
@@ -163,7 +163,7 @@ def test_the_critical_overtakes(client: Client) -> None:
         for priority in ("low", "normal", "critical"):
             client.bus.publish("news.today", priority, priority=priority)
 
-        heard = [delivery.body for delivery in news.receive_many(3, timeout=5)]
+        heard = [delivery.body for delivery in news.receive_many(3, timeout=60)]
 
     assert heard == ["critical", "normal", "low"]
 
@@ -185,17 +185,17 @@ def test_an_ordered_group_is_given_one_message_of_a_topic_at_a_time(client: Clie
     """So what was given back is not overtaken by what came later."""
     with client.bus.subscribe("steps.*", group="walker", ordered=True) as steps:
         client.bus.publish_many([("steps.left", 1), ("steps.left", 2)])
-        first = steps.receive(timeout=5)
+        first = steps.receive(timeout=60)
         assert first is not None
         assert steps.receive(timeout=0.1) is None
 
         first.nack(delay=0)
 
-        again = steps.receive(timeout=5)
+        again = steps.receive(timeout=60)
         assert again is not None
         assert again.body == 1
         again.ack()
-        second = steps.receive(timeout=5)
+        second = steps.receive(timeout=60)
         assert second is not None
         assert second.body == 2
 
@@ -205,7 +205,7 @@ async def test_ask_and_be_answered(url: str) -> None:
     async with await coordq.connect_async(url) as client, client.bus.subscribe("@oracle") as box:
         answering = asyncio.create_task(_answer_one(box))
 
-        assert await client.bus.ask("oracle", "how many?", timeout=10) == 42
+        assert await client.bus.ask("oracle", "how many?", timeout=60) == 42
 
         await answering
 
@@ -222,14 +222,14 @@ def test_an_answer_may_come_in_parts(client: Client) -> None:
         writing = threading.Thread(target=lambda: _write(box))
         writing.start()
 
-        parts = [part.body for part in client.bus.ask_parts("poet", "a line?", timeout=10)]
+        parts = [part.body for part in client.bus.ask_parts("poet", "a line?", timeout=60)]
 
         writing.join()
     assert parts == ["Shall I", "compare thee", "to a summer's day?"]
 
 
 def _write(box: coordq.Subscription) -> None:
-    question = box.receive(timeout=10)
+    question = box.receive(timeout=60)
     assert question is not None
     question.reply("Shall I", more=True)
     question.reply("compare thee", more=True)
@@ -244,16 +244,18 @@ def test_an_error_is_an_answer_too_and_silence_has_an_end(client: Client) -> Non
     with client.bus.subscribe("@grump") as box:
         with pytest.raises(WaitTimeout):
             client.bus.ask("grump", "hello?", timeout=0.05)
+        over = time.monotonic() + 0.01
+        wait_until(lambda: time.monotonic() > over)
 
         refusing = threading.Thread(target=lambda: _refuse(box))
         refusing.start()
         with pytest.raises(AskFailed, match="not now"):
-            client.bus.ask("grump", "are you there?", timeout=10)
+            client.bus.ask("grump", "are you there?", timeout=60)
         refusing.join()
 
 
 def _refuse(box: coordq.Subscription) -> None:
-    question = box.receive(timeout=10)
+    question = box.receive(timeout=60)
     assert question is not None
     assert question.body == "are you there?"
     question.fail("busy", "not now")
@@ -288,7 +290,7 @@ def test_what_happens_to_tasks_are_topics_too(client: Client) -> None:
         task = client.work.enqueue("sail", delay=60)
         client.work.cancel(task.id)
 
-        delivery = cancelled.receive(timeout=5)
+        delivery = cancelled.receive(timeout=60)
 
     assert delivery is not None
     assert delivery.topic == "task.cancelled"
