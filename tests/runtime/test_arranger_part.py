@@ -132,11 +132,9 @@ def test_a_leader_that_leads_no_more_arranges_nothing(
 
 def test_a_supervisor_does_it(desk: Desk, client: Client, new_watchman: NewWatchman) -> None:
     """A real one; it is switched on by the topology that is set."""
-    desk.beat(
-        worker="w1",
-        lease_ms=60_000,
-        info=json.dumps({"slots": 4, "agents": [{"name": "a"}, {"name": "b"}]}).encode(),
-    )
+    calm = {"beat_ms": 600_000, "lease_ms": 3_000_000}  # nobody misses its next beat
+    info = {"slots": 4, "agents": [{"name": "a"}, {"name": "b"}], **calm}
+    desk.beat(worker="w1", lease_ms=3_000_000, info=json.dumps(info).encode())
     client.topology.set("auto", ["a"], adapt=SETTINGS)
 
     new_watchman()
