@@ -242,8 +242,8 @@ class Child:
     def _tick(self) -> None:
         asyncio.get_running_loop().call_later(self._settings.tick_s, self._tick)
         self._ledger.put(Word.TICK, int(clock.monotonic() * 1e9))
-        self._hands.note()
         self._hands.note_times()
+        self._hands.note()
         self._ticks += 1
         for lane in self._lanes:
             self._guard(lane.shard)
@@ -312,8 +312,8 @@ class Child:
         for lane in self._lanes:
             await lane.close()
         await self._ears.close()
-        self._hands.note()
         self._hands.note_times()
+        self._hands.note()
         await self._fuses.close()
         self._control.say({"say": "bye"})
         await self._control.flush()

@@ -169,7 +169,10 @@ class Hands:
         self._ledger.put(Word.RUNNING, len(self._slots.held))
 
     def note_times(self) -> None:
-        """Write what the time was spent on, too."""
+        """Write what the time was spent on, too. To be called before `note`.
+
+        So whoever reads there how many runs have ended finds the times of all of these.
+        """
         begun = (hold.began for hold in self._slots.held.values() if hold.began)
         self.watch.note(self._ledger, begun)
         self._shares.note(self._ledger, (hold.claim.name for hold in self._slots.held.values()))
