@@ -141,6 +141,7 @@ def test_an_order_that_comes_twice_is_obeyed_once(quiet: Spawned, client: Client
         assert client.engine.run(order("shop", message))
     quiet.order(do="drain", group="web")  # after both
     key = keys.inbox(keys.root(client.namespace, 0), answers_of("same"))
+    wait_until(lambda: client.engine.execute(0, "LLEN", key) >= 2, what="both words of the first")
     answers = client.engine.execute(0, "LRANGE", key, 0, -1)
 
     assert [b'"say":"done"' in answer for answer in answers] == [False, True]
