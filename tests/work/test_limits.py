@@ -10,6 +10,9 @@ from coordq.work.finish import Outcome
 from tests.work.desk import Desk, ask
 from tests.work.gate import allow, ids_of, pass_time, seen, some
 
+LONG, LONG_MS = "52weeks", 52 * 7 * 86_400_000
+"""A period of a budget that hardly ever ends in the middle of a test, as a day does at midnight."""
+
 # -- slots -------------------------------------------------------------------------------------
 
 
@@ -141,7 +144,7 @@ def test_queues_names_and_tenants_count_by_themselves(desk: Desk, name: str) -> 
 
 def test_a_task_takes_all_its_slots_or_none(desk: Desk) -> None:
     """What is refused by one limit has taken nothing of the other."""
-    allow(desk, "wide", concurrency=5, rate="100/hour", budget="100/day")
+    allow(desk, "wide", concurrency=5, rate="100/hour", budget=f"100/{LONG}")
     allow(desk, "narrow", concurrency=1)
     some(desk, 4, "wide", "narrow")
 
@@ -325,7 +328,7 @@ def test_the_longer_of_two_pauses_counts(desk: Desk) -> None:
 
 def test_a_budget_is_spent_by_declared_costs(desk: Desk) -> None:
     """What does not fit waits for the next period."""
-    allow(desk, "tenant:acme", budget="100/day")
+    allow(desk, "tenant:acme", budget=f"100/{LONG}")
     for cost in (60, 30, 20, 5):
         desk.put(tenant="acme", cost=cost)
 
@@ -333,13 +336,13 @@ def test_a_budget_is_spent_by_declared_costs(desk: Desk) -> None:
 
     assert [each.spec.cost for each in started] == [60, 30, 5]
     assert seen(desk, "tenant:acme").spent == 95
-    pass_time(desk, 86_400_000)
+    pass_time(desk, LONG_MS)
     assert len(desk.claim(10).claims) == 1
 
 
 def test_what_a_run_reports_takes_the_place_of_what_it_declared(desk: Desk) -> None:
     """Less gives room at once; more counts as well."""
-    allow(desk, "llm", budget="100/day")
+    allow(desk, "llm", budget=f"100/{LONG}")
     some(desk, 2, "llm", cost=80)
     held = desk.take()
     desk.claim(10)

@@ -190,8 +190,8 @@ def test_no_limit_lets_the_waiting_in(desk: Desk) -> None:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for room sleeps on for minutes: a wake-up that is lost shows."""
-    monkeypatch.setattr("coordq.client.plans.BLOCK_S", 240.0)
+    """Whoever waits for room sleeps on for a minute and more: a wake-up that is lost shows."""
+    monkeypatch.setattr("coordq.client.plans.BLOCK_S", 90.0)
 
 
 def drain(desk: Desk) -> None:
@@ -211,7 +211,7 @@ def test_blocked_producers_are_woken(desk: Desk, redis_url: str) -> None:
         ThreadPoolExecutor(3) as pool,
     ):
         client = Client(engine)
-        enqueue = partial(client.work.enqueue, "job", wait=240)
+        enqueue = partial(client.work.enqueue, "job", wait=90)
         producers = [pool.submit(enqueue, {"p": n}) for n in range(3)]
         wait_until(lambda: waiting(desk) >= 3, what="three producers to wait")
 
@@ -225,7 +225,7 @@ def test_blocked_producers_are_woken(desk: Desk, redis_url: str) -> None:
 
 async def _async_producers(desk: Desk, url: str) -> None:
     async with connect_async(url, namespace=desk.engine.namespace) as client:
-        enqueue = partial(client.work.enqueue, "job", wait=240)
+        enqueue = partial(client.work.enqueue, "job", wait=90)
         producers = [asyncio.create_task(enqueue({"p": n})) for n in range(3)]
         await wait_until_async(lambda: waiting(desk) > 0, what="a producer to wait")
 
