@@ -133,11 +133,13 @@ async def _learned_ms(url: str) -> float:
         learners = [asyncio.create_task(learner()) for _ in range(LEARNERS)]
         await asyncio.sleep(1.5)
         for _ in range(5):
+            opened_s[0] = (
+                clock.monotonic()
+            )  # others may hear of the last one sooner
             try:
                 async with client.breakers.guard("spread"):
                     _fail()
             except _Broken:
                 pass
-        opened_s[0] = clock.monotonic()
         took_s = await asyncio.gather(*learners)
     return max(took_s) * 1000
