@@ -133,9 +133,7 @@ async def _learned_ms(url: str) -> float:
         learners = [asyncio.create_task(learner()) for _ in range(LEARNERS)]
         await asyncio.sleep(1.5)
         for _ in range(5):
-            opened_s[0] = (
-                clock.monotonic()
-            )  # others may hear of the last one sooner
+            opened_s[0] = clock.monotonic()  # others may hear of the last one sooner
             try:
                 async with client.breakers.guard("spread"):
                     _fail()
