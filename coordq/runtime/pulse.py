@@ -189,30 +189,28 @@ class Heart:
         facts = self._info()
         info = _packed(facts)
         news = b"" if self._sent.get(shard) == info else info
-        pulse = Pulse(self._worker, members, news, self._settings.lease_ms)
+        incarnation = self.incarnation
+        joins = self._known_as.get(shard) != incarnation
+        pulse = Pulse(self._worker, members, news, self._settings.lease_ms, joins=joins)
         beaten = await line.run(beat(shard, pulse))
-        if beaten.new:
-            self._come_back(shard)
         if beaten.known:
-            self._sent[shard], self._known_as[shard] = info, self.incarnation
+            self._sent[shard], self._known_as[shard] = info, incarnation
             self._state[shard] = _state_in(facts)
         else:
-            for known in (self._sent, self._state, self._known_as):
-                known.pop(shard, None)
+            self._come_back(shard)
         return beaten
 
     def _come_back(self, shard: int) -> None:
-        """Redis did not know the worker. Unless it is here for the first time it was given up.
+        """Redis does not know the worker any more: it was given up.
 
-        Then it comes as a new incarnation, and says so at once. It grows once, however many shards
-        have forgotten it.
+        So it joins at once, as a new incarnation. That grows once, however many shards have
+        forgotten the worker.
         """
-        known_as = self._known_as.get(shard)
-        if known_as is None:
-            return
-        if known_as == self.incarnation:
+        if self._known_as.get(shard) == self.incarnation:
             self.incarnation += 1
             _log.warning("taken for dead meanwhile: goes on as incarnation %d", self.incarnation)
+        for known in (self._sent, self._state, self._known_as):
+            known.pop(shard, None)
         self._soon[shard].set()
 
     def _mourn(self, shard: int, missing: set[str]) -> None:

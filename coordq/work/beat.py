@@ -26,6 +26,8 @@ class Pulse:
     info: bytes = b""
     """JSON about the worker; empty when it is as it was."""
     lease_ms: int = LEASE_MS
+    joins: bool = True
+    """Where Redis knows nothing of the worker, `info` makes it known; else the answer says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,7 @@ class Beaten:
     """What Redis answers to a beat."""
 
     known: bool
-    """False: Redis has forgotten the worker's info, send it with the next beat."""
-    new: bool
-    """Redis had not heard of the worker before this beat, or had forgotten it since."""
+    """False: Redis has forgotten the worker, which was given up: join with the next beat."""
     lapse_in_ms: int | None
     """Until the next claim of the shard lapses, whoever holds it; None when nothing is claimed."""
     lost: tuple[str, ...]
@@ -78,14 +78,14 @@ def beat(shard: int, pulse: Pulse) -> Call[Beaten]:
         known, lapse_in_ms, lost, cancelled, now_ms = reply
         return Beaten(
             known != 0,
-            known != 1,
             lapse_in_ms,
             tuple(member.decode() for member in lost),
             tuple(member.decode() for member in cancelled),
             now_ms,
         )
 
-    args: tuple[Argument, ...] = (pulse.worker, pulse.lease_ms, pulse.info, *pulse.members)
+    joins = "1" if pulse.joins else ""
+    args: tuple[Argument, ...] = (pulse.worker, pulse.lease_ms, pulse.info, joins, *pulse.members)
     return Call("work/beat", shard, args, read)
 
 

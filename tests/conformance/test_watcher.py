@@ -24,12 +24,12 @@ BEAT_MS = 60_000
 TOLD = ("partition", "read-only", "writable")
 
 
-async def beaten(engine: AsyncEngine, name: str, zone: str) -> list[Beaten]:
+async def beaten(engine: AsyncEngine, name: str, zone: str, *, joins: bool = True) -> list[Beaten]:
     """A worker beats on every shard."""
     info = json.dumps({"zone": zone, "beat_ms": BEAT_MS, "lease_ms": 5 * BEAT_MS, "protocol": 2})
     answers = []
     for shard in range(engine.shards):
-        pulse = Pulse(name, (), info.encode(), 5 * BEAT_MS)
+        pulse = Pulse(name, (), info.encode(), 5 * BEAT_MS, joins=joins)
         answers.append(await engine.run(beat(shard, pulse)))
     return answers
 
@@ -92,12 +92,14 @@ async def part_and_heal(real_engine_url: str, namespace: str) -> None:
         await looks(watcher, term)
         alive = [worker.name for worker in await client.work.workers()]
         refused = await enqueue_everywhere(client)
-        back = [await beaten(engine, name, "b") for name in ("away1", "away2")]
+        for name in ("away1", "away2"):
+            answers = await beaten(engine, name, "b", joins=False)
+            assert not any(answer.known for answer in answers)
+            await beaten(engine, name, "b")
         await looks(watcher, term)
 
         assert alive == ["here"]
         assert refused == engine.shards
-        assert all(answer.new for answers in back for answer in answers)
         assert await enqueue_everywhere(client) == 0
         kinds = [event.kind for event in await events(engine)]
         assert [kind for kind in kinds if kind in TOLD] == list(TOLD)

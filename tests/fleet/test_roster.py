@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from coordq.fleet.roster import (
     read_roster,
     set_policy,
 )
+from coordq.work.beat import Pulse, beat
 from tests.work.desk import Desk
 
 INFO = {"zone": "rack-1", "beat_ms": 500, "lease_ms": 2500, "incarnation": 2, "lost": 3}
@@ -96,18 +98,15 @@ def test_who_beats_in_that_moment_is_spared(desk: Desk) -> None:
     assert "w1" in desk.run(observe(1)).beats
 
 
-def test_a_beat_tells_whether_it_is_news(desk: Desk) -> None:
-    """By this a worker learns that it was taken for dead, also when its info has changed since."""
-    first = desk.beat(worker="w1", info=info())
-    again = desk.beat(worker="w1", info=info(lost=4))
+def test_a_beat_tells_whether_the_worker_was_given_up(desk: Desk) -> None:
+    """Also when its info has changed since, and again until it joins: a reply may be lost."""
+    beaten(desk, "w1")
     desk.redis("DEL", desk.key("worker:w1"))
-    back = desk.beat(worker="w1", info=info(lost=5))
 
-    assert [(one.known, one.new) for one in (first, again, back)] == [
-        (True, True),
-        (True, False),
-        (True, True),
-    ]
+    again = Pulse("w1", info=info(lost=4), joins=False)
+    assert [desk.run(beat(0, again)).known for _ in range(2)] == [False, False]
+    assert desk.run(beat(0, replace(again, joins=True))).known
+    assert desk.run(beat(0, again)).known
 
 
 def test_whom_an_operator_forgot_the_leader_cannot_bring_back(desk: Desk) -> None:

@@ -14,6 +14,7 @@ import pytest
 from coordq.client.client import Client, connect
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine, open_async_engine
+from coordq.engine.scripts import load
 from coordq.runtime.brood import Brood
 from coordq.runtime.pulse import Heart
 from coordq.runtime.worker import WorkerSettings
@@ -76,8 +77,7 @@ def test_a_brief_beat_that_is_lost_is_made_up_for_at_once(
         async with beating(proxy.url, namespace) as (_, engine):
             drop(BRIEF, times=3)
             await wait_until_async(lambda: proxy.dropped == 3, what="brief beats")
-            heard = await last_beat(engine)
-            await wait_until_async(lambda: later(engine, heard), what="a beat after that")
+            await next_beat(engine)
 
     with caplog.at_level(logging.INFO, logger="coordq.worker"):
         asyncio.run(story())
@@ -85,9 +85,26 @@ def test_a_brief_beat_that_is_lost_is_made_up_for_at_once(
     assert "does not answer" not in caplog.text
 
 
-async def later(engine: AsyncEngine, moment: float) -> bool:
-    """Whether the worker has beaten since."""
-    return await last_beat(engine) > moment
+async def next_beat(engine: AsyncEngine) -> None:
+    """Wait until the worker beats again."""
+    await beat_after(engine, await last_beat(engine))
+
+
+async def beat_after(engine: AsyncEngine, moment: float) -> None:
+    """Wait until the worker has beaten since then."""
+
+    async def heard() -> bool:
+        return await last_beat(engine) > moment
+
+    await wait_until_async(heard, what="another beat")
+
+
+async def give_up(engine: AsyncEngine) -> None:
+    """Take the worker for dead, as the leader does."""
+    root = keys.root(engine.namespace, 0)
+    forget = "redis.call('ZREM', KEYS[1], 'w1') return redis.call('DEL', KEYS[2])"
+    gone = keys.workers(root), keys.worker(root, "w1")
+    assert await engine.execute(0, "EVAL", forget, 2, *gone) == 1
 
 
 def test_who_was_forgotten_comes_back_as_a_new_incarnation(redis_url: str, namespace: str) -> None:
@@ -95,13 +112,36 @@ def test_who_was_forgotten_comes_back_as_a_new_incarnation(redis_url: str, names
 
     async def story() -> None:
         async with beating(redis_url, namespace) as (heart, engine):
-            root = keys.root(namespace, 0)
-            await wait_until_async(lambda: last_beat(engine))
-            forget = "redis.call('ZREM', KEYS[1], 'w1') return redis.call('DEL', KEYS[2])"
-            gone = keys.workers(root), keys.worker(root, "w1")
-            assert await engine.execute(0, "EVAL", forget, 2, *gone) == 1
+            await wait_until_async(lambda: last_beat(engine), what="a beat")
+            await give_up(engine)
             await wait_until_async(lambda: heart.incarnation == 2, what="a new incarnation")
             assert await last_beat(engine) > 0
+
+    asyncio.run(story())
+
+
+def test_who_was_forgotten_hears_it_whatever_reply_is_lost(
+    proxy: LossyProxy, namespace: str
+) -> None:
+    """Else it would go on as if nothing had been, while others wait for its new incarnation.
+
+    A worker that was frozen wakes up with its patience at an end: it may not read the first reply.
+    """
+
+    async def story() -> None:
+        facts = {"state": "running", "succeeded": 0, "children": []}
+        async with beating(proxy.url, namespace, facts=facts) as (heart, engine):
+            for _ in range(2):  # the first is a full one
+                await next_beat(engine)
+            proxy.drop_reply(load("work/beat").sha.encode(), times=2)
+            facts["succeeded"] = 1  # so that there is news
+            await give_up(engine)
+            await wait_until_async(lambda: heart.incarnation == 2, what="a new incarnation")
+            proxy.wait_dropped(2)
+            info = keys.worker(keys.root(namespace, 0), "w1")
+            await wait_until_async(lambda: engine.execute(0, "EXISTS", info), what="its info")
+            await next_beat(engine)
+            assert heart.incarnation == 2
 
     asyncio.run(story())
 
@@ -112,8 +152,7 @@ def test_a_moment_is_never_ahead_of_redis(redis_url: str, namespace: str) -> Non
     async def story() -> None:
         async with beating(redis_url, namespace) as (_, engine):
             for _ in range(8):
-                heard = await last_beat(engine)
-                await wait_until_async(lambda heard=heard: later(engine, heard))  # type: ignore[misc]
+                await next_beat(engine)
                 moment = await last_beat(engine)
                 seconds, micros = await engine.execute(0, "TIME")
                 assert moment <= int(seconds) * 1000 + int(micros) / 1000
@@ -127,12 +166,11 @@ def test_a_change_of_state_is_told_with_the_next_beat(proxy: LossyProxy, namespa
 
     async def story() -> None:
         async with beating(proxy.url, namespace, beat_s=2, facts=facts) as (_, engine):
-            first = await last_beat(engine)
-            await wait_until_async(lambda: later(engine, first), what="a full beat")
-            second = await last_beat(engine)
+            await next_beat(engine)
+            heard = await last_beat(engine)
             facts["state"] = "stalled"
             proxy.drop_request(BRIEF)
-            await wait_until_async(lambda: later(engine, second), what="the next beat")
+            await beat_after(engine, heard)
             assert proxy.dropped == 0, "no brief beat was tried"
 
     asyncio.run(story())
