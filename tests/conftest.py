@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,6 +37,9 @@ settings.register_profile(
 settings.register_profile("landing", settings.get_profile("any machine"), derandomize=True)
 settings.load_profile("landing" if os.environ.get("CI") else "any machine")
 
+
+# A shell that starts us in the background has us ignore Ctrl-C, and so all that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROCESSES_MAX = 8
 
