@@ -296,16 +296,18 @@ class Stage:
     def messages(self) -> tuple[int, int]:
         """How many places have something for a group, or messages are held; how many have ended.
 
-        What a process had for itself goes with it, and is not waited for. Raises Unreachable.
+        What a process had for itself goes with it: it is not waited for when that was not heard of
+        lately, nor counted among what has ended, for it would come and go. Raises Unreachable.
         """
         since_ms = clock.now_ms() - _HEARD_MS
-        views = [
-            view
-            for view in self.client.bus.groups()
-            if not view.group.ephemeral or max(view.readers.values(), default=0) > since_ms
-        ]
-        left = sum(view.places + view.held for view in views)
-        return left, sum(view.figures["handled"] + view.figures["dead"] for view in views)
+        left = ended = 0
+        for view in self.client.bus.groups():
+            if not view.group.ephemeral:
+                ended += view.figures["handled"] + view.figures["dead"]
+            elif max(view.readers.values(), default=0) <= since_ms:
+                continue
+            left += view.places + view.held
+        return left, ended
 
     def stand_in(self, name: str) -> None:
         """Let this agent act for the one that is absent. Raises CoordqError."""
