@@ -70,6 +70,24 @@ def ran_what_is_skipped(told: Scribe) -> None:
     told.succeed(IDS["low"], 99, version=3)
 
 
+def given_up(told: Scribe, reason: str) -> None:
+    """The last of a flow fails in the end, and the flow with it."""
+    flow(told, state="failed")
+    last = next(event for event in told.history.events[0] if event.subject == IDS["last"])
+    told.history.events[0] = [
+        event for event in told.history.events[0] if event.subject != last.subject
+    ]
+    told.event(last.subject, "waiting", 1)
+    told.event(last.subject, "unblocked", 2)
+    told.event(last.subject, "failed", 3, 0, detail=reason)
+
+
+def test_a_task_that_three_workers_died_of_changes_a_flow_rightly() -> None:
+    """That is promised; to fail for another reason, where all should succeed, is not."""
+    assert "flow" not in rules(lambda told: given_up(told, "poison"))
+    assert "flow" in rules(lambda told: given_up(told, "exception"))
+
+
 def test_a_flow_that_kept_its_shape_is_not_complained_of() -> None:
     """The alternative's result stands where the first one's would have."""
     assert rules(flow) == set()

@@ -46,6 +46,8 @@ BEFORE: Final = {
     "last": ("high", "low"),
 }
 """Who must have ended before a task may run."""
+POISON: Final = "poison"
+"""What a task failed of that three workers did not bring to an end."""
 
 
 def check_flows(history: History, lives: dict[str, Life]) -> Iterator[Violation]:
@@ -114,6 +116,8 @@ def _shaken(history: History, flow_id: str, course: _Course) -> bool:
 def _shape(
     flow_id: str, told: FlowTold, lives: dict[str, Life], course: _Course
 ) -> Iterator[Violation]:
+    if any(task in lives and lives[task].detail == POISON for task in told.ids.values()):
+        return  # given up after three crashes, as is promised: the flow took another way
     states = [end.detail for end in course.ends.get(flow_id, ())]
     if states != ["succeeded"]:
         yield Violation("flow", flow_id, f"it ended as {states}, not once as succeeded")
