@@ -87,8 +87,6 @@ class Brood:
         self._side: set[asyncio.Task[Any]] = set()
         self._restarts: set[asyncio.Task[None]] = set()
         self.children: list[ChildProcess] = []
-        self.closing = False
-        """No child is replaced any more."""
         self._end: Callable[[ChildProcess], None] | None = None
         """How children are told to end, once they are."""
         self.ever_served = False
@@ -102,6 +100,11 @@ class Brood:
         """Start all children."""
         for index in range(self._settings.processes):
             await self._spawn(index)
+
+    @property
+    def closing(self) -> bool:
+        """No child is replaced any more."""
+        return self._end is not None
 
     async def _spawn(self, index: int) -> None:
         if self.closing:
@@ -249,7 +252,7 @@ class Brood:
         self._close(_kill)
 
     def _close(self, end: Callable[[ChildProcess], None]) -> None:
-        self.closing, self._end = True, end
+        self._end = end
         for task in self._restarts:
             task.cancel()
         for child in self.children:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from coordq.engine.aio import open_async_engine
-from coordq.runtime.brood import Brood
 from coordq.runtime.process import ChildProcess
 from coordq.runtime.worker import WorkerSettings
+from tests.runtime.broods import brood_of
 from tests.runtime.fleet import AGENT
 from tests.waiting import wait_until_async
 
@@ -35,13 +35,7 @@ def test_a_child_that_is_being_started_when_all_are_told_to_end_is_told_as_well(
 
         monkeypatch.setattr(ChildProcess, "spawn", interrupted)
         async with await open_async_engine(redis_url, namespace=namespace) as engine:
-            brood = Brood(
-                settings,
-                worker="w1",
-                engine=engine,
-                on_message=lambda _child, _message: None,
-                on_change=lambda: None,
-            )
+            brood = brood_of(engine, settings)
             await brood.start()
             await wait_until_async(lambda: not brood.children, what="the child's end")
             await brood.settled(60)

@@ -15,11 +15,11 @@ from coordq.client.client import Client, connect
 from coordq.engine import keys
 from coordq.engine.aio import AsyncEngine, open_async_engine
 from coordq.engine.scripts import load
-from coordq.runtime.brood import Brood
 from coordq.runtime.pulse import Heart
 from coordq.runtime.worker import WorkerSettings
 from coordq.work.claim import claim
 from tests.proxy import LossyProxy
+from tests.runtime.broods import brood_of
 from tests.runtime.conftest import NewFleet
 from tests.runtime.fleet import started
 from tests.servers import Server
@@ -43,13 +43,7 @@ async def beating(
     settings = WorkerSettings(("none.py",), beat_s=beat_s, lease_s=60)
     told = {"state": "running", "succeeded": 0, "children": []} if facts is None else facts
     async with await open_async_engine(url, namespace=namespace) as engine:
-        brood = Brood(
-            settings,
-            worker="w1",
-            engine=engine,
-            on_message=lambda _child, _message: None,
-            on_change=lambda: None,
-        )
+        brood = brood_of(engine, settings)
         heart = Heart(engine, worker="w1", settings=settings, brood=brood, info=lambda: dict(told))
         await heart.first()
         life = asyncio.create_task(heart.beat(0))

@@ -14,12 +14,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from coordq import clock, new_id
+from coordq import new_id
 from coordq.bus.topic import LANES, shard_of_channel
 from coordq.client.session_plans import Voice
 from coordq.errors import ChannelFull, SessionNotFound
 from coordq.interfaces.chaos.insist import insist
-from coordq.interfaces.chaos.journal import Journal
+from coordq.interfaces.chaos.journal import Journal, moment_ms
 from coordq.interfaces.chaos.listeners import (
     DELIVERIES,
     IN_THREADS,
@@ -135,7 +135,7 @@ class Chatter:
     def _publish(self, client: Client, one: Errand) -> int:
         """Send one; when it was known to be taken."""
         message_id = self._new(client, one)
-        asked_ms = _now_ms()
+        asked_ms = moment_ms()
         published = client.bus.publish(one.channel, one.body, priority=one.priority, id=message_id)
         place = f"{LANES[one.priority]}{one.channel}"
         return self._acknowledged("mak", message_id, place, published.receivers, asked_ms)
@@ -152,7 +152,7 @@ class Chatter:
     def _crowd(self, client: Client, one: Errand, amount: int, when_full: str) -> int:
         """Publish so many at once; how many were taken."""
         ids = [self._new(client, one) for _ in range(amount)]
-        asked_ms = _now_ms()
+        asked_ms = moment_ms()
         items = [(one.channel, one.body, {"id": one_id}) for one_id in ids]
         try:
             client.bus.publish_many(items, when_full=when_full)
@@ -176,7 +176,7 @@ class Chatter:
         self._turns += 1
         speaker = PEOPLE[self._turns % 2]
         body = one.body | {"n": self._turns}
-        asked_ms = _now_ms()
+        asked_ms = moment_ms()
 
         def attempt() -> Any:
             voice = Voice(self._session, speaker, key=f"turn-{self._turns}")
@@ -209,10 +209,6 @@ class Chatter:
                 insist(partial(session.close, "all was said"))
 
     def _acknowledged(self, kind: str, id_: str, place: str, number: int, asked_ms: int) -> int:
-        ms = _now_ms()
+        ms = moment_ms()
         self._journal.write(kind, id_, self._producer, place, number, asked_ms, ms)
         return ms
-
-
-def _now_ms() -> int:
-    return int(clock.monotonic() * 1000)

@@ -12,10 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coordq import clock
 from coordq.interfaces.chaos.flows import MEMBERS
 from coordq.interfaces.chaos.insist import insist
-from coordq.interfaces.chaos.journal import Journal
+from coordq.interfaces.chaos.journal import Journal, moment_ms
 from coordq.interfaces.chaos.load import BACKOFF
 from coordq.work.flow.build import Flow
 from coordq.work.flow.plan import FlowPlan
@@ -61,10 +60,10 @@ class Composer:
     def _start(self, client: Client, plan: FlowPlan, durability: str) -> None:
         _write(self._under_way, plan)
         ids = json.dumps({node.key: node.id for node in plan.nodes})
-        asked_ms = _now_ms()
+        asked_ms = moment_ms()
         self._journal.write("flw", plan.id, ids, asked_ms)
         insist(partial(client.flows.run, plan, durability=durability))
-        self._journal.write("fak", plan.id, asked_ms, _now_ms())
+        self._journal.write("fak", plan.id, asked_ms, moment_ms())
         self._flows += 1
 
 
@@ -81,7 +80,3 @@ def _write(path: Path, plan: FlowPlan) -> None:
     draft = path.with_suffix(".draft")
     draft.write_bytes(pickle.dumps(plan))
     draft.replace(path)
-
-
-def _now_ms() -> int:
-    return int(clock.monotonic() * 1000)

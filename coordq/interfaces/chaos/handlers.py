@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
-from coordq import Agent, Snooze, clock
-from coordq.interfaces.chaos.journal import Journal
+from coordq import Agent, Snooze
+from coordq.interfaces.chaos.journal import Journal, moment_ms
 from coordq.interfaces.chaos.resource import Resource
 from coordq.work.context import Context
 
@@ -26,7 +26,7 @@ class Recorder:
     @cached_property
     def _own(self) -> tuple[Journal, Resource]:
         """The journal of the process that we are in, and the outside system."""
-        name = f"run-{os.getpid()}-{_now_ms()}.journal"
+        name = f"run-{os.getpid()}-{moment_ms()}.journal"
         return Journal(self._folder / name), Resource(self._folder / "resource")
 
     @property
@@ -43,11 +43,11 @@ class Recorder:
 
     def begin(self, ctx: Context) -> None:
         """A run begins."""
-        self.journal.write("beg", ctx.task_id, ctx.fence, ctx.attempt, _now_ms())
+        self.journal.write("beg", ctx.task_id, ctx.fence, ctx.attempt, moment_ms())
 
     def end(self, ctx: Context, how: str = "done") -> None:
         """A run is about to end."""
-        self.journal.write("end", ctx.task_id, ctx.fence, how, _now_ms())
+        self.journal.write("end", ctx.task_id, ctx.fence, how, moment_ms())
 
     def write(self, ctx: Context, step: str, slot: int) -> None:
         """Show the fence to the resource, or write to it. Raises PermissionError when refused."""
@@ -56,11 +56,6 @@ class Recorder:
         if answer == "refused":
             self.end(ctx, "refused")
             raise PermissionError("the resource has seen a newer fence")
-
-
-def _now_ms() -> int:
-    """By the clock that all processes of a machine share, and that no fault steps."""
-    return int(clock.monotonic() * 1000)
 
 
 def recording_agent(folder: Path) -> Agent:

@@ -25,7 +25,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from coordq import clock
+
 TAB: Final = "\t"
+
+
+def moment_ms() -> int:
+    """Now, by the clock that all processes of a machine share, and that no fault steps."""
+    return int(clock.monotonic() * 1000)
 
 
 class Journal:

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from coordq import Agent, clock
+from coordq import Agent
 from coordq.interfaces.chaos.handlers import Recorder
+from coordq.interfaces.chaos.journal import moment_ms
 from coordq.interfaces.chaos.load import BACKOFF
 from coordq.work.context import Context
 
@@ -134,7 +135,7 @@ def _wants_answer(ctx: Context, body: dict[str, Any]) -> bool:
 
 
 def _begin(told: Recorder, ctx: Context, group: str) -> None:
-    told.journal.write("hea", *_run(told, ctx, group), _now_ms())
+    told.journal.write("hea", *_run(told, ctx, group), moment_ms())
 
 
 def _end(told: Recorder, ctx: Context, group: str, body: dict[str, Any]) -> None:
@@ -143,14 +144,10 @@ def _end(told: Recorder, ctx: Context, group: str, body: dict[str, Any]) -> None
     fails = attempt <= body.get("failures", 0)
     # a run that was told to stop is none, whatever it returns
     how = "stopped" if ctx.cancelled else "failed" if fails else "done"
-    told.journal.write("hed", *_run(told, ctx, group), how, _now_ms())
+    told.journal.write("hed", *_run(told, ctx, group), how, moment_ms())
     if fails:
         raise ValueError(f"delivery {attempt} of those that fail")
 
 
 def _run(told: Recorder, ctx: Context, group: str) -> tuple[object, ...]:
     return told.journal.path.stem, group, ctx.message.id, ctx.message.attempt
-
-
-def _now_ms() -> int:
-    return int(clock.monotonic() * 1000)

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from coordq import clock
 from coordq.bus.group import Group
 from coordq.errors import AgentNotFound, GroupNotFound
 from coordq.interfaces.chaos.insist import insist
-from coordq.interfaces.chaos.journal import Journal
+from coordq.interfaces.chaos.journal import Journal, moment_ms
 from coordq.interfaces.chaos.listeners import LATER_MS, OWN_BOX, PATIENT, VISIBILITY_S
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Postbox:
         for _ in range(BEFORE):
             send(self.name, "normal")
         sent_ms = send(self.name, "critical")
-        while _now_ms() <= sent_ms + LATER_MS:
+        while moment_ms() <= sent_ms + LATER_MS:
             time.sleep(TICK_S)
         for _ in range(BEHIND):
             send(self.name, "normal")
@@ -92,9 +91,9 @@ class Postbox:
 
     def _hear(self, letter: Delivery) -> None:
         run = (self._journal.path.stem, self.name, letter.message.id, letter.message.attempt)
-        self._journal.write("hea", *run, _now_ms())
+        self._journal.write("hea", *run, moment_ms())
         time.sleep(PAUSE_S)
-        self._journal.write("hed", *run, "done", _now_ms())
+        self._journal.write("hed", *run, "done", moment_ms())
 
 
 def _next(box: Subscription) -> Delivery | None:
@@ -103,7 +102,3 @@ def _next(box: Subscription) -> Delivery | None:
         return box.receive(0)
     except GroupNotFound:
         return None
-
-
-def _now_ms() -> int:
-    return int(clock.monotonic() * 1000)

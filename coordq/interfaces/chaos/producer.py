@@ -25,7 +25,7 @@ from coordq.errors import CoordqError, InvalidInput
 from coordq.interfaces.chaos.chatter import Chatter
 from coordq.interfaces.chaos.composer import Composer
 from coordq.interfaces.chaos.insist import RETRY_S, insist
-from coordq.interfaces.chaos.journal import Journal, all_lines
+from coordq.interfaces.chaos.journal import Journal, all_lines, moment_ms
 from coordq.interfaces.chaos.load import Wish, wishes
 from coordq.interfaces.chaos.order import Order
 
@@ -48,7 +48,7 @@ class Producer:
         kinds = Counter(kind for kind, _ in told)
         self.done = kinds["ack"]
         self._drawn = self.done + kinds["dup"]
-        self._journal = Journal(folder / f"{own}{os.getpid()}-{_now_ms()}.journal")
+        self._journal = Journal(folder / f"{own}{os.getpid()}-{moment_ms()}.journal")
         started = {flow_id for kind, flow_id in told if kind == "fak"}
         self._composer = Composer(folder / f"{own}flow", self._journal, started)
         sent = kinds["mak"] + kinds["sak"]
@@ -104,7 +104,7 @@ class Producer:
         handles: list[Handle] = []
         for first in [*range(min(SINGLES, len(items))), SINGLES]:
             part = slice(first, first + 1 if first < SINGLES else None)
-            asked_ms = _now_ms()
+            asked_ms = moment_ms()
             came = insist(partial(_enqueue, client, items[part]))
             self._acknowledged(came, batch[part], keys[part], asked_ms)
             handles += came
@@ -116,7 +116,7 @@ class Producer:
         self, handles: list[Handle], wishes: list[Wish], keys: list[str], asked_ms: int
     ) -> None:
         """What Redis has taken; a task whose unique key another holds was never one."""
-        now = _now_ms()
+        now = moment_ms()
         self._journal.write_all(
             [
                 ("ack" if handle.created else "dup", handle.id, wish.name, key, asked_ms, now)
@@ -150,10 +150,6 @@ def _enqueue(client: Client, items: list[Item]) -> list[Handle]:
         return client.work.enqueue_many(items)
     name, args, options = items[0]
     return [client.work.enqueue(name, args, **options)]
-
-
-def _now_ms() -> int:
-    return int(clock.monotonic() * 1000)
 
 
 if __name__ == "__main__":
